@@ -1,0 +1,77 @@
+"""TomoLens: which saliency map can we believe?
+
+Importance maps of CT classifiers, evaluated by the model's own behaviour and by the expert's masks, after
+Brocki et al. 2022 (arXiv 2209.15398). Names are loaded when first used, so that importing is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import metrics as metrics
+    from .api import Study as Study
+    from .api import report as report
+    from .cases import Case as Case
+    from .cases import Cases as Cases
+    from .cases import Preprocessing as Preprocessing
+    from .cases import from_manifest as from_manifest
+    from .cases import phantom as phantom
+    from .classifier import Classifier as Classifier
+    from .errors import CaseError as CaseError
+    from .errors import MapError as MapError
+    from .errors import NetworkError as NetworkError
+    from .errors import SettingsError as SettingsError
+    from .errors import TomolensError as TomolensError
+    from .estimators import Backpropagation as Backpropagation
+    from .estimators import Deconvolution as Deconvolution
+    from .estimators import ExpectedGradients as ExpectedGradients
+    from .estimators import IntegratedGradients as IntegratedGradients
+    from .estimators import IntegratedGradientsBlackWhite as IntegratedGradientsBlackWhite
+    from .estimators import Random as Random
+    from .estimators import References as References
+    from .estimators import SmoothGrad as SmoothGrad
+    from .estimators import SmoothGradSquared as SmoothGradSquared
+    from .estimators import explain as explain
+    from .findings import Findings as Findings
+    from .regions import RegionSettings as RegionSettings
+    from .regions import segment as segment
+    from .regions import xrai as xrai
+
+_HOMES = {
+    "api": ("Study", "report"),
+    "cases": ("Case", "Cases", "Preprocessing", "from_manifest"),
+    "classifier": ("Classifier",),
+    "errors": ("CaseError", "MapError", "NetworkError", "SettingsError", "TomolensError"),
+    "estimators": (
+        "Backpropagation",
+        "Deconvolution",
+        "ExpectedGradients",
+        "IntegratedGradients",
+        "IntegratedGradientsBlackWhite",
+        "Random",
+        "References",
+        "SmoothGrad",
+        "SmoothGradSquared",
+        "explain",
+    ),
+    "findings": ("Findings",),
+    "regions": ("RegionSettings", "segment", "xrai"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = {"metrics": "tomolens.metrics", "phantom": "tomolens.cases.phantom"}
+
+__all__ = sorted([*_HOME_OF, *_MODULES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name in _HOME_OF:
+        value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'tomolens' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

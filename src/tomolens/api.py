@@ -1,0 +1,116 @@
+"""A study from its file to its findings: the one place that joins cases, runner, findings and report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .cases import Cases, Preprocessing, from_manifest, phantom
+from .classifier import Classifier
+from .errors import SettingsError
+from .findings import Findings
+from .report import write_report
+from .study.networks import fit_network
+from .study.runner import run_study, silent
+from .study.settings import StudySettings, read_settings
+from .study.store import Store
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, ready to run.
+
+    Attributes:
+        settings: every choice; see `StudySettings`.
+        manifest: CSV of the cases, where the settings do not simulate them.
+        cases: cases of one's own instead of a manifest, with their ``split`` or with ``settings.cases.folds``.
+        classifier: to evaluate on all held-out cases; None trains one, as the settings say.
+    """
+
+    settings: StudySettings
+    manifest: Path | None = None
+    cases: Cases | None = None
+    classifier: Classifier | None = None
+
+    @classmethod
+    def from_toml(
+        cls,
+        path: str | Path | None = None,
+        cases: str | Path | Cases | None = None,
+        classifier: Classifier | None = None,
+    ) -> "Study":
+        """A study from its file (the built-in one without), with a manifest or cases of one's own.
+
+        Raises:
+            SettingsError: a file that is missing or wrong; see `read_settings`.
+        """
+        settings = read_settings(None if path is None else Path(path))
+        if isinstance(cases, Cases):
+            return cls(settings, cases=cases, classifier=classifier)
+        return cls(settings, manifest=None if cases is None else Path(cases), classifier=classifier)
+
+    def load_cases(self) -> Cases:
+        """All cases of the study, lazy.
+
+        Raises:
+            SettingsError: a manifest where cases are simulated, or none where they are not.
+            CaseError: see `from_manifest`.
+        """
+        if self.cases is not None:
+            return self.cases
+        settings = self.settings.cases
+        preprocessing = Preprocessing(settings.size, settings.window)
+        if settings.source == "phantom":
+            if self.manifest is not None:
+                raise SettingsError(f"study '{self.settings.name}' simulates its cases: --cases does not belong to it")
+            return simulated_cases(self.settings, preprocessing)
+        if self.manifest is None:
+            raise SettingsError(f"study '{self.settings.name}' reads cases from a manifest: give it with --cases")
+        return from_manifest(self.manifest, preprocessing, settings.classes)
+
+    def run(self, out: str | Path, *, device: str = "cpu", progress: Callable[..., None] = silent) -> Findings:
+        """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.
+
+        Raises:
+            TomolensError: input that cannot be used, or a folder that holds another study.
+        """
+        store = Store(Path(out))
+        run_study(
+            self.settings, store, self.load_cases(), classifier=self.classifier, device=device, progress=progress
+        )
+        return report(out, progress)
+
+
+def report(out: str | Path, progress: Callable[..., None] = silent) -> Findings:
+    """Write the tables, figures and page of a study's folder anew from its stored measurements."""
+    findings = Findings.from_folder(out)
+    write_report(findings, Store(Path(out)), progress)
+    return findings
+
+
+def simulated_cases(settings: StudySettings, preprocessing: Preprocessing) -> Cases:
+    """Training and test phantoms of one seed, each with its side."""
+    chosen = settings.cases
+    drawn = phantom.cases(chosen.train + chosen.test, seed=settings.seed, preprocessing=preprocessing)
+    entries = tuple(
+        replace(entry, split="train" if index < chosen.train else "test") for index, entry in enumerate(drawn.entries)
+    )
+    return Cases(entries, drawn.read, chosen.classes)
+
+
+def train_network(
+    study: Study, out: str | Path, *, device: str = "cpu", progress: Callable[..., None] = silent
+) -> dict[str, object]:
+    """Train the network of a study on its training cases alone and write its weights.
+
+    Args:
+        study: whose cases and recipe are used; cases that its manifest or simulation holds out are not seen.
+        out: safetensors file.
+        device: where to train.
+        progress: told how far it is.
+
+    Returns:
+        What is known of the training, as stored with the weights.
+    """
+    cases = study.load_cases()
+    training = [index for index, entry in enumerate(cases.entries) if entry.split != "test"]
+    return fit_network(study.settings, cases.select(training), Path(out), device=device, progress=progress)

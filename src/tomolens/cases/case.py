@@ -1,0 +1,114 @@
+"""A case is one image with its label, mask and patient; `Cases` is a lazy sequence of them."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image, ready for a network.
+
+    Attributes:
+        name: identifies the case in its study.
+        image: float32 ``(C, *spatial)`` in [0, 1].
+        label: index into the study's classes.
+        patient: all cases of one patient stay on one side of every split.
+        mask: bool ``(*spatial)`` of the expert, or None where there is none.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    label: int
+    patient: str
+    mask: NDArray[np.bool_] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the image's shape and pixels: equal for exact duplicates."""
+        digest = hashlib.blake2b(repr(self.image.shape).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(self.image).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class CaseEntry:
+    """What is known of a case before its pixels are read. ``source`` tells the reader where they are."""
+
+    name: str
+    label: int
+    patient: str
+    source: str = ""
+    mask: str | None = None
+    split: Split | None = None
+
+
+@dataclass(frozen=True)
+class Cases(Sequence[Case]):
+    """A lazy sequence: entries are in memory, images are read when a case is asked for.
+
+    Attributes:
+        entries: one for each case, in order.
+        read: turns an entry into its case; raises `CaseError` naming the file.
+        classes: names of the classes, by label.
+    """
+
+    entries: tuple[CaseEntry, ...]
+    read: Callable[[CaseEntry], Case]
+    classes: tuple[str, ...] = ("without contrast", "with contrast")
+    _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Fingerprints of the cases read so far, by name; shared by selections, so that no file is read for it twice."""
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Cases": ...
+    def __getitem__(self, index: int | slice) -> "Case | Cases":
+        if isinstance(index, slice):
+            return Cases(self.entries[index], self.read, self.classes, self._seen)
+        return self._read(self.entries[index])
+
+    def __iter__(self) -> Iterator[Case]:
+        return map(self._read, self.entries)
+
+    def _read(self, entry: CaseEntry) -> Case:
+        case = self.read(entry)
+        self._seen[entry.name] = case.fingerprint
+        return case
+
+    def select(self, indices: Sequence[int] | NDArray[np.intp]) -> "Cases":
+        """The cases at ``indices``, still lazy."""
+        return Cases(tuple(self.entries[int(i)] for i in indices), self.read, self.classes, self._seen)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each case."""
+        return tuple(entry.name for entry in self.entries)
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Patient of each case."""
+        return tuple(entry.patient for entry in self.entries)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Label of each case, int64 ``(N,)``."""
+        return np.array([entry.label for entry in self.entries], dtype=np.int64)
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Hash of each image; reads the images that were not read before."""
+        return tuple(self._seen.get(entry.name) or self._read(entry).fingerprint for entry in self.entries)
+
+    def images(self) -> NDArray[np.float32]:
+        """All images as float32 ``(N, C, *spatial)``; for training, which needs them many times."""
+        return np.stack([case.image for case in self])

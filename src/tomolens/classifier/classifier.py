@@ -1,0 +1,141 @@
+"""A classifier: a network plus what its output means."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import NetworkError, SettingsError
+
+Output = Literal["logit", "probability", "logits", "probabilities"]
+Score = Literal["logit", "probability"]
+
+PROBABILITY_MARGIN = 1e-7
+"""Probabilities are kept this far from 0 and 1 where their logit is taken."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Differentiable class scores and predictions of a network.
+
+    Attributes:
+        network: maps images ``(N, C, *spatial)`` to its outputs.
+        output: what the network returns: ``logit`` or ``probability`` of class 1 from one neuron,
+            ``(N,)`` or ``(N, 1)``; ``logits`` or ``probabilities`` ``(N, classes)`` from one neuron a class.
+        score: the activation that estimators explain: before the sigmoid or softmax (``logit``, the
+            protocol's) or after it (``probability``).
+    """
+
+    network: nn.Module
+    output: Output = "logit"
+    score: Score = "logit"
+
+    def __post_init__(self) -> None:
+        if self.output not in get_args(Output):
+            raise SettingsError(f"output '{self.output}', expected one of {', '.join(get_args(Output))}")
+        if self.score not in get_args(Score):
+            raise SettingsError(f"score '{self.score}', expected one of {', '.join(get_args(Score))}")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network's weights are."""
+        for tensor in (*self.network.parameters(), *self.network.buffers()):
+            return tensor.device
+        return torch.device("cpu")
+
+    def class_scores(self, images: Tensor) -> Tensor:
+        """Score S_c of every class, differentiable.
+
+        With one neuron z: S_1 = z and S_0 = -z (probability: p and 1 - p), so that a positive gradient of
+        the score always speaks for its class.
+
+        Args:
+            images: ``(N, C, *spatial)``.
+
+        Returns:
+            ``(N, classes)``.
+
+        Raises:
+            NetworkError: an output of another shape, or one that is not finite.
+        """
+        raw = self.network(as_channels_last(images))
+        if not isinstance(raw, Tensor):
+            raise NetworkError(f"the network returned {type(raw).__name__}, expected a tensor")
+        one_neuron = self.output in ("logit", "probability")
+        if one_neuron and raw.shape == (len(images), 1):
+            raw = raw[:, 0]
+        expected = "(N,) or (N, 1)" if one_neuron else "(N, classes)"
+        fits = raw.shape == (len(images),) if one_neuron else raw.ndim == 2 and raw.shape[1] > 1
+        if not fits or len(raw) != len(images):
+            raise NetworkError(
+                f"the network returned shape {tuple(raw.shape)} for {len(images)} images; "
+                f"output='{self.output}' expects {expected}"
+            )
+        if not bool(torch.isfinite(raw).all()):
+            raise NetworkError(f"the network returned {int((~torch.isfinite(raw)).sum())} values that are not finite")
+        return self._scores_of(raw)
+
+    def _scores_of(self, raw: Tensor) -> Tensor:
+        margin = PROBABILITY_MARGIN
+        if self.output == "logit":
+            if self.score == "logit":
+                return torch.stack([-raw, raw], dim=1)
+            return torch.stack([torch.sigmoid(-raw), torch.sigmoid(raw)], dim=1)
+        if self.output == "probability":
+            if self.score == "logit":
+                logit = torch.logit(raw, eps=margin)
+                return torch.stack([-logit, logit], dim=1)
+            return torch.stack([1.0 - raw, raw], dim=1)
+        if self.output == "logits":
+            return raw if self.score == "logit" else functional.softmax(raw, dim=1)
+        return torch.log(raw.clamp(min=margin)) if self.score == "logit" else raw
+
+    def scores(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Score of one target class for each image, ``(N,)``, differentiable."""
+        scores = self.class_scores(images)
+        if int(targets.min()) < 0 or int(targets.max()) >= scores.shape[1]:
+            bad = int(targets.max()) if int(targets.max()) >= scores.shape[1] else int(targets.min())
+            raise NetworkError(f"target class {bad}, but the network has the classes 0 to {scores.shape[1] - 1}")
+        return scores.gather(1, targets[:, None])[:, 0]
+
+    def predict(self, images: Tensor, batch_size: int = 32) -> NDArray[np.int64]:
+        """Predicted class of each image, int64 ``(N,)``; class 0 where one neuron gives exactly 0."""
+        return self.predicted_scores(images, batch_size).argmax(axis=1).astype(np.int64)
+
+    def predicted_scores(self, images: Tensor, batch_size: int = 32) -> NDArray[np.float32]:
+        """`class_scores` as an array, in batches, without gradients and with the network in eval mode."""
+        with self.frozen(), torch.inference_mode():
+            parts = [self.class_scores(batch.to(self.device)).float().cpu() for batch in images.split(batch_size)]
+        return torch.cat(parts).numpy()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Eval mode and no gradients for weights inside the block; afterwards everything as it was."""
+        modes = [(module, module.training) for module in self.network.modules()]
+        flags = [(weight, weight.requires_grad) for weight in self.network.parameters()]
+        try:
+            for module, _ in modes:
+                module.training = False
+            for weight, _ in flags:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for module, mode in modes:
+                module.training = mode
+            for weight, flag in flags:
+                weight.requires_grad_(flag)
+
+
+def as_channels_last(images: Tensor) -> Tensor:
+    """The memory layout in which convolutions are fastest on CPU and GPU; values unchanged."""
+    if images.ndim == 4:
+        return images.contiguous(memory_format=torch.channels_last)
+    if images.ndim == 5:
+        return images.contiguous(memory_format=torch.channels_last_3d)
+    return images

@@ -1,0 +1,219 @@
+"""Training: augmentation, patient-wise validation, early stopping, everything seeded."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from monai.transforms import (
+    Compose,
+    RandAdjustContrast,
+    RandAffine,
+    RandFlip,
+    RandGaussianNoise,
+    RandScaleIntensity,
+    RandShiftIntensity,
+)
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import update_bn
+
+from ..cases.case import Cases
+from ..cases.splits import folds, inseparable_groups
+from ..randomness import generator
+from .architectures import build
+from .classifier import Classifier, as_channels_last
+
+Progress = Callable[[int, int, str], None]
+"""Called after each epoch with epochs done, epochs at most, and a word on how it goes."""
+
+SETTLING_CASES = 256
+"""Training cases over which batch-norm statistics are averaged after each epoch."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        architecture: a name in `ARCHITECTURES`.
+        epochs: at most so many passes over the training cases.
+        batch_size: cases a step.
+        learning_rate: peak of the one-cycle schedule of AdamW.
+        weight_decay: of AdamW.
+        validation: share of the patients held out to choose the epoch.
+        patience: stop after so many epochs without a better validation loss.
+        rotation: largest random rotation in radians.
+        augment: whether to flip, rotate, scale, shift, and change contrast and noise.
+    """
+
+    architecture: str = "resnet50"
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    validation: float = 0.2
+    patience: int = 6
+    rotation: float = 0.15
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and how it came about.
+
+    Attributes:
+        network: with the weights of the best epoch, in eval mode.
+        epoch: the best epoch, from 1.
+        validation_loss: binary cross-entropy at that epoch, balanced over the classes.
+        validation_accuracy: balanced accuracy at that epoch.
+        history: (training loss, validation loss, validation accuracy) of each epoch.
+    """
+
+    network: nn.Module
+    epoch: int
+    validation_loss: float
+    validation_accuracy: float
+    history: list[tuple[float, float, float]] = field(default_factory=list)
+
+
+def balanced_accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
+    """Mean of the accuracies within each class, the protocol's accuracy for unbalanced test sets."""
+    return float(np.mean([np.mean(predictions[labels == label] == label) for label in np.unique(labels)]))
+
+
+def train(
+    cases: Cases,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    start: nn.Module | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> Trained:
+    """Train a one-neuron network on two classes.
+
+    Args:
+        cases: to train on; a share of their patients is held out for validation.
+        recipe: how; the defaults suit a few hundred slices.
+        seed: of weights, order, augmentation and validation split.
+        start: begin from a copy of this network's weights instead of random ones.
+        device: where to train.
+        progress: called after each epoch.
+
+    Raises:
+        CaseError: a case that cannot be read, or too few patients to hold any out.
+    """
+    recipe = recipe or Recipe()
+    images, labels = torch.from_numpy(cases.images()), cases.labels
+    groups = inseparable_groups(cases.patients, cases.fingerprints)
+    held_out = folds(labels, groups, max(2, round(1 / recipe.validation)), seed) == 0
+    training = np.flatnonzero(~held_out)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
+        network = copy.deepcopy(start) if start is not None else build(recipe.architecture)
+    network = network.to(device, memory_format=torch.channels_last if images.ndim == 4 else torch.contiguous_format)
+    return _fit(network, images, torch.from_numpy(labels), training, np.flatnonzero(held_out), recipe, seed, progress)
+
+
+def _fit(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    training: NDArray[np.intp],
+    validation: NDArray[np.intp],
+    recipe: Recipe,
+    seed: int,
+    progress: Progress | None,
+) -> Trained:
+    device = next(network.parameters()).device
+    augment = augmentation(recipe, images.shape[2], seed) if recipe.augment else None
+    steps = -(-len(training) // recipe.batch_size)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.2
+    )
+    weight = class_weights(labels[training])
+    best: Trained | None = None
+    best_state: dict[str, Tensor] = {}
+    history: list[tuple[float, float, float]] = []
+    for epoch in range(1, recipe.epochs + 1):
+        network.train()
+        order = generator(seed, "order", epoch).permutation(training)
+        losses = []
+        for chosen in np.array_split(order, steps):
+            batch = images[chosen]
+            if augment is not None:
+                batch = torch.stack([augment(image).clamp(0.0, 1.0) for image in batch]).as_tensor()
+            losses.append(_step(network, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
+            schedule.step()
+        settle_batch_norm(network, images[generator(seed, "settle", epoch).permutation(training)[:SETTLING_CASES]], recipe)
+        loss, accuracy = validate(network, images[validation], labels[validation])
+        history.append((float(np.mean(losses)), loss, accuracy))
+        if best is None or loss < best.validation_loss:
+            best = Trained(network, epoch, loss, accuracy, history)
+            best_state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        if progress is not None:
+            progress(epoch, recipe.epochs, f"validation accuracy {accuracy:.3f}")
+        if epoch - best.epoch >= recipe.patience:
+            break
+    assert best is not None
+    network.load_state_dict(best_state)
+    network.eval()
+    return best
+
+
+def _step(
+    network: nn.Module, images: Tensor, labels: Tensor, weight: Tensor, optimizer: torch.optim.Optimizer
+) -> float:
+    optimizer.zero_grad(set_to_none=True)
+    logit = Classifier(network).class_scores(images)[:, 1]
+    loss = functional.binary_cross_entropy_with_logits(logit, labels.to(logit.dtype), weight=weight[labels])
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return float(loss.detach())
+
+
+def settle_batch_norm(network: nn.Module, images: Tensor, recipe: Recipe) -> None:
+    """Average the batch statistics anew: after few steps the running ones lag behind the weights and mislead."""
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        update_bn((as_channels_last(batch) for batch in images.split(recipe.batch_size)), network, device=device)
+
+
+def class_weights(labels: Tensor) -> Tensor:
+    """Weights that make both classes count the same, mean 1."""
+    counts = torch.bincount(labels, minlength=2).clamp(min=1)
+    return len(labels) / (2.0 * counts)
+
+
+def validate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Class-balanced cross-entropy and balanced accuracy."""
+    scores = Classifier(network).predicted_scores(images)
+    logit = torch.from_numpy(scores[:, 1])
+    weight = class_weights(labels)[labels]
+    loss = functional.binary_cross_entropy_with_logits(logit, labels.to(logit.dtype), weight=weight)
+    return float(loss), balanced_accuracy(labels.numpy(), scores.argmax(axis=1))
+
+
+def augmentation(recipe: Recipe, size: int, seed: int) -> Compose:
+    """What may differ between scans without changing the label: place, size, turn, level and noise."""
+    transform = Compose(
+        [
+            RandFlip(prob=0.5, spatial_axis=-1),
+            RandAffine(
+                prob=0.9,
+                rotate_range=recipe.rotation,
+                translate_range=0.06 * size,
+                scale_range=0.12,
+                padding_mode="zeros",
+            ),
+            RandScaleIntensity(prob=0.5, factors=0.1),
+            RandShiftIntensity(prob=0.5, offsets=0.03),
+            RandAdjustContrast(prob=0.3, gamma=(0.85, 1.2)),
+            RandGaussianNoise(prob=0.5, std=0.03),
+        ]
+    )
+    transform.set_random_state(seed=int(generator(seed, "augmentation").integers(2**31)))
+    return transform

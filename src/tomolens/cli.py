@@ -1,0 +1,113 @@
+"""The command line: thin. Arguments in, one line out where something is wrong."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tomolens",
+    help="Which saliency map can we believe? Importance estimators of CT classifiers, computed and evaluated.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
+Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
+
+
+@app.command()
+def study(
+    file: Annotated[Path | None, typer.Argument(help="Study file (TOML); without one, the built-in study.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="CSV of the cases: case, image, label, patient[, mask, split].")] = None,
+    model: Annotated[Path | None, typer.Option(help="Evaluate this network (safetensors) instead of training one.")] = None,
+    out: Out = Path("results"),
+    device: Device = "cpu",
+) -> None:
+    """Run a study: train, explain, evaluate, report."""
+    from .api import Study
+    from .progress import bars
+    from .report.words import summary
+
+    with bars() as progress:
+        classifier = None if model is None else _load(model, device)
+        findings = Study.from_toml(file, cases, classifier).run(out, device=device, progress=progress)
+    typer.echo(summary(findings))
+    typer.echo(f"report: {(out / 'report.html').resolve()}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path | None, typer.Argument(help="Study file whose cases and recipe are used.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="CSV of the cases.")] = None,
+    out: Annotated[Path, typer.Option(help="Weights to write (safetensors).")] = Path("network.safetensors"),
+    device: Device = "cpu",
+) -> None:
+    """Train the network of a study file on its training cases and write its weights."""
+    from .api import Study, train_network
+    from .progress import bars
+
+    with bars() as progress:
+        facts = train_network(Study.from_toml(recipe, cases), out, device=device, progress=progress)
+    for name, value in facts.items():
+        typer.echo(f"{name}: {value}")
+    typer.echo(f"weights: {out.resolve()}")
+
+
+@app.command()
+def report(results: Annotated[Path, typer.Argument(help="Folder of a study.")] = Path("results")) -> None:
+    """Rebuild tables, figures and page of a study from its stored measurements."""
+    from .api import report as rebuild
+    from .progress import bars
+    from .report.words import summary
+
+    with bars() as progress:
+        findings = rebuild(results, progress)
+    typer.echo(summary(findings))
+    typer.echo(f"report: {(results / 'report.html').resolve()}")
+
+
+@app.command()
+def estimators() -> None:
+    """List the estimators with their sources."""
+    from .estimators import ESTIMATORS
+
+    width = max(map(len, ESTIMATORS))
+    for name, estimator in ESTIMATORS.items():
+        typer.echo(f"{name:{width}}  {(estimator.__doc__ or '').splitlines()[0]}  [{estimator.source}]")  # type: ignore[attr-defined]
+
+
+def _load(model: Path, device: str) -> "Classifier":  # type: ignore[name-defined]  # noqa: F821
+    from .classifier import Classifier
+    from .classifier.weights import load_weights
+
+    return Classifier(load_weights(model)[0].to(device))
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """Exit code of a command: 2 with one line for bad input, 130 when interrupted."""
+    from .errors import TomolensError
+
+    try:
+        command()
+    except TomolensError as error:
+        typer.echo(f"tomolens: {' '.join(str(error).split())}", err=True)
+        return 2
+    except KeyboardInterrupt:
+        typer.echo("tomolens: interrupted; the same command goes on where it stopped", err=True)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+def main() -> None:
+    """Entry point of the ``tomolens`` command."""
+    sys.exit(guarded(app))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The errors a user can cause; the command line prints them as one line and exits with 2."""
+
+
+class TomolensError(Exception):
+    """Base of every error that bad input can raise."""
+
+
+class CaseError(TomolensError):
+    """An image, a mask or a manifest that cannot be used; the message names the file or the case."""
+
+
+class SettingsError(TomolensError):
+    """A study, recipe or argument that cannot be used; the message names the setting."""
+
+
+class NetworkError(TomolensError):
+    """A network whose output, structure or weights cannot be used."""
+
+
+class MapError(TomolensError):
+    """A map, mask or region map whose shape or values cannot be evaluated."""

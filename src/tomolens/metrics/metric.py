@@ -1,0 +1,123 @@
+"""What a metric of a study is, and the registry of them.
+
+A metric reads one case with its ranked maps and yields named values and curves for each map. To add one, write
+such a function and put it in `METRICS`; the contract test then covers it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..classifier import Classifier
+from ..regions import RegionSettings
+from .fidelity import Fill, area_between, fill_value, masked_decisions
+from .overlap import region_overlap
+from .ranked import RankedMap
+from .roc import roc_of_map
+
+MapSigns = Literal["original", "absolute"]
+MapKey = tuple[str, MapSigns]
+"""Estimator's name, and whether the map is as it is or its absolute values."""
+Measured = tuple[MapKey, str, float | NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class MetricSettings:
+    """Choices of the metrics; the defaults are the protocol's.
+
+    Attributes:
+        names: metrics to compute.
+        fill: value of masked pixels for fidelity.
+        steps: number of masking steps.
+        roc_points: points of both threshold grids.
+        regions: constants of the region maps.
+    """
+
+    names: tuple[str, ...] = ("fidelity", "roc", "overlap")
+    fill: Fill = "label"
+    steps: int = 40
+    roc_points: int = 101
+    regions: RegionSettings = field(default_factory=RegionSettings)
+
+
+@dataclass(frozen=True)
+class Evaluand:
+    """One case with all that metrics may read; equal maps share one ranking.
+
+    Attributes:
+        classifier: whose decisions count.
+        image: ``(C, *spatial)``.
+        label: true class.
+        mask: of the expert, bool ``(*spatial)``, or None.
+        rankings: the sorted maps.
+        region_maps: ``(*spatial)`` each; empty where there is no usable mask to compare with.
+        settings: of the metrics.
+        batch_size: images the network sees at a time.
+    """
+
+    classifier: Classifier
+    image: Tensor
+    label: int
+    mask: NDArray[np.bool_] | None
+    rankings: Mapping[MapKey, RankedMap]
+    region_maps: Mapping[MapKey, NDArray[np.float64]]
+    settings: MetricSettings
+    batch_size: int
+
+
+def measure_fidelity(evaluand: Evaluand) -> Iterator[Measured]:
+    """Whether each decision is right, 0 or 1, along both masking orders, and the area between."""
+    distinct = list(dict.fromkeys(evaluand.rankings.values()))
+    settings = evaluand.settings
+    decisions = masked_decisions(
+        evaluand.classifier,
+        evaluand.image,
+        distinct,
+        fill_value(settings.fill, evaluand.label),
+        settings.steps,
+        evaluand.batch_size,
+    )
+    correct = (decisions == evaluand.label).astype(np.float64)
+    for key, ranked in evaluand.rankings.items():
+        most, least = correct[distinct.index(ranked)]
+        yield key, "fidelity", area_between(most, least)
+        yield key, "most_important_first", most
+        yield key, "least_important_first", least
+
+
+def measure_roc(evaluand: Evaluand) -> Iterator[Measured]:
+    """AUC, average precision and both curves, where there is a mask."""
+    if evaluand.mask is None:
+        return
+    for key, ranked in evaluand.rankings.items():
+        result = roc_of_map(ranked, evaluand.mask, evaluand.settings.roc_points)
+        yield key, "auc", result.auc
+        yield key, "average_precision", result.average_precision
+        for grid, (true_rate, false_rate) in (("quantile", result.quantile), ("linear", result.linear)):
+            yield key, f"true_positive_rate_{grid}", true_rate
+            yield key, f"false_positive_rate_{grid}", false_rate
+
+
+def measure_overlap(evaluand: Evaluand) -> Iterator[Measured]:
+    """Dice and share kept at p = 1..100 % and at the mask's own share, where there is a mask."""
+    if evaluand.mask is None:
+        return
+    for key in evaluand.rankings:
+        # Without a usable mask there is no region map, and every value is NaN whatever the map.
+        regions = evaluand.region_maps.get(key, np.zeros(evaluand.mask.shape))
+        result = region_overlap(regions, evaluand.mask)
+        yield key, "dice", result.dice
+        yield key, "kept", result.kept
+        yield key, "dice_own_share", result.dice_own_share
+        yield key, "kept_own_share", result.kept_own_share
+
+
+METRICS: dict[str, Callable[[Evaluand], Iterator[Measured]]] = {
+    "fidelity": measure_fidelity,
+    "roc": measure_roc,
+    "overlap": measure_overlap,
+}

@@ -1,0 +1,66 @@
+"""A map sorted once: fidelity, ROC and overlap all read this ranking."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import MapError
+from ..randomness import generator
+
+
+@dataclass(frozen=True, eq=False)
+class RankedMap:
+    """The pixels of an importance map in order of their score.
+
+    Attributes:
+        scores: float64 ``(P,)``, score of each pixel, channels summed, in raster order.
+        shape: spatial shape of the map.
+        order: int64 ``(P,)``, pixels from least to most important; ties in seeded random order.
+    """
+
+    scores: NDArray[np.float64]
+    shape: tuple[int, ...]
+    order: NDArray[np.int64]
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """Position of each pixel in `order`, ``(P,)``."""
+        ranks = np.empty_like(self.order)
+        ranks[self.order] = np.arange(len(self.order))
+        return ranks
+
+
+def rank_map(importance: Tensor | NDArray[np.floating], *, seed: int = 0, name: str = "0") -> RankedMap:
+    """Sort a map once.
+
+    Args:
+        importance: ``(C, *spatial)``; channels are summed.
+        seed: of the order of ties.
+        name: of the case; ties of one case fall alike in all its maps.
+
+    Raises:
+        MapError: a map without a channel axis, or with values that are not finite.
+    """
+    values = importance.detach().cpu().numpy() if isinstance(importance, Tensor) else np.asarray(importance)
+    if values.ndim < 2:
+        raise MapError(f"importance map of shape {values.shape}, expected (C, *spatial)")
+    if not np.isfinite(values).all():
+        raise MapError(f"importance map: {int((~np.isfinite(values)).sum())} values are not finite")
+    scores = values.astype(np.float64).sum(axis=0)
+    flat = scores.ravel()
+    shuffled = generator(seed, name, "ties").permutation(flat.size)
+    order = shuffled[np.argsort(flat[shuffled], kind="stable")]
+    return RankedMap(flat, scores.shape, order)
+
+
+def absolute(importance: Tensor) -> Tensor:
+    """The map of absolute values, taken before channels are summed."""
+    return importance.abs()
+
+
+def count_at(fraction: float, pixels: int) -> int:
+    """Whole pixels at a fraction of the image, rounded half up; fractions need not divide the image."""
+    return int(np.floor(fraction * pixels + 0.5))

@@ -1,0 +1,158 @@
+"""The page: one self-contained HTML file with the answer in words, the tables and the figures, everything escaped."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment
+
+from ..findings import Findings
+from ..findings.tables import own_share_rows, undefined_masks
+from .style import title
+
+Figures = Mapping[str, Path]
+
+
+def write_page(findings: Findings, figures: Figures, file: Path) -> None:
+    """Write the page; ``figures`` are PNG files by name, embedded."""
+    environment = Environment(autoescape=True, trim_blocks=False)
+    template = environment.from_string(resources.files("tomolens.report").joinpath("page.html").read_text())
+    description = findings.description
+    text = template.render(
+        name=findings.settings.name,
+        headline=headline(findings),
+        facts=_facts(findings),
+        warnings=_warnings(findings),
+        sections=_sections(findings, figures),
+        settings=json.dumps(description["content"]["settings"], indent=2),
+        versions=description["versions"],
+        identity=description["identity"],
+    )
+    file.write_text(text, encoding="utf-8")
+
+
+def headline(findings: Findings) -> list[str]:
+    """The answer in words, made from the tables; what was not measured is said to be not assessed."""
+    views = [
+        ("fidelity (the model's view)", findings.tables["fidelity"], "fidelity", "F × 10 = {:.1f}", 10.0),
+        ("ROC (the expert's view, by pixel)", findings.tables["roc"], "auc", "AUC {:.3f}", 1.0),
+        ("region overlap (the expert's view)", own_share_rows(findings.tables["overlap"]), "dice", "Dice {:.3f}", 1.0),
+    ]
+    sentences = []
+    for view, table, column, form, factor in views:
+        if table.empty:
+            sentences.append(f"{view[0].upper()}{view[1:]}: not assessed.")
+            continue
+        best = table.loc[table[column].idxmax()]
+        low, high = (form.split()[-1].format(factor * best[end]) for end in ("ci_low", "ci_high"))
+        sentences.append(
+            f"{title(best['estimator'])} ({best['signs']}) leads {view}: {form.format(factor * best[column])}, "
+            f"{100 * findings.settings.statistics.confidence:.0f} % CI {low} to {high}."
+        )
+    taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
+    if taus:
+        sentences.append(f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}.")
+    return sentences
+
+
+def _facts(findings: Findings) -> list[tuple[str, str]]:
+    cases = findings.measurements.drop_duplicates("case")
+    accuracy = findings.description.get("accuracy", {})
+    return [
+        ("cases explained", f"{len(cases)} of {cases['patient'].nunique()} patients"),
+        ("with a mask to compare with", str(int((cases["mask"] == "usable").sum()))),
+        ("accuracy, mean of the classes", f"{100 * accuracy.get('balanced', float('nan')):.1f} %"),
+        ("networks", str(len(findings.description.get("networks", [])))),
+        ("seed", str(findings.settings.seed)),
+    ]
+
+
+def _warnings(findings: Findings) -> list[str]:
+    warnings = []
+    for state, names in undefined_masks(findings.measurements).items():
+        if names:
+            warnings.append(f"{len(names)} {state} masks, left out of ROC and overlap: {', '.join(names[:20])}")
+    balanced = findings.description.get("accuracy", {}).get("balanced", 1.0)
+    if balanced < 0.9:
+        warnings.append(
+            f"The networks are right on {100 * balanced:.0f} % of the held-out cases only. Maps of wrong predictions "
+            "explain a mistake, and fidelity starts from this accuracy: read the rankings with that in mind."
+        )
+    return warnings
+
+
+def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
+    overlap = own_share_rows(findings.tables["overlap"])
+    sections = [
+        _section(
+            "Fidelity: the model's view",
+            "Pixels are masked in the order of a map, most or least important first, with a value that removes the "
+            "evidence. F is the area between the two accuracy curves; larger is better.",
+            _rows(findings.tables["fidelity"], "fidelity", 10.0, 2),
+            ("estimator", "map", "F × 10", "95 % CI", "cases", "patients"),
+            [("perturbation", "Accuracy while masking; solid: absolute maps, dashed: as they are.")],
+            figures,
+        ),
+        _section(
+            "ROC: the expert's view, by pixel",
+            "How well a map's scores separate the pixels of the expert's mask from all others; 0.5 is chance.",
+            _rows(findings.tables["roc"], "auc", 1.0, 3, extra="average_precision"),
+            ("estimator", "map", "AUC", "95 % CI", "average precision", "cases", "patients"),
+            [("roc", "ROC averaged over the images at each quantile; the exact mean AUC in the legend.")],
+            figures,
+        ),
+        _section(
+            "Region overlap: the expert's view, by region",
+            "Dice of the top share of the region map (XRAI) and the mask, at the mask's own share of the image.",
+            _rows(overlap, "dice", 1.0, 3, extra="kept"),
+            ("estimator", "map", "Dice", "95 % CI", "kept (%)", "cases", "patients"),
+            [("dice", "Dice against the share of the region map kept.")],
+            figures,
+        ),
+    ]
+    examples = [(name, "") for name in figures if name.startswith("example-")]
+    if examples:
+        text = (
+            "What the network saw, the mask, every map (red speaks for the explained class, blue against it; colours end "
+            "at the 99th percentile of the absolute map), and the top 1 to 5 % of every region map."
+        )
+        sections.append(_section("Examples", text, [], (), examples, figures))
+    for section in sections:
+        confidence = f"{100 * findings.settings.statistics.confidence:.0f} % CI"
+        section["columns"] = [confidence if column == "95 % CI" else column for column in section["columns"]]
+    return sections
+
+
+def _section(
+    heading: str,
+    text: str,
+    rows: list[dict[str, Any]],
+    columns: Sequence[str],
+    pictures: Sequence[tuple[str, str]],
+    figures: Figures,
+) -> dict[str, Any]:
+    embedded = [
+        {"data": base64.b64encode(figures[name].read_bytes()).decode(), "caption": caption or name.replace("-", " ")}
+        for name, caption in pictures
+        if name in figures
+    ]
+    return {"title": heading, "text": text, "rows": rows, "columns": list(columns), "pictures": embedded}
+
+
+def _rows(
+    table: pd.DataFrame, column: str, factor: float, digits: int, extra: str | None = None
+) -> list[dict[str, Any]]:
+    if table.empty:
+        return []
+    rows = []
+    for _, row in table.sort_values(column, ascending=False).iterrows():
+        number = [f"{factor * row[name]:.{digits}f}" for name in (column, "ci_low", "ci_high")]
+        cells = [title(row["estimator"]), row["signs"], number[0], f"{number[1]} to {number[2]}"]
+        if extra is not None:
+            cells.append(f"{row[extra]:.{digits}f}")
+        rows.append({"cells": [*cells, row["cases"], row["patients"]], "best": not rows})
+    return rows

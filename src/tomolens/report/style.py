@@ -1,0 +1,58 @@
+"""How figures look: colours that differ in hue and in lightness, names as they are printed."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = {
+    "smoothgrad-squared": "#000000",
+    "smoothgrad": "#0072b2",
+    "integrated-gradients-bw": "#d55e00",
+    "expected-gradients": "#009e73",
+    "backpropagation": "#cc79a7",
+    "deconvolution": "#e69f00",
+    "integrated-gradients": "#56b4e9",
+    "random": "#9a9a9a",
+}
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 3)))
+TITLES = {
+    "smoothgrad-squared": "SmoothGrad squared",
+    "smoothgrad": "SmoothGrad",
+    "integrated-gradients-bw": "Integrated gradients, b/w",
+    "expected-gradients": "Expected gradients",
+    "backpropagation": "Backpropagation",
+    "deconvolution": "Deconvolution",
+    "integrated-gradients": "Integrated gradients",
+    "random": "Random",
+}
+SPARE = ("#882255", "#117733", "#332288", "#999933")
+
+
+def title(estimator: str) -> str:
+    """An estimator's name as it is printed."""
+    return TITLES.get(estimator, estimator)
+
+
+def line(estimator: str, place: int) -> dict[str, object]:
+    """Colour and dash of an estimator: two estimators never share both."""
+    return {"color": COLOURS.get(estimator, SPARE[place % len(SPARE)]), "linestyle": DASHES[place % len(DASHES)]}
+
+
+def figure(width: float, height: float) -> Figure:
+    """A figure in inches that lays itself out."""
+    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+
+
+def tidy(axes: Axes) -> None:
+    """Light grid, no box."""
+    axes.grid(True, color="#e3e3e3", linewidth=0.7)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def bare(axes: Axes) -> None:
+    """No ticks and no frame, for pictures."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,56 @@
+"""Everything a study leaves to look at: tables as CSV, figures as PNG, the page."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from ..errors import SettingsError
+from ..findings import Findings
+from ..study.store import Store
+from .curves import dice_figure, perturbation_figure, roc_figure
+from .page import write_page
+from .panels import maps_figure, regions_figure
+
+
+def write_report(findings: Findings, store: Store, progress: Callable[..., None]) -> None:
+    """Write ``tables/``, ``figures/`` and ``report.html`` into the study's folder.
+
+    Raises:
+        SettingsError: the folder cannot be written.
+    """
+    try:
+        write_tables(findings, store.folder / "tables")
+        pictures = list(_figures(findings, store))
+        files: dict[str, Path] = {}
+        folder = store.folder / "figures"
+        folder.mkdir(exist_ok=True)
+        for done, (name, draw) in enumerate(pictures, start=1):
+            files[name] = folder / f"{name}.png"
+            draw().savefig(files[name])
+            progress("drawing the report", done, len(pictures), name)
+        write_page(findings, files, store.folder / "report.html")
+    except OSError as error:
+        raise SettingsError(f"{store.folder} cannot be written ({error.strerror})") from error
+
+
+def write_tables(findings: Findings, folder: Path) -> None:
+    """One CSV a table, full precision."""
+    folder.mkdir(exist_ok=True)
+    for name, table in findings.tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """Name and drawing of each figure for which there are measurements."""
+    if not findings.tables["fidelity"].empty:
+        yield "perturbation", lambda: perturbation_figure(findings)
+    if not findings.tables["roc"].empty:
+        yield "roc", lambda: roc_figure(findings)
+    if not findings.tables["overlap"].empty:
+        yield "dice", lambda: dice_figure(findings)
+    classes = findings.settings.cases.classes
+    for place, example in enumerate(store.examples(), start=1):
+        yield f"example-{place}-maps", lambda example=example: maps_figure(example, classes)  # type: ignore[misc]
+        if example.region_maps:
+            yield f"example-{place}-regions", lambda example=example: regions_figure(example, classes)  # type: ignore[misc]

@@ -1,0 +1,135 @@
+"""The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..cases import Case
+from ..classifier import Classifier
+from ..errors import NetworkError
+from ..estimators.estimators import BlindEstimator, Estimator
+from ..estimators.explain import Signs, explain
+from ..estimators.probes import References
+from ..metrics.metric import METRICS, Evaluand, MapKey, MetricSettings
+from ..metrics.ranked import RankedMap, absolute, rank_map
+from ..metrics.roc import is_usable
+from ..regions import segment, xrai
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to every case.
+
+    Attributes:
+        seed: of the study.
+        estimators: to compare.
+        signs: see `explain`.
+        metrics: to compute.
+        batch_size: images the network sees at a time, in every stage.
+    """
+
+    seed: int
+    estimators: tuple[Estimator | BlindEstimator, ...]
+    signs: Signs
+    metrics: MetricSettings
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One value or curve of one map of one case."""
+
+    estimator: str
+    signs: str
+    metric: str
+    value: float | None
+    curve: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What became of a case.
+
+    Attributes:
+        predicted: class that the network gives the unmasked image.
+        measurements: of all its maps.
+        maps: the importance maps, ``(C, *spatial)`` for each estimator.
+        region_maps: ``(*spatial)`` for each map; empty without a usable mask.
+    """
+
+    predicted: int
+    measurements: tuple[Measurement, ...]
+    maps: dict[str, Tensor]
+    region_maps: dict[MapKey, NDArray[np.float64]]
+
+
+def evaluate(case: Case, classifier: Classifier, plan: Plan, references: References | None = None) -> Evaluation:
+    """Explain one case with every estimator and measure every map, as it is and absolute.
+
+    Maps explain the predicted class; fidelity counts decisions against the true one.
+
+    Raises:
+        TomolensError: a network that fails on this case; the message names the case.
+    """
+    image = torch.from_numpy(case.image)
+    try:
+        predicted = int(classifier.predict(image[None])[0])
+        maps = explain(
+            classifier,
+            image[None],
+            plan.estimators,
+            [predicted],
+            references=references,
+            signs=plan.signs,
+            seed=plan.seed,
+            names=[case.name],
+            batch_size=plan.batch_size,
+        )
+        rankings = rank_both_ways({name: stack[0] for name, stack in maps.items()}, plan.seed, case.name)
+        region_maps = regions_of(case, rankings, plan.metrics)
+        evaluand = Evaluand(
+            classifier, image, case.label, case.mask, rankings, region_maps, plan.metrics, plan.batch_size
+        )
+        measurements = tuple(
+            Measurement(*key, metric, *_value_or_curve(result))
+            for name in plan.metrics.names
+            for key, metric, result in METRICS[name](evaluand)
+        )
+    except NetworkError as error:
+        raise NetworkError(f"case {case.name}: {error}") from error
+    return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, region_maps)
+
+
+def rank_both_ways(maps: dict[str, Tensor], seed: int, name: str) -> dict[MapKey, RankedMap]:
+    """Rankings of each map as it is and absolute; a map without negative values is its own absolute, sorted once."""
+    rankings: dict[MapKey, RankedMap] = {}
+    for estimator, importance in maps.items():
+        original = rank_map(importance, seed=seed, name=name)
+        rankings[estimator, "original"] = original
+        magnitude = absolute(importance)
+        same = torch.equal(magnitude, importance)
+        rankings[estimator, "absolute"] = original if same else rank_map(magnitude, seed=seed, name=name)
+    return rankings
+
+
+def regions_of(
+    case: Case, rankings: dict[MapKey, RankedMap], settings: MetricSettings
+) -> dict[MapKey, NDArray[np.float64]]:
+    """Region maps of all maps from one segmentation; none where there is no usable mask to compare with."""
+    if "overlap" not in settings.names or case.mask is None or not is_usable(case.mask):
+        return {}
+    segments = segment(case.image, settings.regions)
+    grown = {
+        ranked: xrai(case.image, ranked.scores.reshape(ranked.shape), segments=segments, settings=settings.regions)
+        for ranked in dict.fromkeys(rankings.values())
+    }
+    return {key: grown[ranked] for key, ranked in rankings.items()}
+
+
+def _value_or_curve(result: float | NDArray[np.float64]) -> tuple[float | None, tuple[float, ...] | None]:
+    if isinstance(result, np.ndarray):
+        return None, tuple(result.tolist())
+    return float(result), None

@@ -1,0 +1,183 @@
+"""The runner: cases and networks for a study file, then `evaluate` mapped over all held-out cases."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..cases import Case, Cases
+from ..classifier import Classifier
+from ..classifier.training import balanced_accuracy
+from ..classifier.weights import weights_hash
+from ..estimators.probes import References
+from ..metrics.roc import is_usable
+from ..randomness import generator
+from .evaluate import Plan, evaluate
+from .networks import networks_of
+from .settings import StudySettings
+from .sides import Side, sides_of
+from .store import Store
+
+LIBRARIES = ("tomolens", "torch", "monai", "numpy", "scipy", "numba", "pandas", "pydicom", "SimpleITK")
+
+
+class Progress(Protocol):
+    """Told what runs and how far it is."""
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total`` steps of a stage are finished."""
+
+
+def silent(stage: str, done: int, total: int, note: str = "") -> None:
+    """Progress for nobody."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over all cases found, before anything long starts.
+
+    Attributes:
+        hash: of every case's name, patient, label, image and mask.
+        masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
+        images: shape of one image.
+    """
+
+    hash: str
+    masks: tuple[str, ...]
+    images: tuple[int, ...]
+
+
+def survey(cases: Cases, progress: Progress = silent) -> Survey:
+    """Read every case once, so that a bad one is found now and not after an hour.
+
+    Raises:
+        CaseError: a case that cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    masks: list[str] = []
+    shape: tuple[int, ...] = ()
+    for done, case in enumerate(cases, start=1):
+        mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
+        digest.update(f"{case.name}\x1f{case.patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
+        digest.update(hashlib.blake2b(mask_bytes, digest_size=16).digest())
+        masks.append(_mask_state(case))
+        shape = case.image.shape
+        progress("reading cases", done, len(cases))
+    return Survey(digest.hexdigest(), tuple(masks), shape)
+
+
+def _mask_state(case: Case) -> str:
+    if case.mask is None:
+        return "none"
+    if is_usable(case.mask):
+        return "usable"
+    return "full" if case.mask.any() else "empty"
+
+
+def run_study(
+    settings: StudySettings,
+    store: Store,
+    cases: Cases,
+    *,
+    classifier: Classifier | None = None,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> None:
+    """Run a study into its folder, or finish one that was interrupted.
+
+    Args:
+        settings: the study file.
+        store: of the folder to write.
+        cases: all cases, training and held out.
+        classifier: to evaluate on all cases; None trains one for each fold, as the study file says.
+        device: where the network runs.
+        progress: told how far it is.
+
+    Raises:
+        TomolensError: input that cannot be used, or a folder that holds another study.
+    """
+    found = survey(cases, progress)
+    sides = sides_of(settings, cases, everything_held_out=classifier is not None)
+    description = describe(settings, found, cases, classifier)
+    store.open(description)
+    examples = choose_examples(cases, sides, found.masks, settings)
+    plan = Plan(
+        settings.seed,
+        settings.estimators.make(),
+        settings.estimators.signs,
+        settings.metrics,
+        settings.batch_size,
+    )
+    total = sum(len(side.held_out) for side in sides)
+    done = 0
+    facts = []
+    for side, trained in networks_of(settings, cases, sides, store, classifier, device, progress):
+        references = draw_references(cases, side.training, settings)
+        for index in side.held_out:
+            entry = cases.entries[index]
+            if not store.is_finished(index, entry.name):
+                case = cases[index]
+                evaluation = evaluate(case, trained.classifier, plan, references)
+                if index in examples:
+                    store.write_example(case, evaluation)
+                store.write(index, entry, side.fold, found.masks[index], evaluation)
+            done += 1
+            progress("explaining and evaluating", done, total, entry.name)
+        facts.append({**trained.facts, "fold": side.fold, "weights": weights_hash(trained.classifier.network)})
+    store.write_description({**description, "networks": facts, "accuracy": accuracy_of(store)})
+
+
+def accuracy_of(store: Store) -> dict[str, float]:
+    """Balanced and plain accuracy of the networks on the held-out cases."""
+    cases = store.measurements().drop_duplicates("case")
+    labels, predicted = cases["label"].to_numpy(), cases["predicted"].to_numpy()
+    return {"balanced": balanced_accuracy(labels, predicted), "plain": float(np.mean(labels == predicted))}
+
+
+def describe(
+    settings: StudySettings, found: Survey, cases: Cases, classifier: Classifier | None
+) -> dict[str, Any]:
+    """The content of ``study.json``; ``identity`` is the hash of all that decides the numbers."""
+    content: dict[str, Any] = {
+        "settings": json.loads(settings.model_dump_json()),
+        "cases": {"count": len(cases), "hash": found.hash},
+        "classifier": None if classifier is None else weights_hash(classifier.network),
+    }
+    identity = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+    states = dict(zip(*np.unique(found.masks, return_counts=True), strict=True))
+    return {
+        "identity": identity,
+        "content": content,
+        "masks": {str(state): int(count) for state, count in states.items()},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+    }
+
+
+def choose_examples(
+    cases: Cases, sides: Sequence[Side], masks: Sequence[str], settings: StudySettings
+) -> frozenset[int]:
+    """The held-out cases kept whole for the figures: those with usable masks first, the classes in turn."""
+    held_out = sorted((index for side in sides for index in side.held_out), key=lambda i: (masks[i] != "usable", i))
+    by_label = [[i for i in held_out if cases.entries[i].label == label] for label in range(len(cases.classes))]
+    order = sorted((place, label) for label, members in enumerate(by_label) for place in range(len(members)))
+    return frozenset(by_label[label][place] for place, label in order[: settings.examples])
+
+
+def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:
+    """Training images for expected gradients, at most ``references`` of them, drawn class by class."""
+    if len(training) == 0:
+        return None
+    labels = cases.labels[training]
+    kinds = np.unique(labels)
+    share = max(1, settings.estimators.references // len(kinds))
+    random = generator(settings.seed, "references")
+    chosen = np.concatenate([np.sort(random.permutation(training[labels == kind])[:share]) for kind in kinds])
+    picked = cases.select(chosen)
+    return References(torch.from_numpy(picked.images()), torch.from_numpy(picked.labels))

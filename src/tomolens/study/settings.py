@@ -1,0 +1,146 @@
+"""The study file: every choice of a study, checked, with the protocol's defaults. It names no place on a machine."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator, with_config
+
+from ..classifier.training import Recipe
+from ..errors import SettingsError
+from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
+from ..estimators.explain import Signs
+from ..metrics.metric import METRICS, MetricSettings
+from ..regions import RegionSettings
+
+for _plain in (Recipe, RegionSettings, MetricSettings):
+    with_config(ConfigDict(extra="forbid"))(_plain)  # an unknown key in a study file is a mistake, not a comment
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CaseSettings(_Section):
+    """Which cases, what the network sees of them, and which of them are held out.
+
+    ``source = "phantom"`` simulates ``train`` and ``test`` cases. ``source = "manifest"`` reads the CSV given on
+    the command line; with ``folds`` each case is explained by a network that never saw its patient, without it the
+    CSV's ``split`` column decides.
+    """
+
+    source: Literal["phantom", "manifest"] = "manifest"
+    classes: tuple[str, ...] = ("without contrast", "with contrast")
+    size: Annotated[int, Field(ge=8, le=4096)] = 224
+    window: tuple[float, float] = (-160.0, 240.0)
+    train: Count = 240
+    test: Count = 24
+    folds: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.window[0] >= self.window[1]:
+            raise ValueError(f"window {list(self.window)} is empty: the lower limit comes first")
+        if len(self.classes) != 2:
+            raise ValueError(f"{len(self.classes)} classes; studies compare two")
+        if self.source == "phantom" and self.folds is not None:
+            raise ValueError("folds: simulated studies hold out fresh cases instead")
+        return self
+
+
+class PretrainingSettings(_Section):
+    """Simulated cases on which the network is trained before it sees real ones."""
+
+    cases: Count = 240
+    recipe: Recipe = Recipe()
+
+
+class ClassifierSettings(_Section):
+    """How the network is trained, unless one is given on the command line."""
+
+    recipe: Recipe = Recipe()
+    pretraining: PretrainingSettings | None = None
+
+
+class EstimatorSettings(_Section):
+    """Which estimators, with which parameters, of which score."""
+
+    names: tuple[str, ...] = tuple(ESTIMATORS)
+    signs: Signs = "class"
+    references: Count = 256
+    parameters: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        self.make()
+        return self
+
+    def make(self) -> tuple[Estimator | BlindEstimator, ...]:
+        """The estimators; raises `SettingsError` for a name or parameter that does not exist."""
+        unused = set(self.parameters) - set(self.names)
+        if unused:
+            raise SettingsError(f"parameters for estimators that are not in names: {', '.join(sorted(unused))}")
+        if len(set(self.names)) != len(self.names):
+            raise SettingsError("an estimator is named twice")
+        return tuple(make_estimator(name, **self.parameters.get(name, {})) for name in self.names)
+
+
+class StatisticsSettings(_Section):
+    """Confidence intervals: bootstrap over patients."""
+
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+
+
+class StudySettings(_Section):
+    """A whole study file."""
+
+    name: Annotated[str, Field(min_length=1)]
+    seed: int = 0
+    batch_size: Count = 32
+    examples: Annotated[int, Field(ge=0)] = 4
+    cases: CaseSettings = CaseSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
+    estimators: EstimatorSettings = EstimatorSettings()
+    metrics: MetricSettings = MetricSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_known(cls, metrics: MetricSettings) -> MetricSettings:
+        unknown = [name for name in metrics.names if name not in METRICS]
+        if unknown:
+            raise ValueError(f"unknown metric '{unknown[0]}', known are {', '.join(METRICS)}")
+        if metrics.steps < 1 or metrics.roc_points < 2:
+            raise ValueError("steps must be at least 1 and roc_points at least 2")
+        return metrics
+
+
+def read_settings(path: Path | None) -> StudySettings:
+    """A study file, or the built-in study where there is none.
+
+    Raises:
+        SettingsError: missing, not TOML, or a setting that cannot be; with its place in the file.
+    """
+    if path is None:
+        text, where = resources.files("tomolens.study").joinpath("phantom.toml").read_text(), "built-in study"
+    else:
+        try:
+            text, where = path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'})") from error
+    try:
+        return StudySettings.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: not TOML ({error})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "study"
+        given = first.get("input")
+        value = f" (given: {given!r})" if isinstance(given, str | int | float | list) else ""
+        raise SettingsError(f"{where}: {place}: {first['msg']}{value}") from error
+    except SettingsError as error:
+        raise SettingsError(f"{where}: estimators: {error}") from error

@@ -1,0 +1,198 @@
+"""A study's folder: its description, its weights, and the measurements of each finished case, written atomically."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..cases import Case, CaseEntry
+from ..errors import SettingsError
+from .evaluate import Evaluation
+
+SCHEMA = pa.schema(
+    [
+        ("case", pa.string()),
+        ("patient", pa.string()),
+        ("label", pa.int64()),
+        ("predicted", pa.int64()),
+        ("fold", pa.int64()),
+        ("mask", pa.string()),
+        ("estimator", pa.string()),
+        ("signs", pa.string()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("curve", pa.list_(pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case kept whole for the figures: what the network saw, the mask, every map and region map."""
+
+    name: str
+    label: int
+    predicted: int
+    image: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None
+    maps: Mapping[str, NDArray[np.float32]]
+    region_maps: Mapping[tuple[str, str], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of one study."""
+
+    folder: Path
+
+    @property
+    def description_file(self) -> Path:
+        """What the study is: settings, versions, seeds, hashes."""
+        return self.folder / "study.json"
+
+    @property
+    def measurements_folder(self) -> Path:
+        """One Parquet file for each finished case."""
+        return self.folder / "measurements"
+
+    def weights_file(self, name: str) -> Path:
+        """Where the weights of a network of this study lie."""
+        return self.folder / "weights" / f"{name}.safetensors"
+
+    def open(self, description: Mapping[str, Any]) -> None:
+        """Begin a study in the folder, or go on with the same one.
+
+        Raises:
+            SettingsError: the folder holds another study (naming what differs), or files that are none.
+        """
+        if self.description_file.exists():
+            present = self.description()
+            if present.get("identity") != description["identity"]:
+                differing = ", ".join(_differences(present.get("content", {}), description["content"])) or "its content"
+                raise SettingsError(
+                    f"{self.folder} holds another study, which differs in {differing}: give another --out"
+                )
+            return
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise SettingsError(f"{self.folder} holds files that are no study: give another --out")
+        try:
+            self.measurements_folder.mkdir(parents=True, exist_ok=True)
+            self.write_description(description)
+        except OSError as error:
+            raise SettingsError(f"{self.folder} cannot be written ({error.strerror})") from error
+
+    def description(self) -> dict[str, Any]:
+        """The content of ``study.json``.
+
+        Raises:
+            SettingsError: there is none, or it is not JSON.
+        """
+        try:
+            content = json.loads(self.description_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{self.description_file}: no study to read ({error})") from error
+        if not isinstance(content, dict):
+            raise SettingsError(f"{self.description_file}: not a study's description")
+        return content
+
+    def write_description(self, description: Mapping[str, Any]) -> None:
+        """Write ``study.json`` atomically."""
+        partial = self.description_file.with_suffix(".partial")
+        partial.write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        os.replace(partial, self.description_file)
+
+    def _file_of(self, index: int) -> Path:
+        return self.measurements_folder / f"{index:07d}.parquet"
+
+    def is_finished(self, index: int, name: str) -> bool:
+        """Whether the measurements of case ``index`` are there and whole; a file cut off in the middle is not."""
+        try:
+            names = pq.read_table(self._file_of(index), columns=["case"]).column("case").unique().to_pylist()
+        except (OSError, pa.ArrowException):
+            return False
+        return bool(names == [name])
+
+    def write(self, index: int, entry: CaseEntry, fold: int, mask: str, evaluation: Evaluation) -> None:
+        """Write the measurements of a case: all of them or none."""
+        common = {
+            "case": entry.name,
+            "patient": entry.patient,
+            "label": entry.label,
+            "predicted": evaluation.predicted,
+            "fold": fold,
+            "mask": mask,
+        }
+        rows = [{**common, **vars(measurement)} for measurement in evaluation.measurements]
+        partial = self._file_of(index).with_suffix(".partial")
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
+        os.replace(partial, self._file_of(index))
+
+    def measurements(self) -> pd.DataFrame:
+        """All measurements, one row for (case, estimator, signs, metric), in the order of the cases.
+
+        Raises:
+            SettingsError: there are none, or a file is damaged.
+        """
+        files = sorted(self.measurements_folder.glob("*.parquet"))
+        if not files:
+            raise SettingsError(f"{self.measurements_folder}: no measurements")
+        tables = []
+        for file in files:
+            try:
+                tables.append(pq.read_table(file, schema=SCHEMA))
+            except (OSError, pa.ArrowException) as error:
+                raise SettingsError(f"{file}: damaged ({error}); run the study again to mend it") from error
+        return pa.concat_tables(tables).to_pandas()  # type: ignore[no-any-return]
+
+    def write_example(self, case: Case, evaluation: Evaluation) -> None:
+        """Keep a case whole."""
+        folder = self.folder / "examples"
+        folder.mkdir(exist_ok=True)
+        arrays: dict[str, Any] = {
+            "image": case.image,
+            "facts": np.array([case.label, evaluation.predicted]),
+            "name": np.array(case.name),
+        }
+        if case.mask is not None:
+            arrays["mask"] = case.mask
+        arrays |= {f"map/{name}": tensor.cpu().numpy() for name, tensor in evaluation.maps.items()}
+        arrays |= {f"regions/{'/'.join(key)}": regions.astype(np.float32) for key, regions in evaluation.region_maps.items()}
+        safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in case.name)
+        partial = folder / f"{safe}.partial"
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(partial, folder / f"{safe}.npz")
+
+    def examples(self) -> list[Example]:
+        """The cases that were kept whole, by file name."""
+        examples = []
+        for file in sorted((self.folder / "examples").glob("*.npz")):
+            with np.load(file, allow_pickle=False) as arrays:
+                maps = {key.removeprefix("map/"): arrays[key] for key in arrays if key.startswith("map/")}
+                regions = {
+                    (key.split("/")[1], key.split("/")[2]): arrays[key] for key in arrays if key.startswith("regions/")
+                }
+                label, predicted = (int(value) for value in arrays["facts"])
+                mask = arrays["mask"] if "mask" in arrays else None
+                examples.append(Example(str(arrays["name"]), label, predicted, arrays["image"], mask, maps, regions))
+        return examples
+
+
+def _differences(present: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names of the settings in which two descriptions differ."""
+    names = []
+    for key in sorted({*present, *wanted}):
+        ours, theirs = present.get(key), wanted.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            names += _differences(ours, theirs, f"{prefix}{key}.")
+        elif ours != theirs:
+            names.append(f"{prefix}{key}")
+    return names
