@@ -74,9 +74,7 @@ class Study:
             TomolensError: input that cannot be used, or a folder that holds another study.
         """
         store = Store(Path(out))
-        run_study(
-            self.settings, store, self.load_cases(), classifier=self.classifier, device=device, progress=progress
-        )
+        run_study(self.settings, store, self.load_cases(), classifier=self.classifier, device=device, progress=progress)
         return report(out, progress)
 
 

@@ -22,8 +22,12 @@ Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cu
 @app.command()
 def study(
     file: Annotated[Path | None, typer.Argument(help="Study file (TOML); without one, the built-in study.")] = None,
-    cases: Annotated[Path | None, typer.Option(help="CSV of the cases: case, image, label, patient[, mask, split].")] = None,
-    model: Annotated[Path | None, typer.Option(help="Evaluate this network (safetensors) instead of training one.")] = None,
+    cases: Annotated[
+        Path | None, typer.Option(help="CSV of the cases: case, image, label, patient[, mask, split].")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Evaluate this network (safetensors) instead of training one.")
+    ] = None,
     out: Out = Path("results"),
     device: Device = "cpu",
 ) -> None:

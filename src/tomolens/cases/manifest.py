@@ -100,8 +100,7 @@ def _label(text: str, where: str, classes: Sequence[str]) -> int:
 
 
 def _split(text: str, where: str) -> Split | None:
-    if text == "train" or text == "test":
-        return text
-    if text:
+    known: dict[str, Split | None] = {"train": "train", "test": "test", "": None}
+    if text not in known:
         raise CaseError(f"{where}: split '{text}', expected train, test or nothing")
-    return None
+    return known[text]

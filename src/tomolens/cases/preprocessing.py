@@ -30,7 +30,7 @@ class Preprocessing:
 def window(hu: NDArray[np.floating], limits: tuple[float, float]) -> NDArray[np.float32]:
     """Map ``limits`` (HU) linearly to [0, 1] and clip."""
     low, high = limits
-    return np.clip((hu.astype(np.float32) - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.clip((hu - low) / (high - low), 0.0, 1.0), dtype=np.float32)
 
 
 def resize_image(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 (its own documentation names it so)
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 

@@ -44,9 +44,7 @@ def folds(labels: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed
     """
     names = np.unique(groups)
     if len(names) < count:
-        raise CaseError(
-            f"{len(names)} separable patients cannot fill {count} folds: ask for at most {len(names)}"
-        )
+        raise CaseError(f"{len(names)} separable patients cannot fill {count} folds: ask for at most {len(names)}")
     classes = np.unique(labels)
     table = np.array([[np.sum((groups == g) & (labels == c)) for c in classes] for g in names])
     shuffled = generator(seed, "folds").permutation(len(names))
@@ -85,6 +83,5 @@ def check_given_split(cases: Cases) -> None:
         owner, owner_side = owner_of_image.setdefault(fingerprint, (entry.name, side))
         if owner_side != side:
             raise CaseError(
-                f"cases {owner} and {entry.name} are the same image, one in train and one in test: "
-                "put both on one side"
+                f"cases {owner} and {entry.name} are the same image, one in train and one in test: put both on one side"
             )

@@ -106,12 +106,14 @@ class Classifier:
 
     def predict(self, images: Tensor, batch_size: int = 32) -> NDArray[np.int64]:
         """Predicted class of each image, int64 ``(N,)``; class 0 where one neuron gives exactly 0."""
-        return self.predicted_scores(images, batch_size).argmax(axis=1).astype(np.int64)
+        return np.asarray(self.predicted_scores(images, batch_size).argmax(axis=1), dtype=np.int64)
 
     def predicted_scores(self, images: Tensor, batch_size: int = 32) -> NDArray[np.float32]:
         """`class_scores` as an array, in batches, without gradients and with the network in eval mode."""
         with self.frozen(), torch.inference_mode():
-            parts = [self.class_scores(batch.to(self.device)).float().cpu() for batch in images.split(batch_size)]
+            parts = [
+                self.class_scores(batch.to(self.device)).float().cpu() for batch in torch.split(images, batch_size)
+            ]
         return torch.cat(parts).numpy()
 
     @contextmanager

@@ -113,7 +113,7 @@ def train(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
         network = copy.deepcopy(start) if start is not None else build(recipe.architecture)
-    network = network.to(device, memory_format=torch.channels_last if images.ndim == 4 else torch.contiguous_format)
+    network = network.to(device)
     return _fit(network, images, torch.from_numpy(labels), training, np.flatnonzero(held_out), recipe, seed, progress)
 
 
@@ -145,10 +145,12 @@ def _fit(
         for chosen in np.array_split(order, steps):
             batch = images[chosen]
             if augment is not None:
-                batch = torch.stack([augment(image).clamp(0.0, 1.0) for image in batch]).as_tensor()
+                batch = torch.stack([torch.as_tensor(augment(image)).clamp(0.0, 1.0) for image in batch])
             losses.append(_step(network, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
             schedule.step()
-        settle_batch_norm(network, images[generator(seed, "settle", epoch).permutation(training)[:SETTLING_CASES]], recipe)
+        settle_batch_norm(
+            network, images[generator(seed, "settle", epoch).permutation(training)[:SETTLING_CASES]], recipe
+        )
         loss, accuracy = validate(network, images[validation], labels[validation])
         history.append((float(np.mean(losses)), loss, accuracy))
         if best is None or loss < best.validation_loss:
@@ -179,7 +181,7 @@ def settle_batch_norm(network: nn.Module, images: Tensor, recipe: Recipe) -> Non
     """Average the batch statistics anew: after few steps the running ones lag behind the weights and mislead."""
     device = next(network.parameters()).device
     with torch.no_grad():
-        update_bn((as_channels_last(batch) for batch in images.split(recipe.batch_size)), network, device=device)
+        update_bn((as_channels_last(batch) for batch in torch.split(images, recipe.batch_size)), network, device=device)
 
 
 def class_weights(labels: Tensor) -> Tensor:

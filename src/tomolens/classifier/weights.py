@@ -47,7 +47,9 @@ def load_weights(path: Path) -> tuple[nn.Module, dict[str, object]]:
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise NetworkError(f"{path}: weights do not fit {architecture} ({str(error).splitlines()[-1].strip()})") from error
+        raise NetworkError(
+            f"{path}: weights do not fit {architecture} ({str(error).splitlines()[-1].strip()})"
+        ) from error
     return network.eval(), json.loads(metadata.get("notes", "{}"))
 
 

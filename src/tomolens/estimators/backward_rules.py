@@ -43,7 +43,9 @@ def gradients(classifier: Classifier, images: Tensor, targets: Tensor, rule: Rul
     if gradient is None:
         raise NetworkError("the network's score does not depend on its input by differentiable steps")
     if not bool(torch.isfinite(gradient).all()):
-        raise NetworkError(f"the network's {rule} has {int((~torch.isfinite(gradient)).sum())} values that are not finite")
+        raise NetworkError(
+            f"the network's {rule} has {int((~torch.isfinite(gradient)).sum())} values that are not finite"
+        )
     return gradient
 
 

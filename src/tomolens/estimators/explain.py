@@ -58,8 +58,8 @@ def explain(
         estimators: names or estimator objects.
         targets: class explained for each image, ``(N,)``; by default the predicted one.
         references: training images, needed by expected gradients.
-        signs: ``class``: every map is of the target's score, so that positive speaks for it. ``paper``: backpropagation,
-            deconvolution and SmoothGrad always of class 1, as in the paper; two classes only.
+        signs: ``class``: every map is of the target's score, so that positive speaks for it. ``paper``:
+            backpropagation, deconvolution and SmoothGrad always of class 1, as in the paper; two classes only.
         seed: of all random draws.
         names: identifies each image in those draws; its position by default.
         batch_size: images the network sees at a time, for every estimator.
@@ -80,7 +80,8 @@ def explain(
         if signs == "paper" and classes.shape[1] != 2:
             raise SettingsError(f"signs = 'paper' is defined for two classes, the network has {classes.shape[1]}")
         subjects = [
-            Subject(image, names[i] if names is not None else str(i), seed, references) for i, image in enumerate(images)
+            Subject(image, names[i] if names is not None else str(i), seed, references)
+            for i, image in enumerate(images)
         ]
         for index, subject in enumerate(subjects):
             for name, estimator in chosen.items():
@@ -195,7 +196,9 @@ def _check(
             continue
         if any(isinstance(probe, FromReferences) for probe in estimator.probes()):
             if references is None or len(references.images) == 0:
-                raise SettingsError(f"estimator '{name}' draws training images: give references=References(images, labels)")
+                raise SettingsError(
+                    f"estimator '{name}' draws training images: give references=References(images, labels)"
+                )
             if references.images.shape[1:] != images.shape[1:]:
                 raise MapError(
                     f"references of shape {tuple(references.images.shape[1:])}, images of {tuple(images.shape[1:])}"

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..randomness import generator
@@ -26,7 +27,7 @@ class References:
     labels: Tensor
 
     @cached_property
-    def members(self) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
+    def members(self) -> tuple[NDArray[np.intp], ...]:
         """Indices of the images of each class that has any."""
         labels = self.labels.cpu().numpy()
         return tuple(np.flatnonzero(labels == label) for label in np.unique(labels))
@@ -124,7 +125,7 @@ class AlongPath:
     rule: Rule = "gradient"
 
     @cached_property
-    def nodes(self) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def nodes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions on the path in (0, 1] and their weights."""
         if self.quadrature == "right":
             return np.arange(1, self.count + 1) / self.count, np.full(self.count, 1.0 / self.count)

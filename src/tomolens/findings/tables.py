@@ -30,7 +30,14 @@ def fidelity_table(measurements: pd.DataFrame, resampling: Resampling) -> pd.Dat
         low, high = interval(values, labels, frame["patient"].tolist(), resampling)
         mean = class_balanced_mean(values, labels)[0, 0]
         rows.append(
-            {"estimator": estimator, "signs": signs, "fidelity": mean, "ci_low": low[0], "ci_high": high[0], **_basis(frame)}
+            {
+                "estimator": estimator,
+                "signs": signs,
+                "fidelity": mean,
+                "ci_low": low[0],
+                "ci_high": high[0],
+                **_basis(frame),
+            }
         )
     return pd.DataFrame(rows)
 
@@ -154,7 +161,8 @@ def roc_curves(measurements: pd.DataFrame) -> dict[Key, tuple[NDArray[np.float64
     quantile = (rates("true_positive_rate_quantile"), rates("false_positive_rate_quantile"))
     linear = (rates("true_positive_rate_linear"), rates("false_positive_rate_linear"))
     return {
-        key: (np.stack([grid[key] for grid in quantile]), np.stack([grid[key] for grid in linear])) for key in quantile[0]
+        key: (np.stack([grid[key] for grid in quantile]), np.stack([grid[key] for grid in linear]))
+        for key in quantile[0]
     }
 
 

@@ -95,11 +95,11 @@ def masked_fractions(steps: int) -> NDArray[np.float64]:
     return np.linspace(0.0, 1.0, steps + 1)
 
 
-def area_between(
-    most_important_first: NDArray[np.floating], least_important_first: NDArray[np.floating]
-) -> float:
+def area_between(most_important_first: NDArray[np.floating], least_important_first: NDArray[np.floating]) -> float:
     """Area from the first curve up to the second over equally spaced points from 0 to 1, trapezoid rule."""
-    difference = np.asarray(least_important_first, dtype=np.float64) - np.asarray(most_important_first, dtype=np.float64)
+    difference = np.asarray(least_important_first, dtype=np.float64) - np.asarray(
+        most_important_first, dtype=np.float64
+    )
     return float(np.trapezoid(difference, dx=1.0 / (len(difference) - 1)))
 
 
@@ -140,7 +140,9 @@ def masked_decisions(
     pixels = image[0].numel()
     for ranked in rankings:
         if ranked.shape != tuple(image.shape[1:]):
-            raise MapError(f"importance map of {ranked.shape}, image of {tuple(image.shape[1:])}: they must be the same")
+            raise MapError(
+                f"importance map of {ranked.shape}, image of {tuple(image.shape[1:])}: they must be the same"
+            )
     counts = [count_at(fraction, pixels) for fraction in masked_fractions(steps)]
     changes = (image != fill).any(dim=0).flatten().cpu().numpy()
     wanted: dict[tuple[int, int, int], tuple[int, int, int]] = {}

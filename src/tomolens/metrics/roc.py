@@ -77,12 +77,16 @@ def roc(
     if len(maps) != len(masks) or len(maps) == 0:
         raise MapError(f"{len(maps)} maps and {len(masks)} masks, expected as many of each and at least one")
     each = [
-        roc_of_map(rank_map(maps[i], seed=seed, name=names[i] if names is not None else str(i)), as_mask(masks[i]), points)
+        roc_of_map(
+            rank_map(maps[i], seed=seed, name=names[i] if names is not None else str(i)), as_mask(masks[i]), points
+        )
         for i in range(len(maps))
     ]
     auc = np.array([one.auc for one in each])
     defined = np.flatnonzero(~np.isnan(auc))
-    quantile, linear = (mean_curve([getattr(each[i], grid) for i in defined], points) for grid in ("quantile", "linear"))
+    quantile, linear = (
+        mean_curve([getattr(each[i], grid) for i in defined], points) for grid in ("quantile", "linear")
+    )
     return Roc(
         auc=auc,
         average_precision=np.array([one.average_precision for one in each]),

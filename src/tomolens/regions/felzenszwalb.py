@@ -59,7 +59,7 @@ def _edges(image: NDArray[np.float64]) -> tuple[Labels, Labels, NDArray[np.float
     return first, second, weights[order]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _root(parent, pixel):  # type: ignore[no-untyped-def]
     while parent[pixel] != pixel:
         parent[pixel] = parent[parent[pixel]]
@@ -67,7 +67,7 @@ def _root(parent, pixel):  # type: ignore[no-untyped-def]
     return pixel
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _segments(first, second, weights, pixels, scale, min_size):  # type: ignore[no-untyped-def]
     parent = np.arange(pixels).astype(np.int32)
     size = np.ones(pixels, dtype=np.int64)

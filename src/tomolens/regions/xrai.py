@@ -124,7 +124,12 @@ def xrai(
     if scores.shape != segments.shape:
         raise MapError(f"importance map of {scores.shape}, image of {segments.shape}: they must be the same")
     regions = _grow(
-        scores.ravel(), segments.starts, segments.pixels, segments.owner_starts, segments.owners, settings.min_new_pixels
+        scores.ravel(),
+        segments.starts,
+        segments.pixels,
+        segments.owner_starts,
+        segments.owners,
+        settings.min_new_pixels,
     )
     return np.asarray(regions).reshape(segments.shape)
 
@@ -155,7 +160,7 @@ def _stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[n
         values = gaussian_filter(values, blur, mode="grid-constant")
     # Outside counts as 0, the middle of the range, as in the published code.
     resized = zoom(values, [1 / factor for factor in factors], order=3, mode="grid-constant", grid_mode=True)
-    return np.clip(resized, low, high)
+    return np.asarray(np.clip(resized, low, high))
 
 
 def _disk(radius: int) -> NDArray[np.bool_]:
@@ -182,7 +187,7 @@ def _dilated(labels: NDArray[np.int32], footprint: NDArray[np.bool_]) -> list[ND
     return pieces
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _grow(scores, starts, pixels, owner_starts, owners, min_new_pixels):  # type: ignore[no-untyped-def]
     count = len(starts) - 1
     sums, left = np.zeros(count), np.zeros(count, dtype=np.int64)

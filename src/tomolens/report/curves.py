@@ -73,7 +73,6 @@ def roc_figure(findings: Findings) -> Figure:
     for axes in panels:
         axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8, zorder=0)
         axes.set_xlabel("false positive rate")
-        axes.set_aspect("equal")
         axes.set_xlim(0, 1)
     panels[0].set_ylabel("true positive rate")
     return figure
@@ -86,7 +85,7 @@ def dice_figure(findings: Findings) -> Figure:
     lines: dict[tuple[str, str], Line] = {}
     for (estimator, signs), frame in overlap[overlap["at"] != OWN_SHARE].groupby(["estimator", "signs"], sort=False):
         key = (str(estimator), str(signs))
-        lines[key] = (frame["at"].astype(float).to_numpy(), frame["dice"].to_numpy(), own[key])
+        lines[key] = (frame["at"].to_numpy(np.float64), frame["dice"].to_numpy(np.float64), own[key])
     figure, panels = _two_panels(lines, "Dice at the mask's own share")
     for axes in panels:
         axes.set_xlabel("top p % of the region map")
@@ -101,7 +100,7 @@ def _headline(table: pd.DataFrame, column: str) -> dict[tuple[str, str], float]:
 
 def _two_panels(lines: Mapping[tuple[str, str], Line], what: str) -> tuple[Figure, list[Axes]]:
     """Original maps left, absolute ones right, each with its legend below, best first."""
-    figure = style.figure(10.5, 6.6)
+    figure = style.figure(10.5, 7.4)
     panels = list(figure.subplots(1, 2, sharey=True))
     places = {estimator: place for place, estimator in enumerate(dict.fromkeys(name for name, _ in lines))}
     for axes, signs in zip(panels, SIGNS, strict=True):
@@ -109,11 +108,17 @@ def _two_panels(lines: Mapping[tuple[str, str], Line], what: str) -> tuple[Figur
         shown = [(key, value) for key, value in lines.items() if key[1] == signs]
         for (estimator, _), (x, y, headline) in sorted(shown, key=lambda item: -item[1][2]):
             label = f"{headline:.3f}  {style.title(estimator)}"
-            axes.plot(x, y, linewidth=1.6, label=label, **style.line(estimator, places[estimator]))  # type: ignore[arg-type]
+            axes.plot(x, y, linewidth=1.6, label=label, **style.line(estimator, places[estimator]))
         axes.set_title(f"{signs} maps", fontsize=11)
         axes.set_ylim(0, None)
         legend = axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False, fontsize=8.5, title=what, handlelength=3.2
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),
+            ncols=2,
+            frameon=False,
+            fontsize=8.5,
+            title=what,
+            handlelength=3.2,
         )
         legend.get_title().set_fontsize(9)
     return figure, panels

@@ -47,7 +47,7 @@ def headline(findings: Findings) -> list[str]:
         if table.empty:
             sentences.append(f"{view[0].upper()}{view[1:]}: not assessed.")
             continue
-        best = table.loc[table[column].idxmax()]
+        best = table.iloc[int(table[column].to_numpy().argmax())]
         low, high = (form.split()[-1].format(factor * best[end]) for end in ("ci_low", "ci_high"))
         sentences.append(
             f"{title(best['estimator'])} ({best['signs']}) leads {view}: {form.format(factor * best[column])}, "
@@ -117,8 +117,8 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
     examples = [(name, "") for name in figures if name.startswith("example-")]
     if examples:
         text = (
-            "What the network saw, the mask, every map (red speaks for the explained class, blue against it; colours end "
-            "at the 99th percentile of the absolute map), and the top 1 to 5 % of every region map."
+            "What the network saw, the mask, every map (red speaks for the explained class, blue against it; colours "
+            "end at the 99th percentile of the absolute map), and the top 1 to 5 % of every region map."
         )
         sections.append(_section("Examples", text, [], (), examples, figures))
     for section in sections:
@@ -148,7 +148,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     if table.empty:
         return []
-    rows = []
+    rows: list[dict[str, Any]] = []
     for _, row in table.sort_values(column, ascending=False).iterrows():
         number = [f"{factor * row[name]:.{digits}f}" for name in (column, "ci_low", "ci_high")]
         cells = [title(row["estimator"]), row["signs"], number[0], f"{number[1]} to {number[2]}"]

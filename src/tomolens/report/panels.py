@@ -1,12 +1,14 @@
 """Figures of example cases: the image, the mask, every map, and the top regions of every map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..metrics.overlap import top_regions
@@ -24,8 +26,8 @@ def maps_figure(example: Example, classes: Sequence[str]) -> Figure:
     names = list(example.maps)
     columns = 2 * min(4, len(names))
     rows = -(-2 * len(names) // columns)
-    figure = style.figure(1.55 * (columns + 2) + 0.2, 1.75 * rows + 0.8)
-    grid = figure.add_gridspec(rows, columns + 2)
+    figure = style.figure(1.55 * columns + 1.75 * rows + 0.2, 1.75 * rows + 0.6)
+    grid = figure.add_gridspec(rows, columns + 2, width_ratios=[0.45 * rows] * 2 + [1.0] * columns)
     half = max(1, rows // 2)
     _show_image(figure.add_subplot(grid[:half, :2]), example, with_mask=False)
     if rows > 1:
@@ -64,17 +66,11 @@ def regions_figure(example: Example, classes: Sequence[str]) -> Figure:
                 axes.set_title(style.title(name), fontsize=8)
             if column == 0:
                 axes.set_ylabel(signs, fontsize=9)
-    handles = [_patch(colour, f"top {share} %") for share, colour in zip(TOP, TOP_COLOURS, strict=True)]
-    handles.append(_patch("none", "expert's mask", edge="#ff2fd6"))
+    handles = [Patch(facecolor=colour, label=f"top {share} %") for share, colour in zip(TOP, TOP_COLOURS, strict=True)]
+    handles.append(Patch(facecolor="none", edgecolor="#ff2fd6", label="expert's mask"))
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.suptitle(_caption(example, classes), fontsize=11)
     return figure
-
-
-def _patch(colour: object, label: str, edge: str = "none") -> object:
-    from matplotlib.patches import Patch
-
-    return Patch(facecolor=colour, edgecolor=edge, label=label)  # type: ignore[arg-type]
 
 
 def _caption(example: Example, classes: Sequence[str]) -> str:
@@ -95,7 +91,7 @@ def _outline(axes: Axes, example: Example) -> None:
         axes.contour(_plane(example.mask).astype(float), levels=[0.5], colors=["#ff2fd6"], linewidths=0.9)
 
 
-def _plane(array: NDArray[np.generic]) -> NDArray[np.generic]:
+def _plane(array: NDArray[Any]) -> NDArray[Any]:
     """A slice to look at: the array itself, or the middle of a volume."""
     while array.ndim > 2:
         array = array[array.shape[0] // 2]

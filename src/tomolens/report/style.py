@@ -13,7 +13,16 @@ COLOURS = {
     "integrated-gradients": "#56b4e9",
     "random": "#9a9a9a",
 }
-DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)), (0, (8, 3)))
+DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1)),
+    (0, (1, 1)),
+    (0, (3, 1, 1, 1)),
+    (0, (8, 3)),
+)
 TITLES = {
     "smoothgrad-squared": "SmoothGrad squared",
     "smoothgrad": "SmoothGrad",

@@ -141,9 +141,7 @@ def accuracy_of(store: Store) -> dict[str, float]:
     return {"balanced": balanced_accuracy(labels, predicted), "plain": float(np.mean(labels == predicted))}
 
 
-def describe(
-    settings: StudySettings, found: Survey, cases: Cases, classifier: Classifier | None
-) -> dict[str, Any]:
+def describe(settings: StudySettings, found: Survey, cases: Cases, classifier: Classifier | None) -> dict[str, Any]:
     """The content of ``study.json``; ``identity`` is the hash of all that decides the numbers."""
     content: dict[str, Any] = {
         "settings": json.loads(settings.model_dump_json()),

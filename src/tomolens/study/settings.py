@@ -131,7 +131,9 @@ def read_settings(path: Path | None) -> StudySettings:
         try:
             text, where = path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'})") from error
+            raise SettingsError(
+                f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'})"
+            ) from error
     try:
         return StudySettings.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:

@@ -42,7 +42,9 @@ def sides_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool
     if everything_held_out:
         return [Side(0, np.arange(0), np.arange(len(cases)))]
     if settings.cases.folds is None:
-        raise CaseError("nothing says which cases to train on: give the manifest a split column or the study cases.folds")
+        raise CaseError(
+            "nothing says which cases to train on: give the manifest a split column or the study cases.folds"
+        )
     groups = inseparable_groups(cases.patients, cases.fingerprints)
     fold = folds(cases.labels, groups, settings.cases.folds, settings.seed)
     return [

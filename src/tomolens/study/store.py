@@ -164,7 +164,9 @@ class Store:
         if case.mask is not None:
             arrays["mask"] = case.mask
         arrays |= {f"map/{name}": tensor.cpu().numpy() for name, tensor in evaluation.maps.items()}
-        arrays |= {f"regions/{'/'.join(key)}": regions.astype(np.float32) for key, regions in evaluation.region_maps.items()}
+        arrays |= {
+            f"regions/{'/'.join(key)}": regions.astype(np.float32) for key, regions in evaluation.region_maps.items()
+        }
         safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in case.name)
         partial = folder / f"{safe}.partial"
         with partial.open("wb") as file:
@@ -181,7 +183,7 @@ class Store:
                     (key.split("/")[1], key.split("/")[2]): arrays[key] for key in arrays if key.startswith("regions/")
                 }
                 label, predicted = (int(value) for value in arrays["facts"])
-                mask = arrays["mask"] if "mask" in arrays else None
+                mask = arrays["mask"] if "mask" in arrays.files else None
                 examples.append(Example(str(arrays["name"]), label, predicted, arrays["image"], mask, maps, regions))
         return examples
 

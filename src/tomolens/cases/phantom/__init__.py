@@ -38,12 +38,12 @@ class Phantom:
     @property
     def image(self) -> Slice:
         """HU of the case, ``(size, size)``."""
-        return self.hu[self.label]
+        return np.asarray(self.hu[self.label])
 
     @property
     def twin(self) -> Slice:
         """HU of the twin, ``(size, size)``."""
-        return self.hu[1 - self.label]
+        return np.asarray(self.hu[1 - self.label])
 
 
 def draw(seed: int, index: int, size: int = 256) -> Phantom:

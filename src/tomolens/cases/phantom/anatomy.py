@@ -34,7 +34,7 @@ def draw_blood(random: np.random.Generator) -> Blood:
     veins = np.interp(delay, [0.0, 0.4, 1.0], [400.0, 0.9 * peak, venous])
     plain = random.uniform(35.0, 50.0)
     bounded = [float(np.clip(value, 150.0, 400.0)) for value in (veins, right, left)]
-    return Blood(plain, *bounded, float(random.uniform(75, 110)), float(plain + random.uniform(0, 6)))
+    return Blood(plain, bounded[0], bounded[1], bounded[2], random.uniform(75, 110), plain + random.uniform(0, 6))
 
 
 @dataclass(frozen=True)
@@ -168,9 +168,7 @@ def paint_lungs(canvas: Canvas, body: Body, random: np.random.Generator) -> Cove
     return lungs
 
 
-def paint_lung_vessels(
-    canvas: Canvas, body: Body, blood: Blood, lungs: Coverage, random: np.random.Generator
-) -> None:
+def paint_lung_vessels(canvas: Canvas, body: Body, blood: Blood, lungs: Coverage, random: np.random.Generator) -> None:
     """Vessels of the lungs, thicker and denser towards the hila, some running in the slice."""
     for _ in range(int(random.integers(70, 110))):
         side = random.choice((-1, 1))
@@ -255,13 +253,24 @@ def paint_great_vessels(canvas: Canvas, body: Body, blood: Blood, random: np.ran
     right_end = (x0 - random.uniform(42, 54) * s, y0 + random.uniform(8, 16) * s)
     canvas.paint_tube(
         [trunk, (x0 + 4 * s, y0 + 9 * s), (x0 - 22 * s, y0 + 11 * s), right_end],
-        random.uniform(7.5, 10) * s * (0.8 + 0.4 * low), blood.plain, blood.right, blood=True,
+        random.uniform(7.5, 10) * s * (0.8 + 0.4 * low),
+        blood.plain,
+        blood.right,
+        blood=True,
     )
     canvas.paint_tube(
         [trunk, (x0 + 30 * s, y0 + 6 * s), (x0 + random.uniform(40, 50) * s, y0 + 20 * s)],
-        random.uniform(7.5, 10) * s, blood.plain, blood.right, blood=True,
+        random.uniform(7.5, 10) * s,
+        blood.plain,
+        blood.right,
+        blood=True,
     )
-    canvas.paint(Blob(*trunk, 14.5 * s, random.uniform(14, 19) * s, 0.4, waves(random, 0.04)), blood.plain, blood.right, blood=True)
+    canvas.paint(
+        Blob(*trunk, 14.5 * s, random.uniform(14, 19) * s, 0.4, waves(random, 0.04)),
+        blood.plain,
+        blood.right,
+        blood=True,
+    )
     for side in (-1, 1):  # upper lobe veins before the hila
         vein = Blob(x0 + side * random.uniform(38, 48) * s, y0 - random.uniform(2, 14) * s, 8 * s, 4.5 * s, side * 0.7)
         canvas.paint(vein, blood.plain, blood.left, blood=True)
@@ -269,7 +278,9 @@ def paint_great_vessels(canvas: Canvas, body: Body, blood: Blood, random: np.ran
         canvas.paint(Blob(*bronchus, 8.0 * s, 6.5 * s, side * 0.5), 20)
         canvas.paint(Blob(*bronchus, 6.5 * s, 5.0 * s, side * 0.5), -980)
     canvas.paint(Blob(x0 - 15 * s, y0 - 11 * s, 17.5 * s, 16 * s, 0.2, waves(random, 0.04)), 45)
-    canvas.paint(Blob(x0 - 15 * s, y0 - 11 * s, 16.5 * s, 15 * s, 0.2, waves(random, 0.04)), blood.plain, blood.left, blood=True)
+    canvas.paint(
+        Blob(x0 - 15 * s, y0 - 11 * s, 16.5 * s, 15 * s, 0.2, waves(random, 0.04)), blood.plain, blood.left, blood=True
+    )
     cava = Blob(x0 - 38 * s, y0 - 2 * s, random.uniform(7, 10) * s, random.uniform(8, 11) * s, 0.2)
     canvas.paint(cava, blood.plain, blood.veins, blood=True)
 
@@ -289,18 +300,25 @@ def paint_heart(canvas: Canvas, body: Body, blood: Blood, random: np.random.Gene
     for side in (-1, 1):  # lower lobe veins entering the left atrium
         canvas.paint_tube(
             [(x0 + 4, y0 + 26 * s), (x0 + 4 + side * 34 * s, y0 + random.uniform(26, 36) * s)],
-            random.uniform(4, 6) * s, blood.plain, blood.left, blood=True,
+            random.uniform(4, 6) * s,
+            blood.plain,
+            blood.left,
+            blood=True,
         )
     chamber(4, 24, 27, 13 + 3 * depth, 0.05, blood.left)  # left atrium
     chamber(-32, -1, 15 + 4 * depth, 21 + 4 * depth, 0.1, blood.right)  # right atrium
     left_x, left_y = 26 + 10 * depth, -2 + 6 * depth
-    ventricle = Blob(x0 + left_x * s, y0 + left_y * s, (20 + 14 * depth) * s, (20 + 5 * depth) * s, 0.55 + swing, waves(random, 0.04))
+    ventricle = Blob(
+        x0 + left_x * s, y0 + left_y * s, (20 + 14 * depth) * s, (20 + 5 * depth) * s, 0.55 + swing, waves(random, 0.04)
+    )
     canvas.paint(ventricle, *muscle)
     canvas.paint(ventricle.grown(-random.uniform(8, 11) * s), blood.plain, blood.left, blood=True)
     chamber(4 + 4 * depth, -23 + 3 * depth, 24 + 8 * depth, 12 + 4 * depth, 0.25, blood.right)  # right ventricle
     if depth < 0.45:
         canvas.paint(Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05)).grown(1.4), *muscle)
-        canvas.paint(Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05)), blood.plain, blood.left, blood=True)
+        canvas.paint(
+            Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05)), blood.plain, blood.left, blood=True
+        )
     else:
         cava = Blob(x0 - 42 * s, y0 + 20 * s, 11 * s, 9 * s)
         canvas.paint(cava, blood.plain, 0.5 * (blood.right + blood.plain), blood=True)

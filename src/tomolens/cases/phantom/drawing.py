@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ class Canvas:
         self, points: Sequence[tuple[float, float]], radius: float, plain: float, enhanced: float | None, blood: bool
     ) -> None:
         """Paint a tube of constant radius along a line of points, as vessels that run in the slice."""
-        for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+        for (x0, y0), (x1, y1) in pairwise(points):
             reach = float(np.hypot(x1 - x0, y1 - y0)) / 2 + radius
             box = self.window((x0 + x1) / 2, (y0 + y1) / 2, reach)
             dx, dy = self.x[box] - np.float32(x0), self.y[box] - np.float32(y0)
