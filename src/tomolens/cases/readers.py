@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pydicom
-import SimpleITK as sitk  # noqa: N813 (its own documentation names it so)
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 
@@ -37,35 +38,44 @@ def read_dicom(path: Path) -> Pixels:
     except CaseError:
         raise
     except Exception as error:  # pydicom and its decoders raise nearly every built-in type
-        raise CaseError(f"{path}: unreadable DICOM ({first_line(error)})") from error
+        raise CaseError(f"{path}: unreadable DICOM ({last_line(error)})") from error
     if stored.ndim != 2:
         raise CaseError(f"{path}: pixel data of shape {stored.shape}, expected one grey slice")
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
 def read_nifti(path: Path) -> Pixels:
-    """A single-slice NIfTI image in HU, in the orientation radiologists display: ``(rows, columns)``.
+    """A single-slice NIfTI image in HU, as radiologists look at it: ``(rows, columns)``, front up, right on the left.
+
+    Read with nibabel: ITK turns NaN into 0 without a word.
 
     Raises:
         CaseError: unreadable, or a volume of more than one slice.
     """
-    return read_slice_with_sitk(path).astype(np.float32)
-
-
-def read_slice_with_sitk(path: Path) -> NDArray[np.generic]:
-    """One slice of anything SimpleITK reads; volumes are turned to LPS so that rows run front to back."""
     try:
-        image = sitk.ReadImage(str(path))
-        if image.GetDimension() == 3:
-            image = sitk.DICOMOrient(image, "LPS")
+        image = nibabel.load(path)
+        stored: NDArray[np.generic] = np.asarray(image.dataobj)
+        stored = stored.reshape(stored.shape + (1,) * (3 - stored.ndim))
+        turn = nibabel.io_orientation(image.affine)
+    except Exception as error:  # nibabel raises its own, the operating system's and zlib's errors
+        raise CaseError(f"{path}: unreadable NIfTI ({last_line(error)})") from error
+    if stored.ndim != 3:
+        raise CaseError(f"{path}: shape {stored.shape}, expected a single slice")
+    upright = np.asarray(nibabel.apply_orientation(stored, turn), dtype=np.float32)[::-1, ::-1]
+    if upright.shape[2:] != (1,):
+        raise CaseError(f"{path}: shape {stored.shape}, expected a single axial slice")
+    return upright.reshape(upright.shape[:2]).T
+
+
+def read_png(path: Path) -> Pixels:
+    """A grey PNG, ``(rows, columns)``, as it is stored."""
+    try:
+        pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except RuntimeError as error:
-        raise CaseError(f"{path}: unreadable image ({first_line(error)})") from error
-    pixels: NDArray[np.generic] = sitk.GetArrayFromImage(image)
-    if pixels.ndim == 3 and pixels.shape[0] == 1:
-        pixels = pixels[0]
+        raise CaseError(f"{path}: unreadable PNG ({last_line(error)})") from error
     if pixels.ndim != 2:
-        raise CaseError(f"{path}: shape {pixels.shape}, expected a single slice")
-    return pixels
+        raise CaseError(f"{path}: pixels of shape {pixels.shape}, expected one grey value a pixel")
+    return np.asarray(pixels, dtype=np.float32)
 
 
 READERS: dict[str, Callable[[Path], Pixels]] = {
@@ -75,7 +85,7 @@ READERS: dict[str, Callable[[Path], Pixels]] = {
     ".nii": read_nifti,
     ".nii.gz": read_nifti,
 }
-LABEL_MAPS = (".png", ".nii", ".nii.gz")
+LABEL_MAPS: dict[str, Callable[[Path], Pixels]] = {".png": read_png, ".nii": read_nifti, ".nii.gz": read_nifti}
 
 
 def read_hu(path: Path) -> Pixels:
@@ -106,8 +116,8 @@ def read_mask(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """
     require_file(path)
     if suffix(path) not in LABEL_MAPS:
-        raise CaseError(f"{path}: unknown mask format '{suffix(path)}', expected one of {', '.join(LABEL_MAPS)}")
-    labels = read_slice_with_sitk(path)
+        raise CaseError(f"{path}: unknown mask format '{suffix(path)}', expected one of {known(LABEL_MAPS)}")
+    labels = LABEL_MAPS[suffix(path)](path)
     if labels.shape != shape:
         raise CaseError(f"{path}: mask of {labels.shape} pixels on an image of {shape}: they must share one grid")
     mask: NDArray[np.bool_] = labels != 0
@@ -133,7 +143,7 @@ def known(formats: dict[str, Callable[[Path], Pixels]]) -> str:
     return ", ".join(name or "(no suffix: DICOM)" for name in formats)
 
 
-def first_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """The last line that says something: SimpleITK puts its reason after a stack of file names."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

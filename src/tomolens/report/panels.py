@@ -26,12 +26,12 @@ def maps_figure(example: Example, classes: Sequence[str]) -> Figure:
     names = list(example.maps)
     columns = 2 * min(4, len(names))
     rows = -(-2 * len(names) // columns)
-    figure = style.figure(1.55 * columns + 1.75 * rows + 0.2, 1.75 * rows + 0.6)
-    grid = figure.add_gridspec(rows, columns + 2, width_ratios=[0.45 * rows] * 2 + [1.0] * columns)
+    figure = style.figure(1.5 * (columns + 1) + 0.2, 1.75 * rows + 0.5)
+    grid = figure.add_gridspec(rows, columns + 1)
     half = max(1, rows // 2)
-    _show_image(figure.add_subplot(grid[:half, :2]), example, with_mask=False)
+    _show_image(figure.add_subplot(grid[:half, 0]), example, with_mask=False)
     if rows > 1:
-        _show_image(figure.add_subplot(grid[half:, :2]), example, with_mask=True)
+        _show_image(figure.add_subplot(grid[half:, 0]), example, with_mask=True)
     for place, name in enumerate(names):
         row, column = divmod(2 * place, columns)
         values = example.maps[name].sum(axis=0)
@@ -40,7 +40,7 @@ def maps_figure(example: Example, classes: Sequence[str]) -> Figure:
         for offset, (data, colours, low, signs) in enumerate(
             ((values, "RdBu_r", -limit, "original"), (magnitude, "magma", 0.0, "absolute"))
         ):
-            axes = figure.add_subplot(grid[row, column + 2 + offset])
+            axes = figure.add_subplot(grid[row, column + 1 + offset])
             style.bare(axes)
             axes.imshow(_plane(data), cmap=colours, vmin=low, vmax=limit, interpolation="nearest")
             axes.set_title(f"{style.title(name)}\n{signs}", fontsize=7)

@@ -1,0 +1,114 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tomolens.classifier import Classifier
+
+torch.set_num_threads(2)
+
+CT = Path(os.environ.get("TOMOLENS_CT", Path(__file__).parents[2] / "shared" / "ct"))
+
+
+@pytest.fixture
+def real_ct() -> Path:
+    """Folder with real CT for tests; not part of the repository."""
+    if not CT.is_dir():
+        pytest.skip(f"no real CT at {CT}: set TOMOLENS_CT to the folder that holds tcga-contrast/")
+    return CT
+
+
+def convolutional(channels: int = 1, outputs: int = 1, smooth: bool = False) -> nn.Module:
+    """A small network of modules, each ReLU its own, with batch norm in eval mode."""
+    activation = nn.Softplus if smooth else nn.ReLU
+    torch.manual_seed(3)
+    network = nn.Sequential(
+        nn.Conv2d(channels, 6, 3, padding=1),
+        nn.BatchNorm2d(6),
+        activation(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3, padding=1),
+        activation(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+        activation(),
+        nn.Linear(10, outputs),
+    )
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+    return network.eval()
+
+
+class FunctionalReluNetwork(nn.Module):
+    """The same ReLU written in every way: function, tensor method, in place, and one module used twice."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.way = way
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.last = nn.Linear(4, 1)
+        self.shared = nn.ReLU(inplace=way == "reused in place")
+        self.one, self.two = nn.ReLU(), nn.ReLU()
+
+    def activate(self, x: Tensor, own: nn.Module) -> Tensor:
+        if self.way == "functional":
+            return functional.relu(x)
+        if self.way == "torch":
+            return torch.relu(x)
+        if self.way == "method":
+            return x.relu()
+        if self.way == "in place":
+            return torch.relu_(x)
+        return own(x) if self.way == "modules" else self.shared(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.activate(self.first(x), self.one)
+        x = self.activate(self.second(x) + x, self.two)
+        return self.last(x.mean(dim=(2, 3)))
+
+
+@pytest.fixture
+def classifier() -> Classifier:
+    return Classifier(convolutional())
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.from_numpy(np.random.default_rng(0).random((5, 1, 16, 16))).float()
+
+
+def state_of(network: nn.Module) -> dict[str, object]:
+    """Everything that explaining must leave as it was."""
+    return {
+        "modes": [module.training for module in network.modules()],
+        "weights": {name: tensor.clone() for name, tensor in network.state_dict().items()},
+        "gradients": [None if weight.grad is None else weight.grad.clone() for weight in network.parameters()],
+        "flags": [weight.requires_grad for weight in network.parameters()],
+        "hooks": [
+            len(hooks)
+            for module in network.modules()
+            for hooks in (
+                module._forward_hooks,
+                module._forward_pre_hooks,
+                module._backward_hooks,
+                module._backward_pre_hooks,
+            )
+        ],
+    }
+
+
+def assert_same_state(before: dict[str, object], after: dict[str, object]) -> None:
+    for part in ("modes", "flags", "hooks"):
+        assert before[part] == after[part], part
+    for name, tensor in before["weights"].items():
+        assert torch.equal(tensor, after["weights"][name]), name
+    for one, other in zip(before["gradients"], after["gradients"], strict=True):
+        assert (one is None and other is None) or torch.equal(one, other)

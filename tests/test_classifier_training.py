@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from tomolens.cases import Preprocessing, phantom
+from tomolens.classifier import Classifier
+from tomolens.classifier.architectures import build
+from tomolens.classifier.training import Recipe, balanced_accuracy, train
+from tomolens.classifier.weights import load_weights, save_weights, weights_hash
+from tomolens.errors import CaseError, NetworkError
+from tomolens.study.settings import read_settings
+
+SMALL = Preprocessing(size=48)
+
+
+def test_the_papers_network_learns_simulated_ct_with_the_built_in_recipe():
+    settings = read_settings(None)
+    told = []
+    preprocessing = Preprocessing(size=settings.cases.size)
+    trained = train(
+        phantom.cases(settings.cases.train, preprocessing=preprocessing),
+        settings.classifier.recipe,
+        progress=lambda *state: told.append(state),
+    )
+    held_out = phantom.cases(200, first=10_000, preprocessing=preprocessing)
+    predicted = Classifier(trained.network).predict(torch.from_numpy(held_out.images()))
+    assert balanced_accuracy(held_out.labels, predicted) >= 0.98
+    assert [state[0] for state in told] == list(range(1, len(trained.history) + 1))
+
+
+def test_training_twice_gives_the_same_weights_and_leaves_the_start_alone():
+    cases = phantom.cases(24, preprocessing=SMALL)
+    start = build("resnet18")
+    before = weights_hash(start)
+    recipe = Recipe(architecture="resnet18", epochs=2, batch_size=8)
+    runs = [weights_hash(train(cases, recipe, seed=seed, start=start).network) for seed in (3, 3, 4)]
+    assert runs[0] == runs[1] != runs[2]
+    assert weights_hash(start) == before
+    fresh = [weights_hash(train(cases, recipe, seed=3).network) for _ in range(2)]
+    assert fresh[0] == fresh[1] != runs[0]
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    cases = phantom.cases(20, preprocessing=SMALL)
+    recipe = Recipe(architecture="resnet18", epochs=12, batch_size=8, patience=2, learning_rate=3e-3)
+    trained = train(cases, recipe)
+    losses = [loss for _, loss, _ in trained.history]
+    assert trained.validation_loss == min(losses) == losses[trained.epoch - 1]
+    assert len(losses) <= trained.epoch + recipe.patience
+    assert not trained.network.training
+
+
+def test_too_few_patients_to_validate():
+    with pytest.raises(CaseError, match="cannot fill 5 folds"):
+        train(phantom.cases(4, preprocessing=SMALL), Recipe(architecture="resnet18", epochs=1))
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes():
+    assert balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0])) == 0.5
+
+
+def test_weights_come_back_as_they_were(tmp_path):
+    network = build("resnet18")
+    save_weights(network, tmp_path / "n.safetensors", "resnet18", {"size": 48})
+    loaded, notes = load_weights(tmp_path / "n.safetensors")
+    assert weights_hash(loaded) == weights_hash(network)
+    assert notes == {"size": 48}
+    assert not loaded.training
+
+
+def test_weights_that_cannot_be_used(tmp_path):
+    file = tmp_path / "n.safetensors"
+    with pytest.raises(NetworkError, match="no such file"):
+        load_weights(file)
+    file.write_bytes(b"not safetensors at all")
+    with pytest.raises(NetworkError, match="not a safetensors file"):
+        load_weights(file)
+    save_weights(build("resnet18"), file, "resnet50")
+    with pytest.raises(NetworkError, match="weights do not fit resnet50"):
+        load_weights(file)
+    save_weights(build("resnet18"), file, "transformer")
+    with pytest.raises(NetworkError, match="architecture 'transformer', known are resnet50"):
+        load_weights(file)

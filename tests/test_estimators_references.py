@@ -1,0 +1,183 @@
+"""Every estimator against captum, in float64."""
+
+import captum.attr
+import numpy as np
+import pytest
+import torch
+from captum.attr._core import gradient_shap
+
+from conftest import convolutional
+from tomolens.classifier import Classifier
+from tomolens.estimators import (
+    ExpectedGradients,
+    IntegratedGradients,
+    References,
+    SmoothGrad,
+    explain,
+)
+from tomolens.estimators.probes import AtNoisyInputs, FromReferences, Subject
+from tomolens.randomness import generator
+
+
+@pytest.fixture(params=[1, 3], ids=["grey", "colour"])
+def setting(request):
+    network = convolutional(request.param).double()
+    images = torch.from_numpy(np.random.default_rng(1).random((3, request.param, 16, 16)))
+    return network, images, torch.tensor([1, 0, 1])
+
+
+def close(ours, theirs):
+    scale = theirs.abs().max()
+    assert scale > 0
+    assert (ours - theirs).abs().max() / scale < 1e-5
+
+
+def signed(network, targets):
+    """The score S_c of the target class as a network of one output."""
+    sign = (2.0 * targets - 1.0).double()
+    return lambda x: network(x)[:, 0] * sign.repeat(len(x) // len(sign))
+
+
+def test_backpropagation(setting):
+    network, images, targets = setting
+    maps = explain(Classifier(network), images, ["backpropagation"], targets)
+    close(maps["backpropagation"], captum.attr.Saliency(signed(network, targets)).attribute(images, abs=False))
+
+
+def test_integrated_gradients_for_both_references(setting):
+    network, images, targets = setting
+    maps = explain(Classifier(network), images, ["integrated-gradients", "integrated-gradients-bw"], targets)
+    method = captum.attr.IntegratedGradients(signed(network, targets))
+    black, white = (
+        method.attribute(images, baselines=value, n_steps=25, method="riemann_right") for value in (0.0, 1.0)
+    )
+    close(maps["integrated-gradients"], black)
+    close(maps["integrated-gradients-bw"], (black + white) / 2)
+
+
+def test_gauss_legendre(setting):
+    network, images, targets = setting
+    maps = explain(Classifier(network), images, [IntegratedGradients(quadrature="gauss-legendre")], targets)
+    theirs = captum.attr.IntegratedGradients(signed(network, targets)).attribute(images, n_steps=25)
+    close(maps["integrated-gradients"], theirs)
+
+
+def test_deconvolution_of_a_network_of_modules(setting):
+    network, images, targets = setting
+    maps = explain(Classifier(network), images, ["deconvolution"], targets)
+    sign = torch.nn.Linear(1, 1, bias=False).double()
+    for index, target in enumerate(targets):
+        with torch.no_grad():
+            sign.weight.fill_(2.0 * target - 1.0)
+        one = torch.nn.Sequential(network, sign)
+        theirs = captum.attr.Deconvolution(one).attribute(images[index : index + 1], target=0)
+        close(maps["deconvolution"][index], theirs[0])
+
+
+def test_smoothgrad_with_the_same_noise(setting):
+    network, images, targets = setting
+    names = ["a", "b", "c"]
+    maps = explain(
+        Classifier(network), images, ["smoothgrad", "smoothgrad-squared"], targets, seed=9, names=names, batch_size=4
+    )
+    gradients = []
+    for k in range(15):
+        noise = np.stack([generator(9, name, "smoothgrad", k).standard_normal(images.shape[1:]) for name in names])
+        spread = 0.15 * (images.amax((1, 2, 3)) - images.amin((1, 2, 3)))
+        noisy = images + spread[:, None, None, None] * torch.from_numpy(noise)
+        gradients.append(captum.attr.Saliency(signed(network, targets)).attribute(noisy, abs=False))
+    close(maps["smoothgrad"], torch.stack(gradients).mean(0))
+    close(maps["smoothgrad-squared"], torch.stack(gradients).square().mean(0))
+
+
+def test_smoothgrad_of_one_sample_without_noise_is_the_gradient(setting):
+    network, images, targets = setting
+    maps = explain(Classifier(network), images, ["backpropagation", SmoothGrad(samples=1, sigma=0.0)], targets)
+    close(maps["smoothgrad"], maps["backpropagation"])
+
+
+def test_expected_gradients_with_the_same_draws(setting, monkeypatch):
+    network, images, targets = setting
+    random = np.random.default_rng(4)
+    references = References(torch.from_numpy(random.random((30, *images.shape[1:]))), torch.arange(30) % 2)
+    names = ["a", "b", "c"]
+    maps = explain(
+        Classifier(network), images, ["expected-gradients"], targets, references=references, seed=2, names=names
+    )
+    for index, name in enumerate(names):
+        subject = Subject(images[index], name, 2, references)
+        drawn = torch.stack([references.images[FromReferences.draw(subject, k)] for k in range(25)])
+        positions = np.array([generator(2, name, "expected-gradients", k).uniform() for k in range(25)])
+        monkeypatch.setattr(gradient_shap.np.random, "uniform", lambda *_, drawn=positions: drawn)
+        one = signed(network, targets[index : index + 1])
+        theirs = gradient_shap.InputBaselineXGradient(one).attribute(images[index].expand(25, -1, -1, -1), drawn)
+        close(maps["expected-gradients"][index], theirs.mean(0))
+
+
+def test_references_are_balanced_and_drawn_without_replacement():
+    references = References(torch.rand(23, 1, 4, 4), torch.tensor([0] * 20 + [1] * 3))
+    subject = Subject(torch.rand(1, 4, 4), "case", 0, references)
+    draws = [FromReferences.draw(subject, k) for k in range(24)]
+    labels = references.labels[draws]
+    assert labels.tolist() == [0, 1] * 12
+    zeros = [draw for draw in draws if draw < 20]
+    assert len(set(zeros)) == 12
+    ones = [draw for draw in draws if draw >= 20]
+    assert all(sorted(ones[i : i + 3]) == [20, 21, 22] for i in range(0, 12, 3))
+
+
+@pytest.mark.parametrize("count", [3, 25])
+def test_sample_k_depends_on_nothing_but_its_key(count):
+    image = torch.rand(1, 8, 8)
+    points = [
+        probe.point(Subject(image, "case", 1), 2).image
+        for probe in (AtNoisyInputs(count, 0.15), AtNoisyInputs(9, 0.15))
+    ]
+    assert torch.equal(*points)
+
+
+class Linear(torch.nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = torch.nn.Parameter(weight)
+
+    def forward(self, x):
+        return (x * self.weight).flatten(1).sum(1) + 0.3
+
+
+def test_on_a_linear_network_every_estimator_is_known():
+    weight = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 6, 6)))
+    images = torch.from_numpy(np.random.default_rng(1).random((4, 1, 6, 6)))
+    references = References(torch.from_numpy(np.random.default_rng(2).random((10, 1, 6, 6))), torch.arange(10) % 2)
+    chosen = ["backpropagation", "smoothgrad", "smoothgrad-squared", "integrated-gradients", "integrated-gradients-bw"]
+    targets = torch.tensor([1, 0, 1, 0])
+    maps = explain(
+        Classifier(Linear(weight)), images, [*chosen, ExpectedGradients(samples=10)], targets, references=references
+    )
+    w = weight * (2.0 * targets - 1)[:, None, None, None]
+    exact = {
+        "backpropagation": w.expand_as(images),
+        "smoothgrad": w.expand_as(images),
+        "smoothgrad-squared": w.square(),
+        "integrated-gradients": images * w,
+        "integrated-gradients-bw": (images - 0.5) * w,
+        "expected-gradients": (images - references.images.mean(0)) * w,
+    }
+    for name, wanted in exact.items():
+        torch.testing.assert_close(maps[name], wanted, rtol=0, atol=1e-12)
+
+
+def test_completeness_of_integrated_gradients():
+    network = convolutional(smooth=True).double()
+    images = torch.from_numpy(np.random.default_rng(1).random((3, 1, 16, 16)))
+    right = explain(Classifier(network), images, [IntegratedGradients(steps=400)], torch.ones(3, dtype=torch.long))
+    better = explain(
+        Classifier(network),
+        images,
+        [IntegratedGradients(steps=25, quadrature="gauss-legendre")],
+        torch.ones(3, dtype=torch.long),
+    )
+    wanted = (network(images) - network(torch.zeros_like(images)))[:, 0].detach()
+    for maps, tolerance in ((right, 2e-2), (better, 1e-6)):
+        total = maps["integrated-gradients"].flatten(1).sum(1)
+        torch.testing.assert_close(total, wanted, rtol=tolerance, atol=1e-6)
