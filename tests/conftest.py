@@ -7,9 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tomolens.api import Study
+from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier
+from tomolens.classifier.training import Recipe, train
+from tomolens.findings import Findings
+from tomolens.study.settings import StudySettings
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # the networks here are too small to share between cores
 
 CT = Path(os.environ.get("TOMOLENS_CT", Path(__file__).parents[2] / "shared" / "ct"))
 
@@ -112,3 +117,28 @@ def assert_same_state(before: dict[str, object], after: dict[str, object]) -> No
         assert torch.equal(tensor, after["weights"][name]), name
     for one, other in zip(before["gradients"], after["gradients"], strict=True):
         assert (one is None and other is None) or torch.equal(one, other)
+
+
+SMALL = Preprocessing(size=64)
+
+SMALL_STUDY = {
+    "name": "small",
+    "examples": 2,
+    "cases": {"source": "phantom", "size": 48, "train": 40, "test": 4},
+    "classifier": {"recipe": {"architecture": "resnet18", "epochs": 3, "batch_size": 16}},
+    "statistics": {"resamples": 200},
+}
+
+
+@pytest.fixture(scope="session")
+def trained() -> Classifier:
+    """A small network that knows simulated CT at 64 pixels."""
+    recipe = Recipe(architecture="resnet18", epochs=5, batch_size=16)
+    return Classifier(train(phantom.cases(120, seed=11, preprocessing=SMALL), recipe).network)
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Findings]:
+    """Folder and findings of a small simulated study, run once."""
+    out = tmp_path_factory.mktemp("study") / "results"
+    return out, Study(StudySettings.model_validate(SMALL_STUDY)).run(out)

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,15 @@ from tomolens.study.settings import read_settings
 SMALL = Preprocessing(size=48)
 
 
+@pytest.fixture
+def all_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("all_cores")
 def test_the_papers_network_learns_simulated_ct_with_the_built_in_recipe():
     settings = read_settings(None)
     told = []

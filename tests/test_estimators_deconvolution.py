@@ -42,7 +42,7 @@ def test_every_way_to_write_a_relu_counts(way):
 def test_an_exported_network_works_too():
     network = convolutional()
     image = torch.rand(2, 1, 16, 16)
-    exported = torch.export.export(network, (image,)).module()
+    exported = torch.export.export(network, (image,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)).module()
     ours, theirs = (explain(Classifier(net), image, ["deconvolution"], [1, 1]) for net in (network, exported))
     torch.testing.assert_close(ours["deconvolution"], theirs["deconvolution"])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .cases import Cases, Preprocessing, from_manifest, phantom
 from .classifier import Classifier
+from .classifier.classifier import usable_device
 from .errors import SettingsError
 from .findings import Findings
 from .report import write_report
@@ -73,6 +74,7 @@ class Study:
         Raises:
             TomolensError: input that cannot be used, or a folder that holds another study.
         """
+        usable_device(device)
         store = Store(Path(out))
         run_study(self.settings, store, self.load_cases(), classifier=self.classifier, device=device, progress=progress)
         return report(out, progress)
@@ -109,6 +111,7 @@ def train_network(
     Returns:
         What is known of the training, as stored with the weights.
     """
+    usable_device(device)
     cases = study.load_cases()
     training = [index for index, entry in enumerate(cases.entries) if entry.split != "test"]
     return fit_network(study.settings, cases.select(training), Path(out), device=device, progress=progress)

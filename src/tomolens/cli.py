@@ -1,11 +1,16 @@
 """The command line: thin. Arguments in, one line out where something is wrong."""
 
-import sys
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .errors import TomolensError
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
 
 app = typer.Typer(
     name="tomolens",
@@ -15,11 +20,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def answered(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that answers bad input with one line and exit code 2, and Ctrl-C with 130."""
+
+    @functools.wraps(command)
+    def run(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except (TomolensError, OSError) as error:
+            typer.echo(f"tomolens: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:
+            typer.echo("tomolens: interrupted; the same command goes on where it stopped", err=True)
+            raise typer.Exit(130) from stop
+
+    return run
+
+
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
 Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
 
 
 @app.command()
+@answered
 def study(
     file: Annotated[Path | None, typer.Argument(help="Study file (TOML); without one, the built-in study.")] = None,
     cases: Annotated[
@@ -44,6 +68,7 @@ def study(
 
 
 @app.command()
+@answered
 def train(
     recipe: Annotated[Path | None, typer.Argument(help="Study file whose cases and recipe are used.")] = None,
     cases: Annotated[Path | None, typer.Option(help="CSV of the cases.")] = None,
@@ -62,6 +87,7 @@ def train(
 
 
 @app.command()
+@answered
 def report(results: Annotated[Path, typer.Argument(help="Folder of a study.")] = Path("results")) -> None:
     """Rebuild tables, figures and page of a study from its stored measurements."""
     from .api import report as rebuild
@@ -75,6 +101,7 @@ def report(results: Annotated[Path, typer.Argument(help="Folder of a study.")] =
 
 
 @app.command()
+@answered
 def estimators() -> None:
     """List the estimators with their sources."""
     from .estimators import ESTIMATORS
@@ -84,33 +111,17 @@ def estimators() -> None:
         typer.echo(f"{name:{width}}  {(estimator.__doc__ or '').splitlines()[0]}  [{estimator.source}]")  # type: ignore[attr-defined]
 
 
-def _load(model: Path, device: str) -> "Classifier":  # type: ignore[name-defined]  # noqa: F821
+def _load(model: Path, device: str) -> "Classifier":
     from .classifier import Classifier
+    from .classifier.classifier import usable_device
     from .classifier.weights import load_weights
 
-    return Classifier(load_weights(model)[0].to(device))
-
-
-def guarded(command: Callable[[], object]) -> int:
-    """Exit code of a command: 2 with one line for bad input, 130 when interrupted."""
-    from .errors import TomolensError
-
-    try:
-        command()
-    except TomolensError as error:
-        typer.echo(f"tomolens: {' '.join(str(error).split())}", err=True)
-        return 2
-    except KeyboardInterrupt:
-        typer.echo("tomolens: interrupted; the same command goes on where it stopped", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    return 0
+    return Classifier(load_weights(model)[0].to(usable_device(device)))
 
 
 def main() -> None:
     """Entry point of the ``tomolens`` command."""
-    sys.exit(guarded(app))
+    app()
 
 
 if __name__ == "__main__":

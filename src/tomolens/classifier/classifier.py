@@ -134,6 +134,21 @@ class Classifier:
                 weight.requires_grad_(flag)
 
 
+def usable_device(name: str) -> torch.device:
+    """The device of that name, once a number has been put on it.
+
+    Raises:
+        SettingsError: no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(f"device '{name}' cannot be used here ({reason})") from error
+    return device
+
+
 def as_channels_last(images: Tensor) -> Tensor:
     """The memory layout in which convolutions are fastest on CPU and GPU; values unchanged."""
     if images.ndim == 4:

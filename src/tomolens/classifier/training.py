@@ -181,7 +181,8 @@ def settle_batch_norm(network: nn.Module, images: Tensor, recipe: Recipe) -> Non
     """Average the batch statistics anew: after few steps the running ones lag behind the weights and mislead."""
     device = next(network.parameters()).device
     with torch.no_grad():
-        update_bn((as_channels_last(batch) for batch in torch.split(images, recipe.batch_size)), network, device=device)
+        batches = [batch for batch in torch.split(images, recipe.batch_size) if len(batch) > 1]  # one has no variance
+        update_bn(map(as_channels_last, batches), network, device=device)
 
 
 def class_weights(labels: Tensor) -> Tensor:

@@ -77,8 +77,8 @@ def explain(
     maps = {name: torch.zeros_like(images) for name in chosen}
     with classifier.frozen():
         classes = _targets(classifier, images, targets, batch_size)
-        if signs == "paper" and classes.shape[1] != 2:
-            raise SettingsError(f"signs = 'paper' is defined for two classes, the network has {classes.shape[1]}")
+        if signs == "paper":
+            _require_two_classes(classifier, images)
         subjects = [
             Subject(image, names[i] if names is not None else str(i), seed, references)
             for i, image in enumerate(images)
@@ -87,7 +87,7 @@ def explain(
             for name, estimator in chosen.items():
                 if isinstance(estimator, BlindEstimator):
                     maps[name][index] = estimator.draw(subject)
-        for batch in _batches(_items(subjects, plan(chosen, signs), classes[:, 0]), batch_size):
+        for batch in _batches(_items(subjects, plan(chosen, signs), classes), batch_size):
             _accumulate(classifier, batch, maps)
     return maps
 
@@ -149,16 +149,19 @@ def _targets(
     targets: Tensor | NDArray[np.int64] | Sequence[int] | None,
     batch_size: int,
 ) -> NDArray[np.int64]:
-    """Column 0 the target of each image; as many columns as the network has classes."""
+    """The class explained for each image: the given one or the predicted one."""
     if targets is None:
-        scores = classifier.predicted_scores(images, batch_size)
-        chosen = scores.argmax(axis=1)
-    else:
-        scores = classifier.predicted_scores(images[:1])
-        chosen = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets, dtype=np.int64)
+        return classifier.predict(images, batch_size)
+    chosen = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets, dtype=np.int64)
     if chosen.shape != (len(images),):
         raise MapError(f"targets of shape {chosen.shape} for {len(images)} images, expected one class an image")
-    return np.repeat(chosen[:, None], scores.shape[1], axis=1).astype(np.int64)
+    return chosen
+
+
+def _require_two_classes(classifier: Classifier, images: Tensor) -> None:
+    count = classifier.predicted_scores(images[:1]).shape[1]
+    if count != 2:
+        raise SettingsError(f"signs = 'paper' is defined for two classes, the network has {count}")
 
 
 def _named(estimators: Sequence[AnyEstimator]) -> dict[str, Estimator | BlindEstimator]:

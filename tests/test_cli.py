@@ -1,0 +1,194 @@
+"""The command as a user meets it: what it prints, and how it refuses."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from test_cases_manifest import write_dicom, write_manifest
+from tomolens import cli
+from tomolens.classifier.architectures import build
+from tomolens.classifier.weights import load_weights, save_weights
+
+
+@pytest.fixture
+def tomolens(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tomolens", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return stop.value.code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Eight slices of four patients, and files that no study can use."""
+    random = np.random.default_rng(0)
+    rows = []
+    for index in range(8):
+        write_dicom(tmp_path / f"{index}.dcm", np.round(random.uniform(-200, 300, (24, 24))))
+        rows.append((f"c{index}", f"{index}.dcm", (index // 2) % 2, f"p{index // 2}", ""))
+    write_dicom(tmp_path / "mr.dcm", np.zeros((24, 24)), modality="MR")
+    (tmp_path / "broken.dcm").write_bytes(b"\0" * 400)
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((8, 8), np.uint8)), str(tmp_path / "small.png"))
+    nan = np.full((1, 24, 24), np.nan, np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(nan), str(tmp_path / "nan.nii"))
+
+    def write(*changed, columns=("case", "image", "label", "patient", "mask")):
+        return write_manifest(tmp_path, [*rows, *changed], columns)
+
+    return write
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text('name = "test"\n[cases]\nsize = 24\nfolds = 2\n[classifier.recipe]\narchitecture = "resnet18"\n')
+    return file
+
+
+BAD_CASES = {
+    "missing file": (("x", "none.dcm", 1, "q", ""), "none.dcm: no such file"),
+    "unreadable DICOM": (("x", "broken.dcm", 1, "q", ""), "broken.dcm: not a DICOM file"),
+    "MR": (("x", "mr.dcm", 1, "q", ""), "mr.dcm: modality is MR, expected CT"),
+    "label": (("x", "0.dcm", 7, "q", ""), "label '7' is outside the classes"),
+    "mask of another size": (("x", "0.dcm", 1, "q", "small.png"), "small.png: mask of (8, 8) pixels on an image of"),
+    "NaN": (("x", "nan.nii", 1, "q", ""), "nan.nii: 576 of 576 pixels are not finite"),
+}
+
+
+def assert_one_line(code, error, message):
+    assert code == 2
+    assert message in error
+    assert error.startswith("tomolens: ")
+    assert error.count("\n") == 1 + error.count("reading cases")
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("fault", BAD_CASES)
+def test_bad_cases(tomolens, manifest, study_file, tmp_path, fault):
+    row, message = BAD_CASES[fault]
+    code, _, error = tomolens("study", study_file, "--cases", manifest(row), "--out", tmp_path / "r")
+    last = error.strip().splitlines()[-1] + "\n"
+    assert_one_line(code, last, message)
+    assert "Traceback" not in error
+
+
+def test_a_patient_in_train_and_test(tomolens, tmp_path, manifest, study_file):
+    path = manifest()
+    lines = path.read_text().splitlines()
+    lines = [lines[0] + ",split", *(line + (",train" if i % 2 else ",test") for i, line in enumerate(lines[1:]))]
+    path.write_text("\n".join(lines))
+    code, _, error = tomolens("study", study_file, "--cases", path, "--out", tmp_path / "r")
+    assert_one_line(code, error.strip().splitlines()[-1] + "\n", "is in both train and test")
+
+
+def test_a_network_that_gives_nan(tomolens, tmp_path, manifest, study_file):
+    network = build("resnet18")
+    network.fc.bias.data.fill_(float("nan"))
+    save_weights(network, tmp_path / "nan.safetensors", "resnet18")
+    code, _, error = tomolens(
+        "study", study_file, "--cases", manifest(), "--model", tmp_path / "nan.safetensors", "--out", tmp_path / "r"
+    )
+    assert_one_line(code, error.strip().splitlines()[-1] + "\n", "case c0: the network returned 1 values that are not")
+
+
+def test_an_unknown_estimator_with_the_nearest_name(tomolens, tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text('name = "x"\n[estimators]\nnames = ["integrated-gradient"]\n')
+    code, _, error = tomolens("study", file, "--out", tmp_path / "r")
+    assert_one_line(code, error, "did you mean 'integrated-gradients'?")
+
+
+def test_a_folder_that_holds_another_study(tomolens, tmp_path, finished_study, study_file, manifest):
+    code, _, error = tomolens("study", study_file, "--cases", manifest(), "--out", finished_study[0])
+    assert_one_line(code, error.strip().splitlines()[-1] + "\n", "holds another study, which differs in cases.count")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("study", "none.toml"), "none.toml: cannot be read"),
+        (("study", "--cases", "none.csv"), "--cases does not belong to it"),
+        (("study", "--device", "abacus"), "device 'abacus'"),
+        (("report", "nowhere"), "no study to read"),
+        (("study", "--model", "none.safetensors"), "none.safetensors: no such file"),
+    ],
+)
+def test_wrong_arguments(tomolens, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = tomolens(*arguments)
+    assert_one_line(code, error, message)
+    assert not (tmp_path / "results").exists()
+
+
+def test_options_that_do_not_exist_exit_with_two(tomolens):
+    code, _, error = tomolens("study", "--fast")
+    assert code == 2
+    assert "No such option" in error
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [(KeyboardInterrupt(), 130, "the same command goes on"), (OSError(28, "No space left on device"), 2, "No space")],
+)
+def test_ctrl_c_and_a_full_disk(tomolens, monkeypatch, tmp_path, fault, code, words):
+    def fail(*_, **__):
+        raise fault
+
+    monkeypatch.setattr("tomolens.api.run_study", fail)
+    given, _, error = tomolens("study", "--out", tmp_path / "r")
+    assert given == code
+    assert words in error
+    assert "Traceback" not in error
+
+
+def test_report_prints_the_three_tables_and_the_place(tomolens, finished_study):
+    out, _ = finished_study
+    page = (out / "report.html").read_bytes()
+    code, printed, _ = tomolens("report", out)
+    assert code == 0
+    for words in ("Fidelity F × 10", "AUC", "Dice at the mask's share", "SmoothGrad squared", "Kendall"):
+        assert words in printed
+    assert printed.strip().endswith(str((out / "report.html").resolve()))
+    assert (out / "report.html").read_bytes() == page
+
+
+def test_train_writes_weights(tomolens, tmp_path):
+    file = tmp_path / "recipe.toml"
+    file.write_text(
+        'name = "x"\n[cases]\nsource = "phantom"\nsize = 32\ntrain = 20\n'
+        '[classifier.recipe]\narchitecture = "resnet18"\nepochs = 1\nbatch_size = 8\n'
+    )
+    code, printed, _ = tomolens("train", file, "--out", tmp_path / "n.safetensors")
+    assert code == 0
+    assert "validation_accuracy" in printed
+    _, notes = load_weights(tmp_path / "n.safetensors")
+    assert notes["cases"] == 20
+    assert notes["size"] == 32
+
+
+def test_estimators_are_listed_with_their_sources(tomolens):
+    code, printed, _ = tomolens("estimators")
+    assert code == 0
+    assert len(printed.splitlines()) == 8
+    assert all("arXiv" in line for line in printed.splitlines())
+
+
+def test_help_and_names_do_not_load_torch():
+    program = "import sys, tomolens, tomolens.cli; dir(tomolens); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_every_public_name_is_there():
+    import tomolens
+
+    for name in tomolens.__all__:
+        assert getattr(tomolens, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'saliency'"):
+        _ = tomolens.saliency

@@ -1,0 +1,142 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau
+
+from tomolens.errors import SettingsError
+from tomolens.findings.bootstrap import Resampling, class_balanced_mean, interval
+from tomolens.findings.tables import (
+    agreement,
+    fidelity_table,
+    overlap_table,
+    perturbation_curves,
+    ranks_table,
+    roc_table,
+    undefined_masks,
+)
+
+QUICK = Resampling(resamples=300)
+
+
+def measurements(values, labels, patients, metric="fidelity", estimator="random", signs="original", mask="usable"):
+    count = len(values)
+    return pd.DataFrame(
+        {
+            "case": [f"c{i}" for i in range(count)],
+            "patient": patients,
+            "label": labels,
+            "predicted": labels,
+            "fold": 0,
+            "mask": mask,
+            "estimator": estimator,
+            "signs": signs,
+            "metric": metric,
+            "value": [value if np.isscalar(value) else np.nan for value in values],
+            "curve": [None if np.isscalar(value) else value for value in values],
+        }
+    )
+
+
+def test_classes_count_the_same_whatever_their_size():
+    values = np.array([[1.0], [1.0], [1.0], [0.0]])
+    assert class_balanced_mean(values, np.array([0, 0, 0, 1]))[0, 0] == 0.5
+    assert class_balanced_mean(values, np.zeros(4, int))[0, 0] == 0.75
+
+
+def test_the_interval_of_independent_patients_is_the_normal_one():
+    values = np.random.default_rng(0).normal(2.0, 1.0, (400, 1))
+    low, high = interval(values, np.zeros(400, int), [f"p{i}" for i in range(400)], Resampling())
+    half = 1.96 * values.std(ddof=1) / 20
+    assert low[0] == pytest.approx(values.mean() - half, abs=0.02)
+    assert high[0] == pytest.approx(values.mean() + half, abs=0.02)
+
+
+def test_slices_of_one_patient_are_not_independent():
+    patient = np.repeat(np.arange(40), 10)
+    values = np.random.default_rng(0).normal(size=40)[patient][:, None]
+    labels = np.zeros(400, int)
+    low, high = interval(values, labels, [f"p{i}" for i in patient], Resampling())
+    naive_low, naive_high = interval(values, labels, [f"p{i}" for i in range(400)], Resampling())
+    assert (high - low)[0] > 2.5 * (naive_high - naive_low)[0]
+
+
+def test_one_patient_has_no_interval():
+    low, high = interval(np.ones((3, 2)), np.zeros(3, int), ["p"] * 3, QUICK)
+    assert np.isnan([low, high]).all()
+
+
+def test_the_fidelity_table():
+    rows = measurements([0.2, 0.4, 1.0], [0, 0, 1], ["p", "q", "r"])
+    table = fidelity_table(rows, QUICK)
+    assert list(table.columns) == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients"]
+    assert table["fidelity"][0] == pytest.approx((0.3 + 1.0) / 2)
+    assert table["ci_low"][0] <= table["fidelity"][0] <= table["ci_high"][0]
+    assert table[["cases", "patients"]].to_numpy().tolist() == [[3, 3]]
+
+
+def test_undefined_values_are_left_out_and_counted():
+    labels, patients = [0, 0, 1], ["p", "q", "r"]
+    curve = np.linspace(0, 1, 101)
+    names = ["true_positive_rate_quantile", "false_positive_rate_quantile"]
+    names += ["true_positive_rate_linear", "false_positive_rate_linear"]
+    rows = pd.concat(
+        [
+            measurements([0.6, np.nan, 0.8], labels, patients, "auc"),
+            measurements([0.5, np.nan, 0.7], labels, patients, "average_precision"),
+            *(measurements([curve, curve * np.nan, curve], labels, patients, name) for name in names),
+        ]
+    )
+    table = roc_table(rows, QUICK)
+    assert table["auc"][0] == pytest.approx(0.7)
+    assert table["average_precision"][0] == pytest.approx(0.6)
+    assert table[["cases", "patients", "undefined"]].to_numpy().tolist() == [[2, 2, 1]]
+    assert table["auc_quantile_trapezoid"][0] == pytest.approx(0.5)
+
+
+def test_masks_without_use_are_named():
+    rows = measurements([0.1, 0.2], [0, 1], ["p", "q"])
+    rows.loc[0, "mask"] = "empty"
+    assert undefined_masks(rows) == {"empty": ["c0"], "full": []}
+
+
+def test_perturbation_curves_are_averaged_over_the_classes():
+    good, bad = np.ones(41), np.zeros(41)
+    rows = pd.concat(
+        [
+            measurements([good, good, bad], [0, 0, 1], list("pqr"), "most_important_first"),
+            measurements([good, bad, good], [0, 0, 1], list("pqr"), "least_important_first"),
+        ]
+    )
+    most, least = perturbation_curves(rows)["random", "original"]
+    np.testing.assert_allclose(most, 0.5)
+    np.testing.assert_allclose(least, 0.75)
+
+
+def test_ranks_and_agreement():
+    fidelity = pd.DataFrame({"estimator": list("abc"), "signs": "original", "fidelity": [0.1, 0.3, 0.2]})
+    roc = pd.DataFrame({"estimator": list("cab"), "signs": "original", "auc": [0.9, 0.5, 0.8]})
+    ranks = ranks_table(fidelity, roc, pd.DataFrame()).set_index("estimator")
+    assert ranks["fidelity_rank"].to_dict() == {"a": 3, "b": 1, "c": 2}
+    assert ranks["auc_rank"].to_dict() == {"a": 3, "b": 2, "c": 1}
+    assert ranks["mean_rank"].to_dict() == {"a": 3, "b": 1.5, "c": 1.5}
+    taus = agreement(ranks)
+    assert taus == {"fidelity and auc": pytest.approx(kendalltau([3, 1, 2], [3, 2, 1]).statistic)}
+
+
+def test_nothing_measured_is_an_empty_table():
+    rows = measurements([0.1, 0.2], [0, 1], ["p", "q"])
+    assert roc_table(rows, QUICK).empty
+    assert overlap_table(rows, QUICK).empty
+
+
+def test_tables_of_a_study_are_the_protocols(finished_study):
+    _, findings = finished_study
+    assert len(findings.table("fidelity")) == len(findings.table("roc")) == 16
+    overlap = findings.table("overlap")
+    assert len(overlap) == 16 * 101
+    assert set(overlap["at"]) == {*map(str, range(1, 101)), "mask share"}
+    assert len(findings.table("ranks")) == 16
+    absolute = findings.table("fidelity").set_index(["estimator", "signs"])["fidelity"]
+    assert absolute["smoothgrad-squared", "absolute"] == absolute["smoothgrad-squared", "original"]
+    with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, ranks"):
+        findings.table("dice")

@@ -1,0 +1,67 @@
+"""What every registered metric must keep: a new one is tested by being registered."""
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import convolutional
+from tomolens.classifier import Classifier
+from tomolens.metrics.metric import METRICS, Evaluand, MetricSettings
+from tomolens.metrics.ranked import rank_map
+
+
+def evaluand(mask, batch_size=32, seed=0):
+    random = np.random.default_rng(seed)
+    image = random.random((1, 24, 24)).astype(np.float32)
+    first, second = (rank_map(random.normal(size=image.shape)) for _ in range(2))
+    rankings = {("one", "original"): first, ("one", "absolute"): first, ("two", "original"): second}
+    usable = mask is not None and mask.any() and not mask.all()
+    regions = {key: ranked.scores.reshape(24, 24) for key, ranked in rankings.items()} if usable else {}
+    return Evaluand(
+        Classifier(convolutional()), torch.from_numpy(image), 1, mask, rankings, regions, MetricSettings(), batch_size
+    )
+
+
+BOX = np.zeros((24, 24), bool)
+BOX[3:9, 5:12] = True
+
+
+def measured(name, *arguments, **options):
+    return {(key, metric): value for key, metric, value in METRICS[name](evaluand(*arguments, **options))}
+
+
+@pytest.mark.parametrize("name", METRICS)
+class TestContract:
+    def test_every_map_gets_every_measure(self, name):
+        results = measured(name, BOX)
+        maps = {key for key, _ in results}
+        assert maps == {("one", "original"), ("one", "absolute"), ("two", "original")}
+        for metric in {metric for _, metric in results}:
+            assert all((key, metric) in results for key in maps)
+
+    def test_finite_with_a_usable_mask(self, name):
+        for value in measured(name, BOX).values():
+            assert np.isfinite(value).all()
+            assert isinstance(value, float) or value.dtype == np.float64
+
+    def test_the_same_twice_and_for_any_batch(self, name):
+        first = measured(name, BOX)
+        for other in (measured(name, BOX), measured(name, BOX, batch_size=1), measured(name, BOX, batch_size=7)):
+            assert all(np.array_equal(value, other[key]) for key, value in first.items())
+
+    def test_equal_maps_measure_equal(self, name):
+        results = measured(name, BOX)
+        for (key, metric), value in results.items():
+            if key[0] == "one":
+                np.testing.assert_array_equal(value, results[("one", "original"), metric])
+
+    @pytest.mark.parametrize("full", [False, True])
+    def test_an_empty_or_full_mask_is_no_number(self, name, full):
+        for (_, metric), value in measured(name, np.full((24, 24), full)).items():
+            assert metric in ("fidelity", "most_important_first", "least_important_first") or np.isnan(value).all()
+
+    def test_no_mask_is_no_row(self, name):
+        assert all("important" in metric or metric == "fidelity" for _, metric in measured(name, None))
+
+    def test_it_is_described(self, name):
+        assert METRICS[name].__doc__

@@ -1,0 +1,66 @@
+from html.parser import HTMLParser
+
+import matplotlib.image
+import numpy as np
+
+from tomolens.findings import Findings
+from tomolens.report.page import headline, write_page
+from tomolens.report.panels import maps_figure
+from tomolens.report.words import summary
+from tomolens.study.store import Example
+
+
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.sources = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href")]
+
+
+def test_the_page_is_one_file(finished_study):
+    page = Page()
+    page.feed((finished_study[0] / "report.html").read_text())
+    assert page.sources
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert "script" not in page.tags
+    assert page.tags.count("table") == 3
+    assert page.tags.count("img") == len(list((finished_study[0] / "figures").glob("*.png")))
+
+
+def test_words_from_files_are_escaped(finished_study, tmp_path):
+    _, findings = finished_study
+    evil = "<script>alert(1)</script>"
+    settings = findings.settings.model_copy(update={"name": evil})
+    rows = findings.measurements.assign(mask="empty", case=evil)
+    write_page(Findings(rows, findings.description, settings), {}, tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text()
+    assert evil not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_the_headline_is_the_best_of_each_table(finished_study):
+    _, findings = finished_study
+    sentences = headline(findings)
+    for sentence, (table, column) in zip(sentences, (("fidelity", "fidelity"), ("roc", "auc")), strict=False):
+        best = findings.table(table).sort_values(column).iloc[-1]
+        factor, digits = (10, 1) if table == "fidelity" else (1, 3)
+        assert f"{factor * best[column]:.{digits}f}" in sentence
+    assert sentences[-1].startswith("Agreement of the rankings")
+    assert all(f"[{sentence[:5]}" not in summary(findings) for sentence in sentences)
+
+
+def test_figures_are_drawn_and_not_empty(finished_study):
+    for file in (finished_study[0] / "figures").glob("*.png"):
+        pixels = matplotlib.image.imread(file)
+        assert min(pixels.shape[:2]) > 250
+        assert pixels[..., :3].std() > 0.05
+
+
+def test_a_wrong_prediction_is_said_and_volumes_show_their_middle():
+    volume = np.zeros((1, 5, 16, 16), np.float32)
+    example = Example("v", 1, 0, volume, None, {"random": np.random.default_rng(0).random(volume.shape)}, {})
+    figure = maps_figure(example, ("without", "with"))
+    assert figure.get_suptitle() == "Case v: with, predicted: without"

@@ -1,0 +1,273 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from conftest import SMALL_STUDY, convolutional
+from tomolens.api import Study, simulated_cases
+from tomolens.cases import Case, CaseEntry, Cases, Preprocessing
+from tomolens.classifier import Classifier
+from tomolens.errors import CaseError, NetworkError, SettingsError
+from tomolens.estimators import make_estimator
+from tomolens.findings import Findings
+from tomolens.metrics.metric import MetricSettings
+from tomolens.study.evaluate import Plan, evaluate
+from tomolens.study.settings import StudySettings, read_settings
+from tomolens.study.sides import sides_of
+from tomolens.study.store import SCHEMA
+
+SETTINGS = StudySettings.model_validate(SMALL_STUDY)
+FEW = ("backpropagation", "integrated-gradients", "smoothgrad-squared", "random")
+PLAN = Plan(0, tuple(make_estimator(name) for name in FEW), "class", MetricSettings(), 32)
+KEYS = ["case", "estimator", "signs", "metric"]
+
+
+def own_cases(count=6, size=24, **given):
+    """Cases of one's own: bright or dark squares, two to a patient, a mask for each."""
+    entries = tuple(CaseEntry(f"case-{i}", (i // 2) % 2, f"patient-{i // 2}", **given) for i in range(count))
+
+    def read(entry):
+        random = np.random.default_rng(int(entry.name.split("-")[1]))
+        image = (0.3 * random.random((1, size, size)) + 0.4 * entry.label).astype(np.float32)
+        mask = np.zeros((size, size), bool)
+        mask[4:10, 6:12] = True
+        return Case(entry.name, image, entry.label, entry.patient, mask)
+
+    return Cases(entries, read)
+
+
+def own_study(**changes):
+    settings = StudySettings.model_validate(
+        {"name": "own", "examples": 0, "estimators": {"names": FEW}, "statistics": {"resamples": 100}} | changes
+    )
+    return Study(settings, cases=own_cases(), classifier=Classifier(convolutional()))
+
+
+def test_everything_promised_is_written(finished_study):
+    out, findings = finished_study
+    for name in ("fidelity", "roc", "overlap", "ranks"):
+        pd.testing.assert_frame_equal(pd.read_csv(out / "tables" / f"{name}.csv"), findings.table(name), rtol=1e-12)
+    columns = list(pd.read_csv(out / "tables" / "fidelity.csv").columns)
+    assert columns == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients"]
+    pictures = {file.stem for file in (out / "figures").glob("*.png")}
+    assert {"perturbation", "roc", "dice", "example-1-maps", "example-1-regions"} <= pictures
+    assert (out / "report.html").stat().st_size > 100_000
+    description = json.loads((out / "study.json").read_text())
+    assert description["content"]["settings"]["seed"] == 0
+    assert description["versions"]["torch"]
+    assert len(description["networks"][0]["weights"]) == 32
+    assert len(description["content"]["cases"]["hash"]) == 32
+    assert 0 <= description["accuracy"]["balanced"] <= 1
+
+
+def test_measurements_are_one_row_a_measure_with_raw_curves(finished_study):
+    _, findings = finished_study
+    rows = findings.measurements
+    assert list(rows.columns) == SCHEMA.names
+    assert not rows.duplicated(KEYS).any()
+    assert rows["case"].nunique() == 4
+    curves = rows[rows["metric"] == "most_important_first"]["curve"]
+    assert {len(curve) for curve in curves} == {41}
+    assert set(np.concatenate(curves.tolist())) <= {0.0, 1.0}
+
+
+def test_the_same_numbers_when_run_twice(tmp_path):
+    tables = []
+    for name in ("first", "second"):
+        Study(SETTINGS).run(tmp_path / name)
+        tables.append([(tmp_path / name / "tables" / f"{t}.csv").read_bytes() for t in ("fidelity", "roc", "overlap")])
+    assert tables[0] == tables[1]
+
+
+def test_an_interrupted_study_is_finished_with_the_same_numbers(tmp_path, finished_study):
+    def stop(stage, done, *_):
+        if stage == "explaining and evaluating" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Study(SETTINGS).run(tmp_path / "r", progress=stop)
+    first = sorted((tmp_path / "r" / "measurements").glob("*.parquet"))
+    assert len(first) == 2
+    first[0].write_bytes(first[0].read_bytes()[:100])  # cut off, as by a full disk
+    untouched = first[1].stat().st_mtime_ns
+    findings = Study(SETTINGS).run(tmp_path / "r")
+    assert first[1].stat().st_mtime_ns == untouched
+    for name in ("fidelity", "roc", "overlap"):
+        pd.testing.assert_frame_equal(findings.table(name), finished_study[1].table(name), check_exact=True)
+
+
+def test_a_folder_with_another_study_is_refused(tmp_path, finished_study):
+    other = SETTINGS.model_copy(update={"seed": 1})
+    with pytest.raises(SettingsError, match=r"holds another study, which differs in cases\.hash, settings\.seed"):
+        Study(other).run(finished_study[0])
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SettingsError, match="holds files that are no study"):
+        Study(SETTINGS).run(tmp_path)
+    with pytest.raises(SettingsError, match="no study to read"):
+        Findings.from_folder(tmp_path)
+
+
+def rows_of(evaluation):
+    return {(m.estimator, m.signs, m.metric): (m.value, m.curve) for m in evaluation.measurements}
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_the_batch_does_not_show_in_a_case(batch_size):
+    case, classifier = own_cases()[2], Classifier(convolutional())
+    whole = rows_of(evaluate(case, classifier, PLAN))
+    plan = Plan(PLAN.seed, PLAN.estimators, PLAN.signs, PLAN.metrics, batch_size)
+    parts = rows_of(evaluate(case, classifier, plan))
+    assert whole.keys() == parts.keys()
+    for key, (value, curve) in whole.items():
+        np.testing.assert_allclose(
+            parts[key][0] if curve is None else parts[key][1], value if curve is None else curve, atol=1e-5
+        )
+
+
+def test_the_order_of_cases_does_not_show(tmp_path):
+    study = own_study()
+    straight = study.run(tmp_path / "a").measurements
+    shuffled = (
+        Study(study.settings, cases=own_cases().select([4, 0, 5, 2, 1, 3]), classifier=study.classifier)
+        .run(tmp_path / "b")
+        .measurements
+    )
+    straight, shuffled = (rows.sort_values(KEYS, ignore_index=True) for rows in (straight, shuffled))
+    pd.testing.assert_frame_equal(straight, shuffled)
+
+
+def test_equal_maps_are_sorted_and_measured_once():
+    measured = rows_of(evaluate(own_cases()[0], Classifier(convolutional()), PLAN))
+    for metric in ("fidelity", "auc", "dice_own_share"):
+        assert measured["random", "original", metric] == measured["random", "absolute", metric]
+
+
+def test_own_cases_and_network_with_empty_masks(tmp_path):
+    cases = own_cases()
+
+    def without_first_mask(entry):
+        case = cases.read(entry)
+        return Case(case.name, case.image, case.label, case.patient, case.mask & (entry.name != "case-0"))
+
+    study = own_study()
+    findings = Study(study.settings, cases=Cases(cases.entries, without_first_mask), classifier=study.classifier).run(
+        tmp_path / "r"
+    )
+    assert (findings.table("roc")["undefined"] == 1).all()
+    assert (findings.table("overlap")["cases"] == 5).all()
+    assert (findings.table("fidelity")["cases"] == 6).all()
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "1 empty masks, left out of ROC and overlap: case-0" in page
+
+
+def test_without_masks_the_experts_view_is_not_assessed(tmp_path):
+    cases = own_cases()
+    bare = Cases(cases.entries, lambda e: Case(e.name, cases.read(e).image, e.label, e.patient))
+    study = own_study()
+    findings = Study(study.settings, cases=bare, classifier=study.classifier).run(tmp_path / "r")
+    assert findings.table("roc").empty
+    assert "by pixel): not assessed" in (tmp_path / "r" / "report.html").read_text()
+    assert not (tmp_path / "r" / "figures" / "roc.png").exists()
+
+
+def test_a_network_that_gives_nan_is_named_with_its_case(tmp_path):
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            return x.mean(dim=(1, 2, 3)) * float("nan")
+
+    study = own_study()
+    with pytest.raises(NetworkError, match="case case-0: the network returned 1 values that are not finite"):
+        Study(study.settings, cases=own_cases(), classifier=Classifier(Broken())).run(tmp_path / "r")
+
+
+def test_folds_never_show_a_network_its_patients():
+    cases = own_cases(40)
+    settings = StudySettings.model_validate({"name": "x", "cases": {"folds": 4}})
+    sides = sides_of(settings, cases)
+    held_out = np.concatenate([side.held_out for side in sides])
+    assert sorted(held_out.tolist()) == list(range(40))
+    for side in sides:
+        assert not {cases.patients[i] for i in side.training} & {cases.patients[i] for i in side.held_out}
+
+
+def test_nothing_says_how_to_split():
+    settings = StudySettings.model_validate({"name": "x"})
+    with pytest.raises(CaseError, match="give the manifest a split column or the study cases.folds"):
+        sides_of(settings, own_cases())
+    with pytest.raises(CaseError, match="names no case to train on"):
+        sides_of(settings, own_cases(split="test"))
+    with pytest.raises(CaseError, match="leaves no case to test on"):
+        sides_of(settings, own_cases(split="train"))
+    (side,) = sides_of(settings, own_cases(), everything_held_out=True)
+    assert len(side.held_out) == 6
+
+
+def test_pretraining_on_simulated_cases_is_done_once(tmp_path):
+    told = []
+    recipe = {"architecture": "resnet18", "epochs": 1, "batch_size": 8}
+    settings = StudySettings.model_validate(
+        {
+            "name": "pre",
+            "examples": 0,
+            "cases": {"folds": 2, "size": 24},
+            "classifier": {"recipe": recipe, "pretraining": {"cases": 12, "recipe": recipe}},
+            "estimators": {"names": ["backpropagation"]},
+            "metrics": {"names": ["fidelity"], "steps": 4},
+        }
+    )
+    Study(settings, cases=own_cases(24)).run(tmp_path / "r", progress=lambda *state: told.append(state[0]))
+    assert told.count("pretraining on simulated cases") == 2  # its one epoch and its end
+    assert {file.stem for file in (tmp_path / "r" / "weights").iterdir()} == {"fold-0", "fold-1", "pretrained"}
+
+
+def test_simulated_cases_are_of_different_patients():
+    cases = simulated_cases(SETTINGS, Preprocessing(size=48))
+    sides = {side: {e.patient for e in cases.entries if e.split == side} for side in ("train", "test")}
+    assert len(sides["train"]) == 40
+    assert len(sides["test"]) == 4
+    assert not sides["train"] & sides["test"]
+
+
+BAD_FILES = {
+    "not TOML": ("name = ", "not TOML"),
+    "no name": ("seed = 3", r"name: Field required"),
+    "unknown key": ('name = "x"\nsteps = 3', r"steps: Extra inputs are not permitted \(given: 3\)"),
+    "unknown recipe key": (
+        'name = "x"\n[classifier.recipe]\nepoch = 3',
+        r"classifier\.recipe\.epoch: Unexpected keyword",
+    ),
+    "unknown estimator": ('name = "x"\n[estimators]\nnames = ["gradcam", "smothgrad"]', "unknown estimator 'gradcam'"),
+    "near estimator": ('name = "x"\n[estimators]\nnames = ["smothgrad"]', "did you mean 'smoothgrad'"),
+    "parameter": ('name = "x"\n[estimators.parameters.smoothgrad]\nn = 3', "unexpected keyword argument 'n'"),
+    "parameters of none": (
+        'name = "x"\n[estimators]\nnames = ["random"]\n[estimators.parameters.smoothgrad]\nsamples = 3',
+        "not in names: smoothgrad",
+    ),
+    "unknown metric": ('name = "x"\n[metrics]\nnames = ["iou"]', "unknown metric 'iou', known are fidelity"),
+    "empty window": ('name = "x"\n[cases]\nwindow = [240, -160]', "the lower limit comes first"),
+    "one fold": ('name = "x"\n[cases]\nfolds = 1', "greater than or equal to 2"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_FILES)
+def test_study_files_that_cannot_be(tmp_path, fault):
+    text, message = BAD_FILES[fault]
+    file = tmp_path / "study.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=message) as raised:
+        read_settings(file)
+    assert str(file) in str(raised.value)
+
+
+def test_study_files_that_are_not_there(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_settings(tmp_path / "none.toml")
+
+
+def test_parameters_reach_the_estimators():
+    settings = StudySettings.model_validate(
+        {"name": "x", "estimators": {"names": ["smoothgrad"], "parameters": {"smoothgrad": {"samples": 3}}}}
+    )
+    assert settings.estimators.make()[0].samples == 3
