@@ -6,6 +6,7 @@ from torch import nn
 from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
+from tomolens.classifier.classifier import as_channels_last
 from tomolens.errors import NetworkError, SettingsError
 
 
@@ -97,3 +98,14 @@ def test_the_papers_network_has_its_shape():
     assert network.conv1.in_channels == 1
     assert sum(weight.numel() for weight in network.parameters()) == pytest.approx(23.5e6, rel=0.01)
     assert network(torch.zeros(1, 1, 64, 64)).shape == (1, 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 5, 7), (3, 2, 5, 7), (2, 1, 4, 5, 6), (2, 3, 4, 5, 6), (4, 9)])
+def test_channels_last_changes_strides_and_nothing_else(shape):
+    images = torch.rand(shape)
+    laid = as_channels_last(images)
+    assert torch.equal(laid, images)
+    assert laid.ndim == 2 or laid.stride(1) == 1
+    images.requires_grad_(True)
+    (as_channels_last(images) ** 2).sum().backward()
+    torch.testing.assert_close(images.grad, 2 * images.detach())
