@@ -1,33 +1,37 @@
 # `make study` and `make test` need Python 3.11 or later and make; they create .venv themselves.
 PYTHON ?= python3
+OUT ?= results
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
-OUT ?= results
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: study test lint clean
 
-study: $(READY)
+study: $(VENV)/.installed
 	@$(BIN)/tomolens study --out $(OUT)
 
-test: $(READY)
-	@$(MAKE) --no-print-directory lint
+test: lint
 	$(BIN)/python -m pytest --cov
 
-lint: $(READY)
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests
 	$(BIN)/ruff format --check src tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # torch first and alone: its pinned build keeps pip from choosing a larger one later.
-$(READY): pyproject.toml constraints.txt
-	@echo "Creating $(VENV) (once; a few minutes)"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Creating $(VENV) (the first time only; a minute or more)"
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	@touch $(READY)
+	@$(PIP) torch
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Adding what the tests need"
+	@$(PIP) -e '.[test]'
+	@touch $@
 
 clean:
-	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,6 +15,8 @@ from tomolens.classifier.training import Recipe, train
 from tomolens.findings import Findings
 from tomolens.study.settings import StudySettings
 
+settings.register_profile("steady", deadline=None)  # time limits measure the machine
+settings.load_profile("steady")
 torch.set_num_threads(1)  # the networks here are too small to share between cores
 
 CT = Path(os.environ.get("TOMOLENS_CT", Path(__file__).parents[2] / "shared" / "ct"))

@@ -92,10 +92,23 @@ def test_a_network_that_gives_nan(tomolens, tmp_path, manifest, study_file):
     network = build("resnet18")
     network.fc.bias.data.fill_(float("nan"))
     save_weights(network, tmp_path / "nan.safetensors", "resnet18")
+    study_file.write_text(study_file.read_text() + '[estimators]\nnames = ["backpropagation"]\n')
     code, _, error = tomolens(
         "study", study_file, "--cases", manifest(), "--model", tmp_path / "nan.safetensors", "--out", tmp_path / "r"
     )
     assert_one_line(code, error.strip().splitlines()[-1] + "\n", "case c0: the network returned 1 values that are not")
+
+
+def test_a_network_without_training_cases_or_of_another_size(tomolens, tmp_path, manifest, study_file):
+    weights = tmp_path / "n.safetensors"
+    save_weights(build("resnet18"), weights, "resnet18", {"size": 24, "window": [-160.0, 240.0]})
+    arguments = ("study", study_file, "--cases", manifest(), "--model", weights, "--out", tmp_path / "r")
+    code, _, error = tomolens(*arguments)
+    assert_one_line(code, error.strip().splitlines()[-1] + "\n", "expected-gradients draws training images")
+    save_weights(build("resnet18"), weights, "resnet18", {"size": 32})
+    code, _, error = tomolens(*arguments)
+    assert_one_line(code, error, "trained with cases.size = 32, the study has 24")
+    assert not (tmp_path / "r").exists()
 
 
 def test_an_unknown_estimator_with_the_nearest_name(tomolens, tmp_path):

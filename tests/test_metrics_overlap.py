@@ -8,7 +8,7 @@ from tomolens.metrics import region_overlap
 from tomolens.metrics.overlap import top_regions
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.integers(2, 40))
 def test_against_the_definition(seed, regions):
     random = np.random.default_rng(seed)

@@ -17,7 +17,7 @@ def drawn(seed, levels, pixels=(20, 17)):
     return (np.round(scores * levels) / levels)[None], mask
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 10, 1000]))
 def test_against_scikit_learn_with_ties(seed, levels):
     importance, mask = drawn(seed, levels)

@@ -34,7 +34,7 @@ def test_segments_are_scikit_images_at_every_scale(index, size):
         assert_same_partition(ours, reference_felzenszwalb(image, scale=scale, sigma=0.8, min_size=150))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(4, 40), st.integers(4, 40), st.sampled_from([1, 5, 30]))
 def test_segments_of_any_image(seed, height, width, min_size):
     image = np.random.default_rng(seed).random((height, width))

@@ -7,6 +7,7 @@ from pathlib import Path
 from .cases import Cases, Preprocessing, from_manifest, phantom
 from .classifier import Classifier
 from .classifier.classifier import usable_device
+from .classifier.weights import load_weights
 from .errors import SettingsError
 from .findings import Findings
 from .report import write_report
@@ -37,14 +38,22 @@ class Study:
         cls,
         path: str | Path | None = None,
         cases: str | Path | Cases | None = None,
-        classifier: Classifier | None = None,
+        classifier: str | Path | Classifier | None = None,
     ) -> "Study":
         """A study from its file (the built-in one without), with a manifest or cases of one's own.
 
+        Args:
+            path: the study file.
+            cases: CSV manifest, or cases.
+            classifier: weights (safetensors) of a network that TomoLens trained, or any classifier.
+
         Raises:
             SettingsError: a file that is missing or wrong; see `read_settings`.
+            NetworkError: weights that cannot be used; see `load_weights`.
         """
         settings = read_settings(None if path is None else Path(path))
+        if isinstance(classifier, str | Path):
+            classifier = read_classifier(Path(classifier), settings)
         if isinstance(cases, Cases):
             return cls(settings, cases=cases, classifier=classifier)
         return cls(settings, manifest=None if cases is None else Path(cases), classifier=classifier)
@@ -74,7 +83,9 @@ class Study:
         Raises:
             TomolensError: input that cannot be used, or a folder that holds another study.
         """
-        usable_device(device)
+        place = usable_device(device)
+        if self.classifier is not None:
+            self.classifier.network.to(place)
         store = Store(Path(out))
         run_study(self.settings, store, self.load_cases(), classifier=self.classifier, device=device, progress=progress)
         return report(out, progress)
@@ -85,6 +96,21 @@ def report(out: str | Path, progress: Callable[..., None] = silent) -> Findings:
     findings = Findings.from_folder(out)
     write_report(findings, Store(Path(out)), progress)
     return findings
+
+
+def read_classifier(path: Path, settings: StudySettings) -> Classifier:
+    """The classifier of a weights file that was trained on images as this study makes them.
+
+    Raises:
+        NetworkError: see `load_weights`.
+        SettingsError: the network was trained at another size or window.
+    """
+    network, notes = load_weights(path)
+    wanted = {"size": settings.cases.size, "window": list(settings.cases.window)}
+    for name, value in wanted.items():
+        if notes.get(name, value) != value:
+            raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {value}")
+    return Classifier(network)
 
 
 def simulated_cases(settings: StudySettings, preprocessing: Preprocessing) -> Cases:

@@ -3,14 +3,11 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .errors import TomolensError
-
-if TYPE_CHECKING:
-    from .classifier import Classifier
 
 app = typer.Typer(
     name="tomolens",
@@ -61,8 +58,7 @@ def study(
     from .report.words import summary
 
     with bars() as progress:
-        classifier = None if model is None else _load(model, device)
-        findings = Study.from_toml(file, cases, classifier).run(out, device=device, progress=progress)
+        findings = Study.from_toml(file, cases, model).run(out, device=device, progress=progress)
     typer.echo(summary(findings))
     typer.echo(f"report: {(out / 'report.html').resolve()}")
 
@@ -109,14 +105,6 @@ def estimators() -> None:
     width = max(map(len, ESTIMATORS))
     for name, estimator in ESTIMATORS.items():
         typer.echo(f"{name:{width}}  {(estimator.__doc__ or '').splitlines()[0]}  [{estimator.source}]")  # type: ignore[attr-defined]
-
-
-def _load(model: Path, device: str) -> "Classifier":
-    from .classifier import Classifier
-    from .classifier.classifier import usable_device
-    from .classifier.weights import load_weights
-
-    return Classifier(load_weights(model)[0].to(usable_device(device)))
 
 
 def main() -> None:

@@ -111,6 +111,13 @@ def passes(estimators: Mapping[str, Estimator | BlindEstimator], signs: Signs = 
     return sum(run.probe.count for run in plan(estimators, signs))
 
 
+def needs_references(estimator: Estimator | BlindEstimator) -> bool:
+    """Whether an estimator draws training images."""
+    if isinstance(estimator, BlindEstimator):
+        return False
+    return any(isinstance(probe, FromReferences) for probe in estimator.probes())
+
+
 def _items(subjects: Sequence[Subject], runs: Sequence[_Run], classes: NDArray[np.int64]) -> Iterator[_Item]:
     """All gradients to take, one backward rule after the other so that batches stay full."""
     for rule in dict.fromkeys(run.probe.rule for run in runs):
@@ -195,9 +202,7 @@ def _check(
     if names is not None and len(names) != len(images):
         raise SettingsError(f"{len(names)} names for {len(images)} images")
     for name, estimator in chosen.items():
-        if isinstance(estimator, BlindEstimator):
-            continue
-        if any(isinstance(probe, FromReferences) for probe in estimator.probes()):
+        if needs_references(estimator):
             if references is None or len(references.images) == 0:
                 raise SettingsError(
                     f"estimator '{name}' draws training images: give references=References(images, labels)"

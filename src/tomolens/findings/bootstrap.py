@@ -67,6 +67,7 @@ def interval(
 
     Returns:
         Lower and upper ends, ``(K,)`` each; NaN with fewer than two patients, where there is nothing to resample.
+        Resamples in which a class has no case are left out.
     """
     if len(set(patients)) < 2:
         nothing = np.full(values.shape[1], np.nan)

@@ -16,6 +16,8 @@ from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
+from ..errors import SettingsError
+from ..estimators.explain import needs_references
 from ..estimators.probes import References
 from ..metrics.roc import is_usable
 from ..randomness import generator
@@ -105,16 +107,16 @@ def run_study(
     """
     found = survey(cases, progress)
     sides = sides_of(settings, cases, everything_held_out=classifier is not None)
+    estimators = settings.estimators.make()
+    if any(needs_references(estimator) for estimator in estimators) and any(len(side.training) == 0 for side in sides):
+        raise SettingsError(
+            "expected-gradients draws training images and the study has none: mark some cases as train in the "
+            "manifest's split column, or leave this estimator out of estimators.names"
+        )
     description = describe(settings, found, cases, classifier)
     store.open(description)
     examples = choose_examples(cases, sides, found.masks, settings)
-    plan = Plan(
-        settings.seed,
-        settings.estimators.make(),
-        settings.estimators.signs,
-        settings.metrics,
-        settings.batch_size,
-    )
+    plan = Plan(settings.seed, estimators, settings.estimators.signs, settings.metrics, settings.batch_size)
     total = sum(len(side.held_out) for side in sides)
     done = 0
     facts = []
@@ -153,6 +155,7 @@ def describe(settings: StudySettings, found: Survey, cases: Cases, classifier: C
     return {
         "identity": identity,
         "content": content,
+        "fingerprints": dict(zip(cases.names, cases.fingerprints, strict=True)),
         "masks": {str(state): int(count) for state, count in states.items()},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     }
