@@ -7,7 +7,7 @@ import torch
 from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
-from tomolens.classifier.training import Recipe, balanced_accuracy, train
+from tomolens.classifier.training import Recipe, augmentation, balanced_accuracy, train
 from tomolens.classifier.weights import load_weights, save_weights, weights_hash
 from tomolens.errors import CaseError, NetworkError
 from tomolens.study.settings import read_settings
@@ -92,3 +92,21 @@ def test_weights_that_cannot_be_used(tmp_path):
     save_weights(build("resnet18"), file, "transformer")
     with pytest.raises(NetworkError, match="architecture 'transformer', known are resnet50"):
         load_weights(file)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (16, 20, 24)])
+def test_augmentation_moves_along_every_axis_and_is_seeded(shape):
+    image = torch.zeros(1, *shape)
+    image[(0, *(slice(length // 2 - 3, length // 2 + 3) for length in shape))] = 0.8
+
+    def centres(seed):
+        transform = augmentation(Recipe(), shape, seed)
+        drawn = [torch.as_tensor(transform(image)).clamp(0, 1) for _ in range(12)]
+        places = [
+            [float((one[0] > 0.4).nonzero()[:, axis].float().mean()) for axis in range(len(shape))] for one in drawn
+        ]
+        return np.array(places)
+
+    assert (centres(0).std(axis=0) > 0.3).all()
+    np.testing.assert_array_equal(centres(0), centres(0))
+    assert (centres(0) != centres(1)).any()

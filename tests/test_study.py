@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -180,6 +181,27 @@ def test_a_network_that_gives_nan_is_named_with_its_case(tmp_path):
     study = own_study()
     with pytest.raises(NetworkError, match="case case-0: the network returned 1 values that are not finite"):
         Study(study.settings, cases=own_cases(), classifier=Classifier(Broken())).run(tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda case: {"image": case.image * np.nan}, "case case-3: 576 pixels are not finite"),
+        (lambda case: {"image": case.image[:, :20]}, r"case case-3: image of shape \(1, 20, 24\), the first case has"),
+        (lambda case: {"mask": case.mask[:20]}, r"case case-3: mask of \(20, 24\) on an image of \(24, 24\)"),
+    ],
+)
+def test_own_cases_are_checked_before_anything_starts(tmp_path, change, message):
+    cases, study = own_cases(), own_study()
+
+    def spoiled(entry):
+        case = cases.read(entry)
+        return dataclasses.replace(case, **change(case)) if entry.name == "case-3" else case
+
+    spoiled_study = Study(study.settings, cases=Cases(cases.entries, spoiled), classifier=study.classifier)
+    with pytest.raises(CaseError, match=message):
+        spoiled_study.run(tmp_path / "r")
+    assert not (tmp_path / "r").exists()
 
 
 def test_folds_never_show_a_network_its_patients():

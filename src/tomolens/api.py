@@ -1,6 +1,5 @@
 """A study from its file to its findings: the one place that joins cases, runner, findings and report."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from .errors import SettingsError
 from .findings import Findings
 from .report import write_report
 from .study.networks import fit_network
-from .study.runner import run_study, silent
+from .study.progress import Progress, silent
+from .study.runner import run_study
 from .study.settings import StudySettings, read_settings
 from .study.store import Store
 
@@ -77,7 +77,7 @@ class Study:
             raise SettingsError(f"study '{self.settings.name}' reads cases from a manifest: give it with --cases")
         return from_manifest(self.manifest, preprocessing, settings.classes)
 
-    def run(self, out: str | Path, *, device: str = "cpu", progress: Callable[..., None] = silent) -> Findings:
+    def run(self, out: str | Path, *, device: str = "cpu", progress: Progress = silent) -> Findings:
         """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.
 
         Raises:
@@ -91,7 +91,7 @@ class Study:
         return report(out, progress)
 
 
-def report(out: str | Path, progress: Callable[..., None] = silent) -> Findings:
+def report(out: str | Path, progress: Progress = silent) -> Findings:
     """Write the tables, figures and page of a study's folder anew from its stored measurements."""
     findings = Findings.from_folder(out)
     write_report(findings, Store(Path(out)), progress)
@@ -124,7 +124,7 @@ def simulated_cases(settings: StudySettings, preprocessing: Preprocessing) -> Ca
 
 
 def train_network(
-    study: Study, out: str | Path, *, device: str = "cpu", progress: Callable[..., None] = silent
+    study: Study, out: str | Path, *, device: str = "cpu", progress: Progress = silent
 ) -> dict[str, object]:
     """Train the network of a study on its training cases alone and write its weights.
 

@@ -54,7 +54,7 @@ def study(
 ) -> None:
     """Run a study: train, explain, evaluate, report."""
     from .api import Study
-    from .progress import bars
+    from .bars import bars
     from .report.words import summary
 
     with bars() as progress:
@@ -73,7 +73,7 @@ def train(
 ) -> None:
     """Train the network of a study file on its training cases and write its weights."""
     from .api import Study, train_network
-    from .progress import bars
+    from .bars import bars
 
     with bars() as progress:
         facts = train_network(Study.from_toml(recipe, cases), out, device=device, progress=progress)
@@ -87,7 +87,7 @@ def train(
 def report(results: Annotated[Path, typer.Argument(help="Folder of a study.")] = Path("results")) -> None:
     """Rebuild tables, figures and page of a study from its stored measurements."""
     from .api import report as rebuild
-    from .progress import bars
+    from .bars import bars
     from .report.words import summary
 
     with bars() as progress:

@@ -1,7 +1,7 @@
 """Training: augmentation, patient-wise validation, early stopping, everything seeded."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -128,7 +128,7 @@ def _fit(
     progress: Progress | None,
 ) -> Trained:
     device = next(network.parameters()).device
-    augment = augmentation(recipe, images.shape[2], seed) if recipe.augment else None
+    augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
     steps = -(-len(training) // recipe.batch_size)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -200,16 +200,23 @@ def validate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float,
     return float(loss), balanced_accuracy(labels.numpy(), scores.argmax(axis=1))
 
 
-def augmentation(recipe: Recipe, size: int, seed: int) -> Compose:
-    """What may differ between scans without changing the label: place, size, turn, level and noise."""
+def augmentation(recipe: Recipe, shape: Sequence[int], seed: int) -> Compose:
+    """What may differ between scans without changing the label: place, size, turn, level and noise.
+
+    Args:
+        recipe: for the largest rotation.
+        shape: spatial shape of the images.
+        seed: of all draws.
+    """
+    axes = len(shape)
     transform = Compose(
         [
             RandFlip(prob=0.5, spatial_axis=-1),
             RandAffine(
                 prob=0.9,
-                rotate_range=recipe.rotation,
-                translate_range=0.06 * size,
-                scale_range=0.12,
+                rotate_range=[recipe.rotation] * (1 if axes == 2 else 3),
+                translate_range=[0.06 * length for length in shape],
+                scale_range=[0.12] * axes,
                 padding_mode="zeros",
             ),
             RandScaleIntensity(prob=0.5, factors=0.1),

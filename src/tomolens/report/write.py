@@ -7,13 +7,14 @@ from matplotlib.figure import Figure
 
 from ..errors import SettingsError
 from ..findings import Findings
+from ..study.progress import Progress
 from ..study.store import Store
 from .curves import dice_figure, perturbation_figure, roc_figure
 from .page import write_page
 from .panels import maps_figure, regions_figure
 
 
-def write_report(findings: Findings, store: Store, progress: Callable[..., None]) -> None:
+def write_report(findings: Findings, store: Store, progress: Progress) -> None:
     """Write ``tables/``, ``figures/`` and ``report.html`` into the study's folder.
 
     Raises:

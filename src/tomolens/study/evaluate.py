@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..cases import Case
 from ..classifier import Classifier
-from ..errors import NetworkError
+from ..errors import TomolensError
 from ..estimators.estimators import BlindEstimator, Estimator
 from ..estimators.explain import Signs, explain
 from ..estimators.probes import References
@@ -98,8 +98,8 @@ def evaluate(case: Case, classifier: Classifier, plan: Plan, references: Referen
             for name in plan.metrics.names
             for key, metric, result in METRICS[name](evaluand)
         )
-    except NetworkError as error:
-        raise NetworkError(f"case {case.name}: {error}") from error
+    except TomolensError as error:
+        raise type(error)(f"case {case.name}: {error}") from error
     return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, region_maps)
 
 

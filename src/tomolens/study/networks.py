@@ -1,6 +1,6 @@
 """The networks of a study: given, trained for each fold, or read back where the study was interrupted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from ..cases import Cases, Preprocessing, phantom
 from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
+from .progress import Progress
 from .settings import StudySettings
 from .sides import Side
 from .store import Store
@@ -31,7 +32,7 @@ def networks_of(
     store: Store,
     classifier: Classifier | None,
     device: str,
-    progress: Callable[..., None],
+    progress: Progress,
 ) -> Iterator[tuple[Side, Fitted]]:
     """Each fold with its network, which never saw the fold's held-out patients."""
     for side in sides:
@@ -52,7 +53,7 @@ def fit_network(
     file: Path,
     *,
     device: str,
-    progress: Callable[..., None],
+    progress: Progress,
     stage: str = "training the network",
 ) -> dict[str, Any]:
     """Train on ``cases`` as the study file says and write the weights; returns the notes stored with them.
@@ -80,7 +81,7 @@ def _train_into(
     start: nn.Module | None,
     device: str,
     stage: str,
-    progress: Callable[..., None],
+    progress: Progress,
 ) -> dict[str, Any]:
     trained = train(
         cases,

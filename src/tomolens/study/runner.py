@@ -4,83 +4,30 @@ import hashlib
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..cases import Case, Cases
+from ..cases import Cases
 from ..classifier import Classifier
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import SettingsError
 from ..estimators.explain import needs_references
 from ..estimators.probes import References
-from ..metrics.roc import is_usable
 from ..randomness import generator
 from .evaluate import Plan, evaluate
 from .networks import networks_of
+from .progress import Progress, silent
 from .settings import StudySettings
 from .sides import Side, sides_of
 from .store import Store
+from .survey import Survey, survey
 
 LIBRARIES = ("tomolens", "torch", "monai", "numpy", "scipy", "numba", "pandas", "pydicom", "SimpleITK")
-
-
-class Progress(Protocol):
-    """Told what runs and how far it is."""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total`` steps of a stage are finished."""
-
-
-def silent(stage: str, done: int, total: int, note: str = "") -> None:
-    """Progress for nobody."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What one pass over all cases found, before anything long starts.
-
-    Attributes:
-        hash: of every case's name, patient, label, image and mask.
-        masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
-        images: shape of one image.
-    """
-
-    hash: str
-    masks: tuple[str, ...]
-    images: tuple[int, ...]
-
-
-def survey(cases: Cases, progress: Progress = silent) -> Survey:
-    """Read every case once, so that a bad one is found now and not after an hour.
-
-    Raises:
-        CaseError: a case that cannot be read.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    masks: list[str] = []
-    shape: tuple[int, ...] = ()
-    for done, case in enumerate(cases, start=1):
-        mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
-        digest.update(f"{case.name}\x1f{case.patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
-        digest.update(hashlib.blake2b(mask_bytes, digest_size=16).digest())
-        masks.append(_mask_state(case))
-        shape = case.image.shape
-        progress("reading cases", done, len(cases))
-    return Survey(digest.hexdigest(), tuple(masks), shape)
-
-
-def _mask_state(case: Case) -> str:
-    if case.mask is None:
-        return "none"
-    if is_usable(case.mask):
-        return "usable"
-    return "full" if case.mask.any() else "empty"
 
 
 def run_study(
