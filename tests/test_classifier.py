@@ -29,6 +29,8 @@ def test_one_neuron_speaks_for_both_classes():
     scores = Classifier(Fixed(z)).class_scores(ONE)
     torch.testing.assert_close(scores, torch.cat([-z, z], 1))
     assert Classifier(Fixed(z)).predict(ONE).tolist() == [1, 0]
+    torch.testing.assert_close(Classifier(Fixed(z)).scores(ONE), torch.tensor([0.7, 2.0]))
+    torch.testing.assert_close(Classifier(Fixed(z)).scores(ONE, torch.tensor([0, 1])), torch.tensor([-0.7, -2.0]))
     torch.testing.assert_close(Classifier(Fixed(z)).scores(ONE, torch.tensor([1, 0])), torch.tensor([0.7, 2.0]))
 
 

@@ -120,7 +120,7 @@ def test_ranks_and_agreement():
     assert ranks["auc_rank"].to_dict() == {"a": 3, "b": 2, "c": 1}
     assert ranks["mean_rank"].to_dict() == {"a": 3, "b": 1.5, "c": 1.5}
     taus = agreement(ranks)
-    assert taus == {"fidelity and auc": pytest.approx(kendalltau([3, 1, 2], [3, 2, 1]).statistic)}
+    assert taus == {"fidelity and AUC": pytest.approx(kendalltau([3, 1, 2], [3, 2, 1]).statistic)}
 
 
 def test_nothing_measured_is_an_empty_table():

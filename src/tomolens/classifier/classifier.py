@@ -96,9 +96,19 @@ class Classifier:
             return raw if self.score == "logit" else functional.softmax(raw, dim=1)
         return torch.log(raw.clamp(min=margin)) if self.score == "logit" else raw
 
-    def scores(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Score of one target class for each image, ``(N,)``, differentiable."""
+    def scores(self, images: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Score of one class for each image, ``(N,)``, differentiable.
+
+        Args:
+            images: ``(N, C, *spatial)``.
+            targets: int64 ``(N,)``; the predicted class by default.
+
+        Raises:
+            NetworkError: a target that the network does not have; see `class_scores` for more.
+        """
         scores = self.class_scores(images)
+        if targets is None:
+            return scores.max(dim=1).values
         if int(targets.min()) < 0 or int(targets.max()) >= scores.shape[1]:
             bad = int(targets.max()) if int(targets.max()) >= scores.shape[1] else int(targets.min())
             raise NetworkError(f"target class {bad}, but the network has the classes 0 to {scores.shape[1] - 1}")

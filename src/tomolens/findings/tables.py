@@ -13,6 +13,7 @@ from .bootstrap import Resampling, class_balanced_mean, interval
 
 Key = tuple[str, str]
 OWN_SHARE = "mask share"
+VIEWS = {"fidelity_rank": "fidelity", "auc_rank": "AUC", "dice_rank": "Dice"}
 
 
 def per_case(measurements: pd.DataFrame, metric: str) -> Iterator[tuple[Key, pd.DataFrame]]:
@@ -126,13 +127,14 @@ def own_share_rows(overlap: pd.DataFrame) -> pd.DataFrame:
 
 def agreement(ranks: pd.DataFrame) -> dict[str, float]:
     """Kendall's tau-b between the rankings by each two views: 1 the same order, 0 unrelated, -1 reversed."""
-    columns = [column for column in ("fidelity_rank", "auc_rank", "dice_rank") if column in ranks]
+    columns = [column for column in VIEWS if column in ranks]
     taus = {}
     for place, first in enumerate(columns):
         for second in columns[place + 1 :]:
             both = ranks[[first, second]].dropna()
-            name = f"{first.removesuffix('_rank')} and {second.removesuffix('_rank')}"
-            taus[name] = float(kendalltau(both[first], both[second]).statistic) if len(both) > 1 else float("nan")
+            taus[f"{VIEWS[first]} and {VIEWS[second]}"] = (
+                float(kendalltau(both[first], both[second]).statistic) if len(both) > 1 else float("nan")
+            )
     return taus
 
 
