@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ...randomness import generator
 from ..case import Case, CaseEntry, Cases
 from ..preprocessing import Preprocessing
-from .anatomy import draw_body, paint
+from .anatomy import paint
 from .drawing import Canvas
+from .measures import draw_body
 from .scanner import correlated_noise, draw_scanner, smooth
 
 Slice = NDArray[np.float32]
