@@ -8,11 +8,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+WIDE = 110
+"""Columns from which on there is room for notes beside the bars."""
 
 
 @contextmanager
@@ -25,22 +28,24 @@ def bars() -> Iterator[Callable[..., None]]:
     if not console.is_terminal:
         yield _lines(console)
         return
-    columns = (
-        TextColumn("{task.description:<38}"),
-        BarColumn(bar_width=30),
+    wide = console.width >= WIDE
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30 if wide else 12),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
+        TextColumn("{task.fields[word]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    ]
+    if wide:
+        columns.append(TextColumn("{task.fields[note]}"))
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console) as drawn:
 
         def progress(stage: str, done: int, total: int, note: str = "") -> None:
             if stage not in tasks:
-                tasks[stage] = drawn.add_task(stage, total=total, note=note)
-            drawn.update(tasks[stage], completed=done, total=total, note=note)
+                tasks[stage] = drawn.add_task(stage, total=total, note=note, word="left")
+            word = "took" if done >= total else "left"
+            drawn.update(tasks[stage], completed=done, total=total, note=note, word=word)
 
         yield progress
 
