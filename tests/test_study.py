@@ -14,6 +14,7 @@ from tomolens.errors import CaseError, NetworkError, SettingsError
 from tomolens.estimators import make_estimator
 from tomolens.findings import Findings
 from tomolens.metrics.metric import MetricSettings
+from tomolens.report.words import summary
 from tomolens.study.evaluate import Plan, evaluate
 from tomolens.study.settings import StudySettings, read_settings
 from tomolens.study.sides import sides_of
@@ -161,6 +162,7 @@ def test_own_cases_and_network_with_empty_masks(tmp_path):
     assert (findings.table("fidelity")["cases"] == 6).all()
     page = (tmp_path / "r" / "report.html").read_text()
     assert "1 empty masks, left out of ROC and overlap: case-0" in page
+    assert "1 empty masks, left out of ROC and overlap: case-0" in summary(findings, width=200)
 
 
 def test_without_masks_the_experts_view_is_not_assessed(tmp_path):

@@ -26,7 +26,7 @@ def write_page(findings: Findings, figures: Figures, file: Path) -> None:
         name=findings.settings.name,
         headline=headline(findings),
         facts=_facts(findings),
-        warnings=_warnings(findings),
+        warnings=warnings(findings),
         sections=_sections(findings, figures),
         settings=json.dumps(description["content"]["settings"], indent=2),
         versions=description["versions"],
@@ -71,18 +71,19 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     ]
 
 
-def _warnings(findings: Findings) -> list[str]:
-    warnings = []
+def warnings(findings: Findings) -> list[str]:
+    """What a reader must know before believing the tables: masks left out, networks that are often wrong."""
+    found = []
     for state, names in undefined_masks(findings.measurements).items():
         if names:
-            warnings.append(f"{len(names)} {state} masks, left out of ROC and overlap: {', '.join(names[:20])}")
+            found.append(f"{len(names)} {state} masks, left out of ROC and overlap: {', '.join(names[:20])}")
     balanced = findings.description.get("accuracy", {}).get("balanced", 1.0)
     if balanced < 0.9:
-        warnings.append(
+        found.append(
             f"The networks are right on {100 * balanced:.0f} % of the held-out cases only. Maps of wrong predictions "
             "explain a mistake, and fidelity starts from this accuracy: read the rankings with that in mind."
         )
-    return warnings
+    return found
 
 
 def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..findings import Findings
 from ..findings.tables import own_share_rows
-from .page import headline
+from .page import headline, warnings
 from .style import title
 
 SIGNS = ("original", "absolute")
@@ -26,7 +26,7 @@ def summary(findings: Findings, width: int = 100) -> str:
     for heading, table, column, factor, digits in views:
         if not table.empty:
             console.print(_table(heading, table, column, factor, digits))
-    for sentence in headline(findings):
+    for sentence in (*headline(findings), *(f"Note: {warning}" for warning in warnings(findings))):
         console.print(sentence, highlight=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
