@@ -161,8 +161,8 @@ def test_own_cases_and_network_with_empty_masks(tmp_path):
     assert (findings.table("overlap")["cases"] == 5).all()
     assert (findings.table("fidelity")["cases"] == 6).all()
     page = (tmp_path / "r" / "report.html").read_text()
-    assert "1 empty masks, left out of ROC and overlap: case-0" in page
-    assert "1 empty masks, left out of ROC and overlap: case-0" in summary(findings, width=200)
+    assert "Empty masks, left out of ROC and overlap: 1 (case-0)" in page
+    assert "Empty masks, left out of ROC and overlap: 1 (case-0)" in summary(findings, width=200)
 
 
 def test_without_masks_the_experts_view_is_not_assessed(tmp_path):

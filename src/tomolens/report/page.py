@@ -76,7 +76,8 @@ def warnings(findings: Findings) -> list[str]:
     found = []
     for state, names in undefined_masks(findings.measurements).items():
         if names:
-            found.append(f"{len(names)} {state} masks, left out of ROC and overlap: {', '.join(names[:20])}")
+            shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            found.append(f"{state.capitalize()} masks, left out of ROC and overlap: {len(names)} ({shown})")
     balanced = findings.description.get("accuracy", {}).get("balanced", 1.0)
     if balanced < 0.9:
         found.append(
