@@ -127,7 +127,7 @@ def test_a_folder_that_holds_another_study(tomolens, tmp_path, finished_study, s
     ("arguments", "message"),
     [
         (("study", "none.toml"), "none.toml: cannot be read"),
-        (("study", "--cases", "none.csv"), "--cases does not belong to it"),
+        (("study", "--cases", "none.csv"), "--cases needs a study file"),
         (("study", "--device", "abacus"), "device 'abacus'"),
         (("report", "nowhere"), "no study to read"),
         (("study", "--model", "none.safetensors"), "none.safetensors: no such file"),

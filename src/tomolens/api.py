@@ -71,7 +71,10 @@ class Study:
         preprocessing = Preprocessing(settings.size, settings.window)
         if settings.source == "phantom":
             if self.manifest is not None:
-                raise SettingsError(f"study '{self.settings.name}' simulates its cases: --cases does not belong to it")
+                raise SettingsError(
+                    f"study '{self.settings.name}' simulates its cases: --cases needs a study file with "
+                    "cases.source = 'manifest'"
+                )
             return simulated_cases(self.settings, preprocessing)
         if self.manifest is None:
             raise SettingsError(f"study '{self.settings.name}' reads cases from a manifest: give it with --cases")

@@ -44,7 +44,8 @@ def from_manifest(
     """Cases from a CSV file; other columns are ignored, pixels are read when asked for.
 
     Args:
-        path: the CSV. ``label`` is a class's index or its name; ``split``, where given, is train or test.
+        path: the CSV. ``label`` is a class's index or its name; ``split`` is train or test, and where only some
+            rows have one the others are test.
         preprocessing: window and size; the protocol's by default.
         classes: names of the classes, by label.
 
