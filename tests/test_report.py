@@ -2,12 +2,14 @@ from html.parser import HTMLParser
 
 import matplotlib.image
 import numpy as np
+import pytest
 
+from tomolens.errors import SettingsError
 from tomolens.findings import Findings
 from tomolens.report.page import headline, write_page
 from tomolens.report.panels import maps_figure
 from tomolens.report.words import summary
-from tomolens.study.store import Example
+from tomolens.study.store import Example, Store
 
 
 class Page(HTMLParser):
@@ -64,3 +66,12 @@ def test_a_wrong_prediction_is_said_and_volumes_show_their_middle():
     example = Example("v", 1, 0, volume, None, {"random": np.random.default_rng(0).random(volume.shape)}, {})
     figure = maps_figure(example, ("without", "with"))
     assert figure.get_suptitle() == "Case v: with, predicted: without"
+
+
+def test_a_damaged_example_is_named(finished_study, tmp_path):
+    folder = tmp_path / "examples"
+    folder.mkdir()
+    whole = next((finished_study[0] / "examples").glob("*.npz"))
+    (folder / "one.npz").write_bytes(whole.read_bytes()[:200])
+    with pytest.raises(SettingsError, match=r"one\.npz: damaged"):
+        Store(tmp_path).examples()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ class Store:
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise SettingsError(f"{self.folder} holds files that are no study: give another --out")
         try:
-            self.measurements_folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             self.write_description(description)
         except OSError as error:
             raise SettingsError(f"{self.folder} cannot be written ({error.strerror})") from error
@@ -130,6 +131,7 @@ class Store:
             "fold": fold,
             "mask": mask,
         }
+        self.measurements_folder.mkdir(exist_ok=True)
         rows = [{**common, **vars(measurement)} for measurement in evaluation.measurements]
         partial = self._file_of(index).with_suffix(".partial")
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
@@ -174,18 +176,28 @@ class Store:
         os.replace(partial, folder / f"{safe}.npz")
 
     def examples(self) -> list[Example]:
-        """The cases that were kept whole, by file name."""
-        examples = []
-        for file in sorted((self.folder / "examples").glob("*.npz")):
-            with np.load(file, allow_pickle=False) as arrays:
-                maps = {key.removeprefix("map/"): arrays[key] for key in arrays if key.startswith("map/")}
-                regions = {
-                    (key.split("/")[1], key.split("/")[2]): arrays[key] for key in arrays if key.startswith("regions/")
-                }
-                label, predicted = (int(value) for value in arrays["facts"])
-                mask = arrays["mask"] if "mask" in arrays.files else None
-                examples.append(Example(str(arrays["name"]), label, predicted, arrays["image"], mask, maps, regions))
-        return examples
+        """The cases that were kept whole, by file name.
+
+        Raises:
+            SettingsError: a damaged file.
+        """
+        return [_read_example(file) for file in sorted((self.folder / "examples").glob("*.npz"))]
+
+
+def _read_example(file: Path) -> Example:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            maps = {key.removeprefix("map/"): arrays[key] for key in arrays.files if key.startswith("map/")}
+            region_maps = {}
+            for key in arrays.files:
+                if key.startswith("regions/"):
+                    _, estimator, signs = key.split("/")
+                    region_maps[estimator, signs] = arrays[key]
+            label, predicted = (int(value) for value in arrays["facts"])
+            mask = arrays["mask"] if "mask" in arrays.files else None
+            return Example(str(arrays["name"]), label, predicted, arrays["image"], mask, maps, region_maps)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise SettingsError(f"{file}: damaged ({error}); run the study into another folder") from error
 
 
 def _differences(present: Mapping[str, Any], wanted: Mapping[str, Any], prefix: str = "") -> list[str]:
