@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment
 
+from ..classifier.training import balanced_accuracy
 from ..findings import Findings
 from ..findings.tables import own_share_rows, undefined_masks
 from .style import title
@@ -123,10 +124,35 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
             "end at the 99th percentile of the absolute map), and the top 1 to 5 % of every region map."
         )
         sections.append(_section("Examples", text, [], (), examples, figures))
+    given = any(network["source"] != "trained" for network in findings.description.get("networks", []))
+    text = "Accuracy on the held-out cases, as the mean of the classes. " + (
+        "The network was given: whether it saw these patients in training is not known here."
+        if given
+        else "No network saw a patient it is tested on."
+    )
+    columns = ("network", "origin", "cases held out", "accuracy", "trained on", "validation accuracy", "epoch kept")
+    sections.append(_section("The networks", text, _network_rows(findings), columns, [], figures))
     for section in sections:
         confidence = f"{100 * findings.settings.statistics.confidence:.0f} % CI"
         section["columns"] = [confidence if column == "95 % CI" else column for column in section["columns"]]
     return sections
+
+
+def _network_rows(findings: Findings) -> list[dict[str, Any]]:
+    cases = findings.measurements.drop_duplicates("case")
+    rows = []
+    for network in findings.description.get("networks", []):
+        held_out = cases[cases["fold"] == network["fold"]]
+        accuracy = balanced_accuracy(held_out["label"].to_numpy(), held_out["predicted"].to_numpy())
+        trained = network["source"] == "trained"
+        training = (
+            [network["cases"], f"{100 * network['validation_accuracy']:.0f} %", network["epoch"]]
+            if trained
+            else ["–"] * 3
+        )
+        cells = [network["fold"] + 1, network["source"], len(held_out), f"{100 * accuracy:.1f} %", *training]
+        rows.append({"cells": cells, "best": False})
+    return rows
 
 
 def _section(
@@ -138,7 +164,10 @@ def _section(
     figures: Figures,
 ) -> dict[str, Any]:
     embedded = [
-        {"data": base64.b64encode(figures[name].read_bytes()).decode(), "caption": caption or name.replace("-", " ")}
+        {
+            "data": base64.b64encode(figures[name].read_bytes()).decode(),
+            "caption": caption or name.replace("-", " ").capitalize(),
+        }
         for name, caption in pictures
         if name in figures
     ]
