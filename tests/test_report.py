@@ -8,6 +8,7 @@ from tomolens.errors import SettingsError
 from tomolens.findings import Findings
 from tomolens.report.page import headline, write_page
 from tomolens.report.panels import maps_figure
+from tomolens.report.style import number
 from tomolens.report.words import summary
 from tomolens.study.store import Example, Store
 
@@ -75,3 +76,7 @@ def test_a_damaged_example_is_named(finished_study, tmp_path):
     (folder / "one.npz").write_bytes(whole.read_bytes()[:200])
     with pytest.raises(SettingsError, match=r"one\.npz: damaged"):
         Store(tmp_path).examples()
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert [number(value, 1) for value in (-0.04, 0.04, -0.06, 3.14159)] == ["0.0", "0.0", "-0.1", "3.1"]

@@ -57,7 +57,7 @@ def _perturbation_panel(
         axes.plot(percent, most, dash, color="#a3310b", linewidth=1.8, label=f"most important first, {signs}")
         if signs == "absolute":
             axes.fill_between(percent, most, least, color="#56b4e9", alpha=0.15, linewidth=0)
-        words.append(f"{10 * fidelity[estimator, signs]:.1f}")
+        words.append(style.number(10 * fidelity[estimator, signs], 1))
     axes.set_title(f"{style.title(estimator)}\n10 F = {' / '.join(words)}", fontsize=10)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(0, 100)

@@ -13,7 +13,7 @@ from jinja2 import Environment
 from ..classifier.training import balanced_accuracy
 from ..findings import Findings
 from ..findings.tables import own_share_rows, undefined_masks
-from .style import title
+from .style import number, title
 
 Figures = Mapping[str, Path]
 
@@ -181,9 +181,9 @@ def _rows(
         return []
     rows: list[dict[str, Any]] = []
     for _, row in table.sort_values(column, ascending=False).iterrows():
-        number = [f"{factor * row[name]:.{digits}f}" for name in (column, "ci_low", "ci_high")]
-        cells = [title(row["estimator"]), row["signs"], number[0], f"{number[1]} to {number[2]}"]
+        value, low, high = (number(factor * row[name], digits) for name in (column, "ci_low", "ci_high"))
+        cells = [title(row["estimator"]), row["signs"], value, f"{low} to {high}"]
         if extra is not None:
-            cells.append(f"{row[extra]:.{digits}f}")
+            cells.append(number(row[extra], digits))
         rows.append({"cells": [*cells, row["cases"], row["patients"]], "best": not rows})
     return rows

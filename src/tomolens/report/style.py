@@ -41,6 +41,11 @@ def title(estimator: str) -> str:
     return TITLES.get(estimator, estimator)
 
 
+def number(value: float, digits: int) -> str:
+    """A number with fixed digits; what rounds to zero has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def line(estimator: str, place: int) -> dict[str, object]:
     """Colour and dash of an estimator: two estimators never share both."""
     return {"color": COLOURS.get(estimator, SPARE[place % len(SPARE)]), "linestyle": DASHES[place % len(DASHES)]}

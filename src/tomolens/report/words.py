@@ -10,7 +10,7 @@ from rich.table import Table
 from ..findings import Findings
 from ..findings.tables import own_share_rows
 from .page import headline, warnings
-from .style import title
+from .style import number, title
 
 SIGNS = ("original", "absolute")
 
@@ -38,9 +38,8 @@ def _table(heading: str, table: pd.DataFrame, column: str, factor: float, digits
     for signs in SIGNS:
         drawn.add_column(signs, justify="right")
     cells = {
-        (row["estimator"], row["signs"]): " ".join(
-            form.format(factor * row[name], digits)
-            for name, form in ((column, "{:.{}f}"), ("ci_low", "[{:.{}f},"), ("ci_high", "{:.{}f}]"))
+        (row["estimator"], row["signs"]): "{} [{}, {}]".format(
+            *(number(factor * row[name], digits) for name in (column, "ci_low", "ci_high"))
         )
         for _, row in table.iterrows()
     }
