@@ -242,7 +242,7 @@ def test_pretraining_on_simulated_cases_is_done_once(tmp_path):
         }
     )
     Study(settings, cases=own_cases(24)).run(tmp_path / "r", progress=lambda *state: told.append(state[0]))
-    assert told.count("pretraining on simulated cases") == 2  # its one epoch and its end
+    assert told.count("pretraining on simulated cases") == 3  # its beginning, its one epoch and its end
     assert {file.stem for file in (tmp_path / "r" / "weights").iterdir()} == {"fold-0", "fold-1", "pretrained"}
 
 

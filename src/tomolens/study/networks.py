@@ -83,6 +83,7 @@ def _train_into(
     stage: str,
     progress: Progress,
 ) -> dict[str, Any]:
+    progress(stage, 0, recipe.epochs)
     trained = train(
         cases,
         recipe,

@@ -69,6 +69,7 @@ def run_study(
     facts = []
     for side, trained in networks_of(settings, cases, sides, store, classifier, device, progress):
         references = draw_references(cases, side.training, settings)
+        progress("explaining and evaluating", done, total)
         for index in side.held_out:
             entry = cases.entries[index]
             if not store.is_finished(index, entry.name):
