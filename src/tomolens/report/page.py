@@ -64,7 +64,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     cases = findings.measurements.drop_duplicates("case")
     accuracy = findings.description.get("accuracy", {})
     return [
-        ("cases explained", f"{len(cases)} of {cases['patient'].nunique()} patients"),
+        ("cases explained", f"{len(cases)}, of {cases['patient'].nunique()} patients"),
         ("with a mask to compare with", str(int((cases["mask"] == "usable").sum()))),
         ("accuracy, mean of the classes", f"{100 * accuracy.get('balanced', float('nan')):.1f} %"),
         ("networks", str(len(findings.description.get("networks", [])))),
