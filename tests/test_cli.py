@@ -186,6 +186,21 @@ def test_train_writes_weights(tomolens, tmp_path):
     assert notes["size"] == 32
 
 
+def test_train_never_takes_up_a_stranger_s_pretraining(tomolens, tmp_path):
+    recipe = 'architecture = "resnet18"\nepochs = 1\nbatch_size = 8\n'
+    file = tmp_path / "recipe.toml"
+    file.write_text(
+        f'name = "x"\n[cases]\nsource = "phantom"\nsize = 32\ntrain = 20\n[classifier.recipe]\n{recipe}'
+        f"[classifier.pretraining]\ncases = 12\n[classifier.pretraining.recipe]\n{recipe}"
+    )
+    stranger = tmp_path / "pretrained.safetensors"
+    stranger.write_bytes(b"of another study")
+    code, _, _ = tomolens("train", file, "--out", tmp_path / "n.safetensors")
+    assert code == 0
+    assert stranger.read_bytes() == b"of another study"
+    assert {path.name for path in tmp_path.glob("*.safetensors")} == {"n.safetensors", "pretrained.safetensors"}
+
+
 def test_estimators_are_listed_with_their_sources(tomolens):
     code, printed, _ = tomolens("estimators")
     assert code == 0

@@ -8,7 +8,7 @@ import torch
 
 from conftest import SMALL_STUDY, convolutional
 from tomolens.api import Study, simulated_cases
-from tomolens.cases import Case, CaseEntry, Cases, Preprocessing
+from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
 from tomolens.errors import CaseError, NetworkError, SettingsError
 from tomolens.estimators import make_estimator
@@ -247,7 +247,7 @@ def test_pretraining_on_simulated_cases_is_done_once(tmp_path):
 
 
 def test_simulated_cases_are_of_different_patients():
-    cases = simulated_cases(SETTINGS, Preprocessing(size=48))
+    cases = simulated_cases(SETTINGS)
     sides = {side: {e.patient for e in cases.entries if e.split == side} for side in ("train", "test")}
     assert len(sides["train"]) == 40
     assert len(sides["test"]) == 4

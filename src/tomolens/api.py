@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .cases import Cases, Preprocessing, from_manifest, phantom
+from .cases import Cases, from_manifest, phantom
 from .classifier import Classifier
 from .classifier.classifier import usable_device
 from .classifier.weights import load_weights
@@ -68,17 +68,16 @@ class Study:
         if self.cases is not None:
             return self.cases
         settings = self.settings.cases
-        preprocessing = Preprocessing(settings.size, settings.window)
         if settings.source == "phantom":
             if self.manifest is not None:
                 raise SettingsError(
                     f"study '{self.settings.name}' simulates its cases: --cases needs a study file with "
                     "cases.source = 'manifest'"
                 )
-            return simulated_cases(self.settings, preprocessing)
+            return simulated_cases(self.settings)
         if self.manifest is None:
             raise SettingsError(f"study '{self.settings.name}' reads cases from a manifest: give it with --cases")
-        return from_manifest(self.manifest, preprocessing, settings.classes)
+        return from_manifest(self.manifest, settings.preprocessing, settings.classes)
 
     def run(self, out: str | Path, *, device: str = "cpu", progress: Progress = silent) -> Findings:
         """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.
@@ -116,10 +115,10 @@ def read_classifier(path: Path, settings: StudySettings) -> Classifier:
     return Classifier(network)
 
 
-def simulated_cases(settings: StudySettings, preprocessing: Preprocessing) -> Cases:
+def simulated_cases(settings: StudySettings) -> Cases:
     """Training and test phantoms of one seed, each with its side."""
     chosen = settings.cases
-    drawn = phantom.cases(chosen.train + chosen.test, seed=settings.seed, preprocessing=preprocessing)
+    drawn = phantom.cases(chosen.train + chosen.test, seed=settings.seed, preprocessing=chosen.preprocessing)
     entries = tuple(
         replace(entry, split="train" if index < chosen.train else "test") for index, entry in enumerate(drawn.entries)
     )

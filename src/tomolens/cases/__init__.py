@@ -1,7 +1,7 @@
 """Cases: images with labels, masks and patients, read lazily from files or drawn by the phantom."""
 
-from .case import Case, CaseEntry, Cases
+from .case import CONTRAST_CLASSES, Case, CaseEntry, Cases
 from .manifest import from_manifest
 from .preprocessing import Preprocessing
 
-__all__ = ["Case", "CaseEntry", "Cases", "Preprocessing", "from_manifest"]
+__all__ = ["CONTRAST_CLASSES", "Case", "CaseEntry", "Cases", "Preprocessing", "from_manifest"]

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Split = Literal["train", "test"]
+CONTRAST_CLASSES = ("without contrast", "with contrast")
+"""The paper's classes, by label."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Cases(Sequence[Case]):
 
     entries: tuple[CaseEntry, ...]
     read: Callable[[CaseEntry], Case]
-    classes: tuple[str, ...] = ("without contrast", "with contrast")
+    classes: tuple[str, ...] = CONTRAST_CLASSES
     _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Fingerprints of the cases read so far, by name; shared by selections, so that no file is read for it twice."""
 

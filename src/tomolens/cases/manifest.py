@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CaseError
-from .case import Case, CaseEntry, Cases, Split
+from .case import CONTRAST_CLASSES, Case, CaseEntry, Cases, Split
 from .preprocessing import Preprocessing
 from .readers import read_hu, read_mask, require_file
 
@@ -39,7 +39,7 @@ class FileReader:
 def from_manifest(
     path: str | Path,
     preprocessing: Preprocessing | None = None,
-    classes: Sequence[str] = ("without contrast", "with contrast"),
+    classes: Sequence[str] = CONTRAST_CLASSES,
 ) -> Cases:
     """Cases from a CSV file; other columns are ignored, pixels are read when asked for.
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import nn
 
-from ..cases import Cases, Preprocessing, phantom
+from ..cases import Cases, phantom
 from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
@@ -42,35 +43,33 @@ def networks_of(
         file = store.weights_file(f"fold-{side.fold}")
         if not file.exists():
             stage = f"training network {side.fold + 1} of {len(sides)}"
-            fit_network(settings, cases.select(side.training), file, device=device, progress=progress, stage=stage)
+            start = _pretrained(settings, store.weights_file("pretrained"), device, progress)
+            recipe = settings.classifier.recipe
+            _train_into(file, settings, cases.select(side.training), recipe, start, device, stage, progress)
         network, facts = load_weights(file)
         yield side, Fitted(Classifier(network.to(device)), facts)
 
 
 def fit_network(
-    settings: StudySettings,
-    cases: Cases,
-    file: Path,
-    *,
-    device: str,
-    progress: Progress,
-    stage: str = "training the network",
+    settings: StudySettings, cases: Cases, file: Path, *, device: str, progress: Progress
 ) -> dict[str, Any]:
-    """Train on ``cases`` as the study file says and write the weights; returns the notes stored with them.
+    """Train on ``cases`` as the study file says and write the weights; returns the notes stored with them."""
+    with TemporaryDirectory() as folder:
+        start = _pretrained(settings, Path(folder) / "pretrained.safetensors", device, progress)
+    recipe = settings.classifier.recipe
+    return _train_into(file, settings, cases, recipe, start, device, "training the network", progress)
 
-    Pretraining on simulated cases is done once for a folder and kept beside the weights.
-    """
-    start: nn.Module | None = None
-    if settings.classifier.pretraining is not None:
-        pretrained = file.with_name("pretrained.safetensors")
-        if not pretrained.exists():
-            chosen = settings.classifier.pretraining
-            preprocessing = Preprocessing(settings.cases.size, settings.cases.window)
-            simulated = phantom.cases(chosen.cases, seed=settings.seed, preprocessing=preprocessing)
-            name = "pretraining on simulated cases"
-            _train_into(pretrained, settings, simulated, chosen.recipe, None, device, name, progress)
-        start, _ = load_weights(pretrained)
-    return _train_into(file, settings, cases, settings.classifier.recipe, start, device, stage, progress)
+
+def _pretrained(settings: StudySettings, file: Path, device: str, progress: Progress) -> nn.Module | None:
+    """The network that learned from simulated cases, read from ``file`` or trained into it; None if none is wanted."""
+    chosen = settings.classifier.pretraining
+    if chosen is None:
+        return None
+    if not file.exists():
+        simulated = phantom.cases(chosen.cases, seed=settings.seed, preprocessing=settings.cases.preprocessing)
+        stage = "pretraining on simulated cases"
+        _train_into(file, settings, simulated, chosen.recipe, None, device, stage, progress)
+    return load_weights(file)[0]
 
 
 def _train_into(

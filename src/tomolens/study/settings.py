@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator, with_config
 
+from ..cases import CONTRAST_CLASSES, Preprocessing
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
@@ -33,12 +34,17 @@ class CaseSettings(_Section):
     """
 
     source: Literal["phantom", "manifest"] = "manifest"
-    classes: tuple[str, ...] = ("without contrast", "with contrast")
+    classes: tuple[str, ...] = CONTRAST_CLASSES
     size: Annotated[int, Field(ge=8, le=4096)] = 224
     window: tuple[float, float] = (-160.0, 240.0)
     train: Count = 240
     test: Count = 24
     folds: Annotated[int, Field(ge=2)] | None = None
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From Hounsfield units to what the network sees."""
+        return Preprocessing(self.size, self.window)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
