@@ -22,7 +22,7 @@ WIDE = 110
 def bars() -> Iterator[Callable[..., None]]:
     """A function ``progress(stage, done, total, note)`` that draws a bar for each stage on standard error.
 
-    Where standard error is no terminal, each stage is a line when it begins and one when it ends.
+    Where standard error is no terminal, each tenth of a stage is a line.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -3,11 +3,14 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import TomolensError
+
+if TYPE_CHECKING:
+    from .findings import Findings
 
 app = typer.Typer(
     name="tomolens",
@@ -55,12 +58,10 @@ def study(
     """Run a study: train, explain, evaluate, report."""
     from .api import Study
     from .bars import bars
-    from .report.words import summary
 
     with bars() as progress:
         findings = Study.from_toml(file, cases, model).run(out, device=device, progress=progress)
-    typer.echo(summary(findings))
-    typer.echo(f"report: {(out / 'report.html').resolve()}")
+    _show(findings, out)
 
 
 @app.command()
@@ -88,12 +89,10 @@ def report(results: Annotated[Path, typer.Argument(help="Folder of a study.")] =
     """Rebuild tables, figures and page of a study from its stored measurements."""
     from .api import report as rebuild
     from .bars import bars
-    from .report.words import summary
 
     with bars() as progress:
         findings = rebuild(results, progress)
-    typer.echo(summary(findings))
-    typer.echo(f"report: {(results / 'report.html').resolve()}")
+    _show(findings, results)
 
 
 @app.command()
@@ -105,6 +104,13 @@ def estimators() -> None:
     width = max(map(len, ESTIMATORS))
     for name, estimator in ESTIMATORS.items():
         typer.echo(f"{name:{width}}  {(estimator.__doc__ or '').splitlines()[0]}  [{estimator.source}]")  # type: ignore[attr-defined]
+
+
+def _show(findings: "Findings", folder: Path) -> None:
+    from .report.words import summary
+
+    typer.echo(summary(findings))
+    typer.echo(f"report: {(folder / 'report.html').resolve()}")
 
 
 def main() -> None:

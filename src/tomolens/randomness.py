@@ -5,8 +5,11 @@ Order, batch size and worker therefore cannot change a draw: noise sample k of a
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
+
+from .errors import SettingsError
 
 
 def generator(*key: str | int) -> np.random.Generator:
@@ -18,3 +21,16 @@ def generator(*key: str | int) -> np.random.Generator:
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in key)
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+def draw_names(names: Sequence[str] | None, count: int) -> Sequence[str]:
+    """What identifies each of ``count`` images in its draws: the names given, or its position.
+
+    Raises:
+        SettingsError: another number of names than images.
+    """
+    if names is None:
+        return [str(position) for position in range(count)]
+    if len(names) != count:
+        raise SettingsError(f"{len(names)} names for {count} images")
+    return names

@@ -26,7 +26,7 @@ from ..randomness import generator
 from .architectures import build
 from .classifier import Classifier, as_channels_last
 
-Progress = Callable[[int, int, str], None]
+EpochProgress = Callable[[int, int, str], None]
 """Called after each epoch with epochs done, epochs at most, and a word on how it goes."""
 
 SETTLING_CASES = 256
@@ -90,7 +90,7 @@ def train(
     seed: int = 0,
     start: nn.Module | None = None,
     device: str = "cpu",
-    progress: Progress | None = None,
+    progress: EpochProgress | None = None,
 ) -> Trained:
     """Train a one-neuron network on two classes.
 
@@ -125,7 +125,7 @@ def _fit(
     validation: NDArray[np.intp],
     recipe: Recipe,
     seed: int,
-    progress: Progress | None,
+    progress: EpochProgress | None,
 ) -> Trained:
     device = next(network.parameters()).device
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None

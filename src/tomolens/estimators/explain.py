@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..errors import MapError, SettingsError
+from ..randomness import draw_names
 from .backward_rules import gradients
 from .estimators import BlindEstimator, Estimator, make_estimator
 from .probes import FromReferences, Point, Probe, References, Subject
@@ -73,16 +74,14 @@ def explain(
         NetworkError: see `Classifier.class_scores` and `gradients`.
     """
     chosen = _named(estimators)
-    _check(images, chosen, references, signs, batch_size, names)
+    _check(images, chosen, references, signs, batch_size)
+    names = draw_names(names, len(images))
     maps = {name: torch.zeros_like(images) for name in chosen}
     with classifier.frozen():
         classes = _targets(classifier, images, targets, batch_size)
         if signs == "paper":
             _require_two_classes(classifier, images)
-        subjects = [
-            Subject(image, names[i] if names is not None else str(i), seed, references)
-            for i, image in enumerate(images)
-        ]
+        subjects = [Subject(image, name, seed, references) for image, name in zip(images, names, strict=True)]
         for index, subject in enumerate(subjects):
             for name, estimator in chosen.items():
                 if isinstance(estimator, BlindEstimator):
@@ -189,7 +188,6 @@ def _check(
     references: References | None,
     signs: Signs,
     batch_size: int,
-    names: Sequence[str] | None,
 ) -> None:
     if images.ndim < 3 or len(images) == 0 or not images.is_floating_point():
         raise MapError(f"images of shape {tuple(images.shape)}, {images.dtype}: expected floating (N, C, *spatial)")
@@ -199,8 +197,6 @@ def _check(
         raise SettingsError(f"signs '{signs}', expected one of {', '.join(get_args(Signs))}")
     if batch_size < 1:
         raise SettingsError(f"batch_size {batch_size}, expected at least 1")
-    if names is not None and len(names) != len(images):
-        raise SettingsError(f"{len(names)} names for {len(images)} images")
     for name, estimator in chosen.items():
         if needs_references(estimator):
             if references is None or len(references.images) == 0:

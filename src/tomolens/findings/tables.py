@@ -1,6 +1,6 @@
 """From measurements to the tables of the protocol, every number with its interval and the cases it rests on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -159,11 +159,12 @@ def perturbation_curves(measurements: pd.DataFrame) -> dict[Key, tuple[NDArray[n
 
 def roc_curves(measurements: pd.DataFrame) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """The paper's averaged curves: on the quantile grid and on the linear grid, (2, points) each."""
-    rates: Callable[[str], dict[Key, NDArray[np.float64]]] = lambda name: mean_curves(measurements, name)  # noqa: E731
-    quantile = (rates("true_positive_rate_quantile"), rates("false_positive_rate_quantile"))
-    linear = (rates("true_positive_rate_linear"), rates("false_positive_rate_linear"))
+    quantile, linear = (
+        [mean_curves(measurements, f"{rate}_positive_rate_{grid}") for rate in ("true", "false")]
+        for grid in ("quantile", "linear")
+    )
     return {
-        key: (np.stack([grid[key] for grid in quantile]), np.stack([grid[key] for grid in linear]))
+        key: (np.stack([rate[key] for rate in quantile]), np.stack([rate[key] for rate in linear]))
         for key in quantile[0]
     }
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..errors import MapError, SettingsError
+from ..randomness import draw_names
 from .ranked import RankedMap, count_at, rank_map
 
 Fill = Literal["label"] | float
@@ -76,12 +77,12 @@ def fidelity(
             masked_decisions(
                 classifier,
                 image,
-                [rank_map(importance, seed=seed, name=names[i] if names is not None else str(i))],
-                fill_value(fill, int(truth[i])),
+                [rank_map(importance, seed=seed, name=name)],
+                fill_value(fill, int(label)),
                 steps,
                 batch_size,
             )[0]
-            for i, (image, importance) in enumerate(zip(images, maps, strict=True))
+            for image, importance, label, name in zip(images, maps, truth, draw_names(names, len(images)), strict=True)
         ]
     )
     correct = decisions == truth[:, None, None]

@@ -6,7 +6,7 @@ such a function and put it in `METRICS`; the contract test then covers it.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from .ranked import RankedMap
 from .roc import roc_of_map
 
 MapSigns = Literal["original", "absolute"]
+SIGNS: tuple[MapSigns, ...] = get_args(MapSigns)
 MapKey = tuple[str, MapSigns]
 """Estimator's name, and whether the map is as it is or its absolute values."""
 Measured = tuple[MapKey, str, float | NDArray[np.float64]]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import MapError
+from ..randomness import draw_names
 from .ranked import RankedMap, count_at, rank_map
 
 Curve = NDArray[np.float64]
@@ -77,10 +78,8 @@ def roc(
     if len(maps) != len(masks) or len(maps) == 0:
         raise MapError(f"{len(maps)} maps and {len(masks)} masks, expected as many of each and at least one")
     each = [
-        roc_of_map(
-            rank_map(maps[i], seed=seed, name=names[i] if names is not None else str(i)), as_mask(masks[i]), points
-        )
-        for i in range(len(maps))
+        roc_of_map(rank_map(importance, seed=seed, name=name), as_mask(mask), points)
+        for importance, mask, name in zip(maps, masks, draw_names(names, len(maps)), strict=True)
     ]
     auc = np.array([one.auc for one in each])
     defined = np.flatnonzero(~np.isnan(auc))

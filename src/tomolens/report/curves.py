@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ..findings import Findings
 from ..findings.tables import OWN_SHARE, perturbation_curves, roc_curves
+from ..metrics.metric import SIGNS
 from . import style
 
-SIGNS = ("original", "absolute")
 Line = tuple[NDArray[np.float64], NDArray[np.float64], float]
 
 

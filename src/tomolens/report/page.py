@@ -52,12 +52,16 @@ def headline(findings: Findings) -> list[str]:
         low, high = (form.split()[-1].format(factor * best[end]) for end in ("ci_low", "ci_high"))
         sentences.append(
             f"{title(best['estimator'])} ({best['signs']}) leads {view}: {form.format(factor * best[column])}, "
-            f"{100 * findings.settings.statistics.confidence:.0f} % CI {low} to {high}."
+            f"{_confidence(findings)} {low} to {high}."
         )
     taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
     if taus:
         sentences.append(f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}.")
     return sentences
+
+
+def _confidence(findings: Findings) -> str:
+    return f"{100 * findings.settings.statistics.confidence:.0f} % CI"
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
@@ -90,13 +94,14 @@ def warnings(findings: Findings) -> list[str]:
 
 def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
     overlap = own_share_rows(findings.tables["overlap"])
+    confidence = _confidence(findings)
     sections = [
         _section(
             "Fidelity: the model's view",
             "Pixels are masked in the order of a map, most or least important first, with a value that removes the "
             "evidence. F is the area between the two accuracy curves; larger is better.",
             _rows(findings.tables["fidelity"], "fidelity", 10.0, 2),
-            ("estimator", "map", "F × 10", "95 % CI", "cases", "patients"),
+            ("estimator", "map", "F × 10", confidence, "cases", "patients"),
             [("perturbation", "Accuracy while masking; solid: absolute maps, dashed: as they are.")],
             figures,
         ),
@@ -104,7 +109,7 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
             "ROC: the expert's view, by pixel",
             "How well a map's scores separate the pixels of the expert's mask from all others; 0.5 is chance.",
             _rows(findings.tables["roc"], "auc", 1.0, 3, extra="average_precision"),
-            ("estimator", "map", "AUC", "95 % CI", "average precision", "cases", "patients"),
+            ("estimator", "map", "AUC", confidence, "average precision", "cases", "patients"),
             [("roc", "ROC averaged over the images at each quantile; the exact mean AUC in the legend.")],
             figures,
         ),
@@ -112,7 +117,7 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
             "Region overlap: the expert's view, by region",
             "Dice of the top share of the region map (XRAI) and the mask, at the mask's own share of the image.",
             _rows(overlap, "dice", 1.0, 3, extra="kept"),
-            ("estimator", "map", "Dice", "95 % CI", "kept (%)", "cases", "patients"),
+            ("estimator", "map", "Dice", confidence, "kept (%)", "cases", "patients"),
             [("dice", "Dice against the share of the region map kept.")],
             figures,
         ),
@@ -132,9 +137,6 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
     )
     columns = ("network", "origin", "cases held out", "accuracy", "trained on", "validation accuracy", "epoch kept")
     sections.append(_section("The networks", text, _network_rows(findings), columns, [], figures))
-    for section in sections:
-        confidence = f"{100 * findings.settings.statistics.confidence:.0f} % CI"
-        section["columns"] = [confidence if column == "95 % CI" else column for column in section["columns"]]
     return sections
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from ..metrics.metric import SIGNS
 from ..metrics.overlap import top_regions
 from ..study.store import Example
 from . import style
@@ -53,7 +54,7 @@ def regions_figure(example: Example, classes: Sequence[str]) -> Figure:
     names = list(dict.fromkeys(name for name, _ in example.region_maps))
     figure = style.figure(1.6 * len(names) + 0.4, 4.4)
     panels = figure.subplots(2, len(names), squeeze=False)
-    for row, signs in enumerate(("original", "absolute")):
+    for row, signs in enumerate(SIGNS):
         for column, name in enumerate(names):
             axes = panels[row, column]
             style.bare(axes)

@@ -9,10 +9,9 @@ from rich.table import Table
 
 from ..findings import Findings
 from ..findings.tables import own_share_rows
+from ..metrics.metric import SIGNS
 from .page import headline, warnings
 from .style import number, title
-
-SIGNS = ("original", "absolute")
 
 
 def summary(findings: Findings, width: int = 100) -> str:
