@@ -175,6 +175,26 @@ def test_without_masks_the_experts_view_is_not_assessed(tmp_path):
     assert not (tmp_path / "r" / "figures" / "roc.png").exists()
 
 
+def test_cases_to_which_no_metric_applies_still_count(tmp_path):
+    cases = own_cases()
+
+    def one_mask(entry):
+        case = cases.read(entry)
+        return case if entry.name == "case-2" else dataclasses.replace(case, mask=None)
+
+    study = own_study(metrics={"names": ["roc"]})
+    classifier = study.classifier
+    partly = Study(study.settings, cases=Cases(cases.entries, one_mask), classifier=classifier)
+    findings = partly.run(tmp_path / "r")
+    assert findings.measurements["case"].nunique() == 6
+    assert (findings.table("roc")["cases"] == 1).all()
+    right = [classifier.predict(torch.from_numpy(case.image[None]))[0] == case.label for case in cases]
+    assert json.loads((tmp_path / "r" / "study.json").read_text())["accuracy"]["plain"] == np.mean(right)
+    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "r" / "measurements").iterdir()}
+    partly.run(tmp_path / "r")
+    assert written == {file: file.stat().st_mtime_ns for file in (tmp_path / "r" / "measurements").iterdir()}
+
+
 def test_a_network_that_gives_nan_is_named_with_its_case(tmp_path):
     class Broken(torch.nn.Module):
         def forward(self, x):

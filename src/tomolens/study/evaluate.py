@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One value or curve of one map of one case."""
+    """One value or curve of one map of one case; estimator and signs are empty where it is of the network alone."""
 
     estimator: str
     signs: str
@@ -93,11 +93,14 @@ def evaluate(case: Case, classifier: Classifier, plan: Plan, references: Referen
         evaluand = Evaluand(
             classifier, image, case.label, case.mask, rankings, region_maps, plan.metrics, plan.batch_size
         )
-        measurements = tuple(
+        # Of the network and no map: a case that no metric applies to is a row all the same.
+        correct = Measurement("", "", "correct", float(predicted == case.label), None)
+        measured = (
             Measurement(*key, metric, *_value_or_curve(result))
             for name in plan.metrics.names
             for key, metric, result in METRICS[name](evaluand)
         )
+        measurements = (correct, *measured)
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, region_maps)
