@@ -1,4 +1,5 @@
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,10 @@ from tomolens.classifier import Classifier
 from tomolens.classifier.training import Recipe, train
 from tomolens.findings import Findings
 from tomolens.study.settings import StudySettings
+
+# Nothing of the tests goes into the user's own cache, and pseudonyms are the same on every machine.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="tomolens-tests-")
+os.environ["TOMOLENS_SALT"] = "salt of the tests"
 
 settings.register_profile("steady", deadline=None)  # time limits measure the machine
 settings.load_profile("steady")

@@ -4,27 +4,14 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from ct_files import write_slice
 from tomolens.cases import Preprocessing, from_manifest
 from tomolens.errors import CaseError
 
 
 def write_dicom(path, hu, modality="CT", slope=2.0, intercept=-1024.0):
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.Modality = modality
-    dataset.Rows, dataset.Columns = hu.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit, dataset.PixelRepresentation = 15, 1
-    dataset.RescaleSlope, dataset.RescaleIntercept = str(slope), str(intercept)
-    dataset.PixelData = np.round((hu - intercept) / slope).astype(np.int16).tobytes()
-    dataset.save_as(path, enforce_file_format=True)
+    write_slice(path, hu, slope=slope, intercept=intercept, Modality=modality)
 
 
 def write_nifti(path, array):
@@ -79,7 +66,7 @@ BAD = {
     "truncated DICOM": ([("a", "short.dcm", 1, "p", "")], r"case a: .*short\.dcm: unreadable DICOM"),
     "MR": ([("a", "mr.dcm", 1, "p", "")], r"mr\.dcm: modality is MR, expected CT"),
     "other grid": ([("a", "a.dcm", 1, "p", "small.png")], r"mask of \(8, 8\) pixels on an image of \(32, 32\)"),
-    "volume": ([("a", "volume.nii", 1, "p", "")], r"volume\.nii: shape \(32, 32, 3\), expected a single axial slice"),
+    "volume": ([("a", "volume.nii", 1, "p", "")], r"volume\.nii: a volume of 3 slices: name one in the column slice"),
     "NaN": ([("a", "nan.nii", 1, "p", "")], r"nan\.nii: 1 of 1024 pixels are not finite"),
     "format": ([("a", "a.txt", 1, "p", "")], r"unknown image format '\.txt'"),
     "broken NIfTI": ([("a", "broken.nii", 1, "p", "")], r"broken\.nii: unreadable NIfTI"),

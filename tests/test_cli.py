@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from ct_files import body, write_series
 from test_cases_manifest import write_dicom, write_manifest
+from test_cases_sources import StandIn
 from tomolens import cli
+from tomolens.cases.sources import download
 from tomolens.classifier.architectures import build
 from tomolens.classifier.weights import load_weights, save_weights
 
@@ -220,3 +223,70 @@ def test_every_public_name_is_there():
         assert getattr(tomolens, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'saliency'"):
         _ = tomolens.saliency
+
+
+BAD_INDEXES = {
+    "source": (["pacs", "."], "source 'pacs', expected one of dicom, folder, lidc-idri, lndb, tcga"),
+    "no folder": (["dicom", "nowhere"], "nowhere: no such file or folder"),
+    "slices": (["dicom", ".", "--slices", "most"], "slices 'most', expected all, every=N"),
+    "on error": (["dicom", ".", "--on-error", "cry"], "on-error 'cry', expected skip or stop"),
+    "classes": (["dicom", ".", "--classes", "a,b"], "--classes belongs to the source folder"),
+    "nothing": (["dicom", "."], "no cases found: no CT images there"),
+    "no classes": (["folder", "."], "expected one sub-folder for each of two classes, there are: none"),
+    "labels": (["dicom", ".", "--labels", "none.csv"], "none.csv: no such file"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_INDEXES)
+def test_indexes_that_cannot_be(tomolens, tmp_path, monkeypatch, fault):
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD_INDEXES[fault]
+    code, _, error = tomolens("cases", "index", *arguments)
+    assert_one_line(code, error.strip().splitlines()[-1] + "\n", message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_tells_what_it_found(tomolens, tmp_path):
+    write_series(tmp_path / "scans" / "a", body(), ContrastBolusAgent="IOHEXOL")
+    write_series(tmp_path / "scans" / "b", body(seed=1), PatientID="B")
+    code, out, _ = tomolens(
+        "cases", "index", "dicom", tmp_path / "scans", "--slices", "every=3", "--out", tmp_path / "cases.csv"
+    )
+    assert code == 0
+    assert "4 cases of 2 scans of 2 patients, 0 with a mask" in out
+    assert "1 x ContrastBolusAgent 'IOHEXOL': 1" in out
+    assert (tmp_path / "cases.csv").read_text().startswith("case,image,label,patient,scan,position\n")
+
+
+def test_a_download_can_be_weighed_first(tomolens, monkeypatch, tmp_path):
+    monkeypatch.setattr(download, "client", StandIn)
+    code, out, _ = tomolens("cases", "download", "lidc-idri", "--out", tmp_path / "d", "--dry-run", "--patients", "2")
+    assert (code, out) == (0, "lidc-idri: 2 CT series of 2 patients, 200 MB\n")
+    assert not (tmp_path / "d").exists()
+
+
+def test_downloads_need_their_extra(tomolens, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "idc_index", None)
+    code, _, error = tomolens("cases", "download", "lidc-idri", "--out", tmp_path)
+    assert_one_line(code, error, "downloads need the extra: pip install 'tomolens[download]'")
+
+
+def test_a_folder_of_classes_is_a_study(tomolens, tmp_path):
+    for number in range(14):
+        name = ("plain", "contrast")[number % 2]
+        write_series(tmp_path / "data" / name / str(number), body(2, 24, 24, seed=number), PatientID=f"p{number}")
+    (tmp_path / "data" / "plain" / "bad.dcm").write_text("nothing")
+    text = 'name = "f"\nexamples = 0\n[cases]\nsize = 24\nfolds = 2\n'
+    text += '[classifier.recipe]\narchitecture = "resnet18"\nepochs = 1\nbatch_size = 2\n'
+    text += '[estimators]\nnames = ["random"]\n[metrics]\nnames = ["fidelity"]\nsteps = 2\n'
+    (tmp_path / "s.toml").write_text(text)
+    arguments = ("study", tmp_path / "s.toml", "--cases", tmp_path / "data", "--out", tmp_path / "r")
+    code, _, error = tomolens(*arguments)
+    last = error.strip().splitlines()[-1] + "\n"
+    assert_one_line(
+        code, last, 'its sub-folders are contrast and plain: give the study cases.classes = ["contrast", "plain"]'
+    )
+    (tmp_path / "s.toml").write_text(text.replace("[cases]\n", '[cases]\nclasses = ["plain", "contrast"]\n'))
+    code, out, error = tomolens(*arguments)
+    assert code == 0, error
+    assert "report:" in out

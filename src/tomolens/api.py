@@ -1,17 +1,22 @@
 """A study from its file to its findings: the one place that joins cases, runner, findings and report."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from .cases import Cases, from_manifest, phantom
+from .cases import CONTRAST_CLASSES, Cases, from_manifest, phantom
+from .cases.sources.class_folders import index_folder
+from .cases.sources.dicom_tree import IndexOptions
 from .classifier import Classifier
 from .classifier.classifier import usable_device
 from .classifier.weights import load_weights
 from .errors import SettingsError
 from .findings import Findings
+from .progress import Progress, silent
 from .report import write_report
 from .study.networks import fit_network
-from .study.progress import Progress, silent
 from .study.runner import run_study
 from .study.settings import StudySettings, read_settings
 from .study.store import Store
@@ -23,13 +28,13 @@ class Study:
 
     Attributes:
         settings: every choice; see `StudySettings`.
-        manifest: CSV of the cases, where the settings do not simulate them.
+        places: CSV files of the cases, or a folder with one sub-folder a class; none where they are simulated.
         cases: cases of one's own instead of a manifest, with their ``split`` or with ``settings.cases.folds``.
         classifier: to evaluate on all held-out cases; None trains one, as the settings say.
     """
 
     settings: StudySettings
-    manifest: Path | None = None
+    places: tuple[Path, ...] = ()
     cases: Cases | None = None
     classifier: Classifier | None = None
 
@@ -37,14 +42,14 @@ class Study:
     def from_toml(
         cls,
         path: str | Path | None = None,
-        cases: str | Path | Cases | None = None,
+        cases: str | Path | Sequence[str | Path] | Cases | None = None,
         classifier: str | Path | Classifier | None = None,
     ) -> "Study":
         """A study from its file (the built-in one without), with a manifest or cases of one's own.
 
         Args:
             path: the study file.
-            cases: CSV manifest, or cases.
+            cases: CSV manifest or several, a folder with one sub-folder a class, or cases.
             classifier: weights (safetensors) of a network that TomoLens trained, or any classifier.
 
         Raises:
@@ -56,28 +61,55 @@ class Study:
             classifier = read_classifier(Path(classifier), settings)
         if isinstance(cases, Cases):
             return cls(settings, cases=cases, classifier=classifier)
-        return cls(settings, manifest=None if cases is None else Path(cases), classifier=classifier)
+        places = () if cases is None else (cases,) if isinstance(cases, str | Path) else cases
+        return cls(settings, tuple(map(Path, places)), classifier=classifier)
 
-    def load_cases(self) -> Cases:
+    @property
+    def on_error(self) -> Literal["stop", "skip"]:
+        """What an unreadable case does: a folder may hold anything, a CSV names what is meant."""
+        is_folder = any(place.is_dir() for place in self.places)
+        return self.settings.cases.on_error or ("skip" if is_folder else "stop")
+
+    def load_cases(self, progress: Progress = silent) -> Cases:
         """All cases of the study, lazy.
 
         Raises:
             SettingsError: a manifest where cases are simulated, or none where they are not.
-            CaseError: see `from_manifest`.
+            CaseError: see `from_manifest` and `index_folder`.
         """
         if self.cases is not None:
             return self.cases
         settings = self.settings.cases
         if settings.source == "phantom":
-            if self.manifest is not None:
+            if self.places:
                 raise SettingsError(
                     f"study '{self.settings.name}' simulates its cases: --cases needs a study file with "
                     "cases.source = 'manifest'"
                 )
             return simulated_cases(self.settings)
-        if self.manifest is None:
+        if not self.places:
             raise SettingsError(f"study '{self.settings.name}' reads cases from a manifest: give it with --cases")
-        return from_manifest(self.manifest, settings.preprocessing, settings.classes)
+        if self.places[0].is_dir():
+            if len(self.places) > 1:
+                raise SettingsError(f"{self.places[0]}: a folder of classes stands alone; join CSV files instead")
+            options = IndexOptions(
+                keep_patients=settings.keep_patients, on_error=self.on_error, masks=settings.masks, progress=progress
+            )
+            classes = None if settings.classes == CONTRAST_CLASSES else settings.classes
+            index = index_folder(self.places[0], options, classes)
+            if classes is None and index.classes != CONTRAST_CLASSES:
+                raise SettingsError(
+                    f"{self.places[0]}: its sub-folders are {' and '.join(index.classes)}: give the study "
+                    f"cases.classes = {json.dumps(index.classes)}, in the order of the labels 0 and 1"
+                )
+            return index.cases(settings.preprocessing, settings.masks)
+        return from_manifest(
+            self.places,
+            settings.preprocessing,
+            settings.classes,
+            masks=settings.masks,
+            keep_patients=settings.keep_patients,
+        )
 
     def run(self, out: str | Path, *, device: str = "cpu", progress: Progress = silent) -> Findings:
         """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.
@@ -89,7 +121,15 @@ class Study:
         if self.classifier is not None:
             self.classifier.network.to(place)
         store = Store(Path(out))
-        run_study(self.settings, store, self.load_cases(), classifier=self.classifier, device=device, progress=progress)
+        run_study(
+            self.settings,
+            store,
+            self.load_cases(progress),
+            classifier=self.classifier,
+            device=device,
+            on_error=self.on_error,
+            progress=progress,
+        )
         return report(out, progress)
 
 
@@ -140,6 +180,6 @@ def train_network(
         What is known of the training, as stored with the weights.
     """
     usable_device(device)
-    cases = study.load_cases()
+    cases = study.load_cases(progress)
     training = [index for index, entry in enumerate(cases.entries) if entry.split != "test"]
     return fit_network(study.settings, cases.select(training), Path(out), device=device, progress=progress)

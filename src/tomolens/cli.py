@@ -1,13 +1,12 @@
 """The command line: thin. Arguments in, one line out where something is wrong."""
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .errors import TomolensError
+from .answers import answered
+from .cases_commands import cases_app
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -21,22 +20,7 @@ app = typer.Typer(
 )
 
 
-def answered(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that answers bad input with one line and exit code 2, and Ctrl-C with 130."""
-
-    @functools.wraps(command)
-    def run(*arguments: object, **options: object) -> None:
-        try:
-            command(*arguments, **options)
-        except (TomolensError, OSError) as error:
-            typer.echo(f"tomolens: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2) from error
-        except KeyboardInterrupt as stop:
-            typer.echo("tomolens: interrupted; the same command goes on where it stopped", err=True)
-            raise typer.Exit(130) from stop
-
-    return run
-
+app.add_typer(cases_app, name="cases")
 
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
 Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
@@ -47,7 +31,8 @@ Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cu
 def study(
     file: Annotated[Path | None, typer.Argument(help="Study file (TOML); without one, the built-in study.")] = None,
     cases: Annotated[
-        Path | None, typer.Option(help="CSV of the cases: case, image, label, patient[, mask, split].")
+        list[Path] | None,
+        typer.Option(help="CSV of the cases (may be given twice), or a folder with one sub-folder a class."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Evaluate this network (safetensors) instead of training one.")
@@ -68,7 +53,7 @@ def study(
 @answered
 def train(
     recipe: Annotated[Path | None, typer.Argument(help="Study file whose cases and recipe are used.")] = None,
-    cases: Annotated[Path | None, typer.Option(help="CSV of the cases.")] = None,
+    cases: Annotated[list[Path] | None, typer.Option(help="CSV of the cases, or a folder of classes.")] = None,
     out: Annotated[Path, typer.Option(help="Weights to write (safetensors).")] = Path("network.safetensors"),
     device: Device = "cpu",
 ) -> None:

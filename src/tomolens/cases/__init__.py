@@ -2,6 +2,7 @@
 
 from .case import CONTRAST_CLASSES, Case, CaseEntry, Cases
 from .manifest import from_manifest
+from .masks import MaskChoice
 from .preprocessing import Preprocessing
 
-__all__ = ["CONTRAST_CLASSES", "Case", "CaseEntry", "Cases", "Preprocessing", "from_manifest"]
+__all__ = ["CONTRAST_CLASSES", "Case", "CaseEntry", "Cases", "MaskChoice", "Preprocessing", "from_manifest"]

@@ -41,14 +41,33 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseEntry:
-    """What is known of a case before its pixels are read. ``source`` tells the reader where they are."""
+    """What is known of a case before its pixels are read.
+
+    Attributes:
+        name: identifies the case in its study.
+        label: index into the study's classes.
+        patient: pseudonym, unless asked otherwise.
+        source: path of the image: a file, or a folder or archive with DICOM slices.
+        mask: paths of the expert's mask; empty where there is none.
+        split: side that the manifest gives it.
+        slice: which axial slice of a volume, counted from the feet; None for an image of a single slice.
+        series: Series Instance UID, where ``source`` holds several.
+        scan: the scan that a slice is of.
+        position: height of the slice in the scanner, mm; None where it is not known.
+        consensus: how many readers of ``mask`` must agree; None takes any.
+    """
 
     name: str
     label: int
     patient: str
     source: str = ""
-    mask: str | None = None
+    mask: tuple[str, ...] = ()
     split: Split | None = None
+    slice: int | None = None
+    series: str = ""
+    scan: str = ""
+    position: float | None = None
+    consensus: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,100 +1,164 @@
-"""The CSV manifest: ``case, image, label, patient`` and optional ``mask``, ``split``; paths relative to the CSV."""
+"""The CSV manifest: one row a case, paths relative to the CSV."""
 
 import csv
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..errors import CaseError
-from .case import CONTRAST_CLASSES, Case, CaseEntry, Cases, Split
+from .case import CONTRAST_CLASSES, CaseEntry, Cases, Split
+from .files import FileReader
+from .masks import MaskChoice
+from .places import archive_of
 from .preprocessing import Preprocessing
-from .readers import read_hu, read_mask, require_file
+from .pseudonyms import own_salt, pseudonym
 
 COLUMNS = ("case", "image", "label", "patient")
-
-
-@dataclass(frozen=True)
-class FileReader:
-    """Reads the files of an entry, relative to ``folder``."""
-
-    folder: Path
-    preprocessing: Preprocessing
-
-    def __call__(self, entry: CaseEntry) -> Case:
-        """Read, window and resize; raises `CaseError` naming case and file."""
-        try:
-            hu = read_hu(self.folder / entry.source)
-            mask = read_mask(self.folder / entry.mask, hu.shape) if entry.mask else None
-        except CaseError as error:
-            raise CaseError(f"case {entry.name}: {error}") from error
-        return Case(
-            name=entry.name,
-            image=self.preprocessing.image(hu),
-            label=entry.label,
-            patient=entry.patient,
-            mask=None if mask is None else self.preprocessing.mask(mask),
-        )
+OPTIONAL = ("mask", "split", "slice", "series", "scan", "position", "consensus")
+SEPARATOR = "|"
+"""Between several files of one mask."""
 
 
 def from_manifest(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     preprocessing: Preprocessing | None = None,
     classes: Sequence[str] = CONTRAST_CLASSES,
+    *,
+    masks: MaskChoice | None = None,
+    dimensions: Literal[2, 3] = 2,
+    keep_patients: bool = False,
 ) -> Cases:
-    """Cases from a CSV file; other columns are ignored, pixels are read when asked for.
+    """Cases from one or several CSV files; other columns are ignored, pixels are read when asked for.
 
     Args:
         path: the CSV. ``label`` is a class's index or its name; ``split`` is train or test, and where only some
-            rows have one the others are test.
+            rows have one the others are test; ``slice`` counts axial slices of a volume from the feet; ``mask`` may
+            be several paths joined by ``|``, of which ``consensus`` says how many must agree.
         preprocessing: window and size; the protocol's by default.
         classes: names of the classes, by label.
+        masks: which structures make the mask; all by default.
+        dimensions: 2 for slices, 3 for whole volumes.
+        keep_patients: keep the column ``patient`` as it is written instead of a salted pseudonym.
 
     Raises:
         CaseError: a missing file or column, a name given twice, a label outside the classes; with the line.
+        SettingsError: no salt can be kept for pseudonyms.
     """
-    path = Path(path)
-    require_file(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            rows = csv.DictReader(lines, skipinitialspace=True)
-            missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-            if missing:
-                raise CaseError(f"{path}: no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
-            entries = [_entry(row, f"{path}, line {rows.line_num}", classes) for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{path}: not a CSV text file ({error})") from error
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    salt = None if keep_patients else own_salt()
+    entries = [entry for one in paths for entry in _entries(Path(one), classes, salt)]
     if not entries:
-        raise CaseError(f"{path}: no cases")
+        raise CaseError(f"{', '.join(map(str, paths))}: no cases")
     seen: set[str] = set()
     for entry in entries:
         if entry.name in seen:
-            raise CaseError(f"{path}: case {entry.name} is listed twice")
+            raise CaseError(f"{', '.join(map(str, paths))}: case {entry.name} is listed twice")
         seen.add(entry.name)
-        require_file(path.parent / entry.source)
-        if entry.mask:
-            require_file(path.parent / entry.mask)
-    return Cases(tuple(entries), FileReader(path.parent, preprocessing or Preprocessing()), tuple(classes))
+    reader = FileReader(preprocessing or Preprocessing(), masks or MaskChoice(), dimensions)
+    return Cases(tuple(entries), reader, tuple(classes))
 
 
-def _entry(row: dict[str, str | None], where: str, classes: Sequence[str]) -> CaseEntry:
-    values = {key: (row.get(key) or "").strip() for key in (*COLUMNS, "mask", "split")}
+def write_manifest(entries: Sequence[CaseEntry], path: Path) -> None:
+    """Write entries as a CSV, paths relative to it; columns that no entry uses are left out.
+
+    Raises:
+        CaseError: the file cannot be written.
+    """
+
+    def relative(place: str) -> str:
+        return Path(os.path.relpath(place, path.parent)).as_posix()
+
+    rows = [
+        {
+            "case": entry.name,
+            "image": relative(entry.source),
+            "label": entry.label,
+            "patient": entry.patient,
+            "mask": SEPARATOR.join(map(relative, entry.mask)),
+            "split": entry.split or "",
+            "slice": "" if entry.slice is None else entry.slice,
+            "series": entry.series,
+            "scan": entry.scan,
+            "position": "" if entry.position is None else f"{entry.position:.3f}",
+            "consensus": entry.consensus or "",
+        }
+        for entry in entries
+    ]
+    used = [column for column in (*COLUMNS, *OPTIONAL) if column in COLUMNS or any(row[column] != "" for row in rows)]
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, used, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise CaseError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def read_rows(path: Path, needed: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    """The rows of a CSV file, each with its place for messages.
+
+    Raises:
+        CaseError: missing, not CSV, or without a needed column.
+    """
+    if not path.is_file():
+        raise CaseError(f"{path}: no such file")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            rows = csv.DictReader(lines, skipinitialspace=True)
+            missing = [column for column in needed if column not in (rows.fieldnames or ())]
+            if missing:
+                raise CaseError(f"{path}: no column {', '.join(missing)}; needed are {', '.join(needed)}")
+            return [
+                (f"{path}, line {rows.line_num}", {key: (value or "").strip() for key, value in row.items() if key})
+                for row in rows
+                if any(row.values())
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CaseError(f"{path}: not a CSV text file ({error})") from error
+
+
+def _entries(path: Path, classes: Sequence[str], salt: str | None) -> list[CaseEntry]:
+    entries = [_entry(row, where, path.parent, classes, salt) for where, row in read_rows(path, COLUMNS)]
+    for entry in entries:
+        for place in (entry.source, *entry.mask):
+            if not Path(place).exists() and archive_of(Path(place)) is None:
+                raise CaseError(f"{place}: no such file (case {entry.name} of {path})")
+    return entries
+
+
+def _entry(row: dict[str, str], where: str, folder: Path, classes: Sequence[str], salt: str | None) -> CaseEntry:
+    values = {key: row.get(key, "") for key in (*COLUMNS, *OPTIONAL)}
     empty = [column for column in COLUMNS if not values[column]]
     if empty:
         raise CaseError(f"{where}: no value for {', '.join(empty)}")
     return CaseEntry(
         name=values["case"],
-        label=_label(values["label"], where, classes),
-        patient=values["patient"],
-        source=values["image"],
-        mask=values["mask"] or None,
+        label=label_of(values["label"], where, classes),
+        patient=values["patient"] if salt is None else pseudonym(values["patient"], salt),
+        source=str(folder / values["image"]),
+        mask=tuple(str(folder / part.strip()) for part in values["mask"].split(SEPARATOR) if part.strip()),
         split=_split(values["split"], where),
+        slice=_whole(values, "slice", 0, where),
+        series=values["series"],
+        scan=values["scan"],
+        position=_number(values["position"], where),
+        consensus=_whole(values, "consensus", 1, where),
     )
 
 
-def _label(text: str, where: str, classes: Sequence[str]) -> int:
+def label_of(text: str, where: str, classes: Sequence[str]) -> int:
+    """A class's index from its index or its name.
+
+    Raises:
+        CaseError: outside the classes.
+    """
     if text in classes:
         return list(classes).index(text)
-    if text.isdigit() and int(text) < len(classes):
+    if text.isascii() and text.isdigit() and int(text) < len(classes):
         return int(text)
     names = ", ".join(f"{index} ({name})" for index, name in enumerate(classes))
     raise CaseError(f"{where}: label '{text}' is outside the classes {names}")
@@ -105,3 +169,19 @@ def _split(text: str, where: str) -> Split | None:
     if text not in known:
         raise CaseError(f"{where}: split '{text}', expected train, test or nothing")
     return known[text]
+
+
+def _whole(values: dict[str, str], column: str, least: int, where: str) -> int | None:
+    text = values[column]
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise CaseError(f"{where}: {column} '{text}', expected a whole number from {least} on")
+    return int(text)
+
+
+def _number(text: str, where: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError as error:
+        raise CaseError(f"{where}: position '{text}', expected mm") from error

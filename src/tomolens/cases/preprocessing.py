@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,9 @@ def resize_image(image: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 
     The filter is separable, so one axis at a time gives any number of dimensions.
     """
+    import torch  # here, because finding and listing cases does without it
+    from torch.nn import functional
+
     tensor = torch.from_numpy(np.ascontiguousarray(image))
     for axis in range(tensor.ndim):
         moved = tensor.movedim(axis, -1)

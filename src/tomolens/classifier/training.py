@@ -131,8 +131,10 @@ def _fit(
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
     steps = -(-len(training) // recipe.batch_size)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    total = recipe.epochs * steps
+    # A rise of a single step divides by zero in torch; from ten steps on the rise is a fifth of them.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps, pct_start=0.2
+        optimizer, recipe.learning_rate, total_steps=total, pct_start=max(0.2, min(0.9, 2 / total))
     )
     weight = class_weights(labels[training])
     best: Trained | None = None

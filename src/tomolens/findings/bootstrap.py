@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..randomness import generator
@@ -48,7 +49,7 @@ def class_balanced_mean(values: Values, labels: NDArray[np.int64], weights: Valu
 
 def patient_weights(patients: Sequence[str], resampling: Resampling) -> Values:
     """How often each case counts in each resample of the patients, ``(resamples, N)``."""
-    names, patient = np.unique(np.asarray(patients), return_inverse=True)
+    patient, names = pd.factorize(np.asarray(patients))  # by first appearance: pseudonyms differ between users
     random = generator(resampling.seed, "bootstrap")
     counts = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resampling.resamples)
     return np.asarray(counts[:, patient], dtype=np.float64)

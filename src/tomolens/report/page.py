@@ -77,8 +77,14 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
 
 
 def warnings(findings: Findings) -> list[str]:
-    """What a reader must know before believing the tables: masks left out, networks that are often wrong."""
+    """What a reader must know before believing the tables: cases and masks left out, networks that are often wrong."""
     found = []
+    skipped: dict[str, str] = findings.description.get("skipped", {})
+    if skipped:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:5])
+        total = len(skipped) + findings.description["content"]["cases"]["count"]
+        more = f"; and {len(skipped) - 5} more, in study.json" if len(skipped) > 5 else ""
+        found.append(f"{len(skipped)} of {total} cases could not be read and were left out ({reasons}{more})")
     for state, names in undefined_masks(findings.measurements).items():
         if names:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

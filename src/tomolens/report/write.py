@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..errors import SettingsError
 from ..findings import Findings
-from ..study.progress import Progress
+from ..progress import Progress
 from ..study.store import Store
 from .curves import dice_figure, perturbation_figure, roc_figure
 from .page import write_page

@@ -12,7 +12,7 @@ from ..cases import Cases, phantom
 from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
-from .progress import Progress
+from ..progress import Progress
 from .settings import StudySettings
 from .sides import Side
 from .store import Store

@@ -5,7 +5,7 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from ..classifier.weights import weights_hash
 from ..errors import SettingsError
 from ..estimators.explain import needs_references
 from ..estimators.probes import References
+from ..progress import Progress, silent
 from ..randomness import generator
 from .evaluate import Plan, evaluate
 from .networks import networks_of
-from .progress import Progress, silent
 from .settings import StudySettings
 from .sides import Side, sides_of
 from .store import Store
@@ -37,6 +37,7 @@ def run_study(
     *,
     classifier: Classifier | None = None,
     device: str = "cpu",
+    on_error: Literal["stop", "skip"] = "stop",
     progress: Progress = silent,
 ) -> None:
     """Run a study into its folder, or finish one that was interrupted.
@@ -47,12 +48,14 @@ def run_study(
         cases: all cases, training and held out.
         classifier: to evaluate on all cases; None trains one for each fold, as the study file says.
         device: where the network runs.
+        on_error: whether a case that cannot be read ends the study, or is left out and counted.
         progress: told how far it is.
 
     Raises:
         TomolensError: input that cannot be used, or a folder that holds another study.
     """
-    found = survey(cases, progress)
+    found = survey(cases, progress, on_error=on_error)
+    cases = found.cases
     sides = sides_of(settings, cases, everything_held_out=classifier is not None)
     estimators = settings.estimators.make()
     if any(needs_references(estimator) for estimator in estimators) and any(len(side.training) == 0 for side in sides):
@@ -105,6 +108,7 @@ def describe(settings: StudySettings, found: Survey, cases: Cases, classifier: C
         "content": content,
         "fingerprints": dict(zip(cases.names, cases.fingerprints, strict=True)),
         "masks": {str(state): int(count) for state, count in states.items()},
+        "skipped": found.skipped,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator, with_config
 
-from ..cases import CONTRAST_CLASSES, Preprocessing
+from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
@@ -29,22 +29,41 @@ class CaseSettings(_Section):
     """Which cases, what the network sees of them, and which of them are held out.
 
     ``source = "phantom"`` simulates ``train`` and ``test`` cases. ``source = "manifest"`` reads the CSV given on
-    the command line; with ``folds`` each case is explained by a network that never saw its patient, without it the
-    CSV's ``split`` column decides.
+    the command line, or a folder with one sub-folder a class; with ``folds`` each case is explained by a network that
+    never saw its patient, with ``hold_out`` about this share of the patients is kept for the test, and without either
+    the CSV's ``split`` column decides. ``train_per_scan`` thins the slices of training scans, as the paper does.
+
+    ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
+    maps that have no names, and ``resample_masks`` allows masks on another grid. ``on_error = "skip"`` leaves out
+    cases that cannot be read and counts them (the default for folders; ``stop`` for a CSV). Patients are pseudonyms
+    unless ``keep_patients``.
     """
 
     source: Literal["phantom", "manifest"] = "manifest"
+    on_error: Literal["stop", "skip"] | None = None
     classes: tuple[str, ...] = CONTRAST_CLASSES
     size: Annotated[int, Field(ge=8, le=4096)] = 224
     window: tuple[float, float] = (-160.0, 240.0)
     train: Count = 240
     test: Count = 24
     folds: Annotated[int, Field(ge=2)] | None = None
+    hold_out: Annotated[float, Field(gt=0.0, le=0.5)] | None = None
+    train_per_scan: Count | None = None
+    mask: tuple[str | int, ...] | None = None
+    mask_names: dict[str, int] = {}
+    resample_masks: bool = False
+    keep_patients: bool = False
 
     @property
     def preprocessing(self) -> Preprocessing:
         """From Hounsfield units to what the network sees."""
         return Preprocessing(self.size, self.window)
+
+    @property
+    def masks(self) -> MaskChoice:
+        """Which structures make the mask."""
+        names = None if self.mask is None else tuple(str(name) for name in self.mask)
+        return MaskChoice(names, self.mask_names, self.resample_masks)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -52,8 +71,10 @@ class CaseSettings(_Section):
             raise ValueError(f"window {list(self.window)} is empty: the lower limit comes first")
         if len(self.classes) != 2:
             raise ValueError(f"{len(self.classes)} classes; studies compare two")
-        if self.source == "phantom" and self.folds is not None:
-            raise ValueError("folds: simulated studies hold out fresh cases instead")
+        if self.source == "phantom" and (self.folds is not None or self.hold_out is not None):
+            raise ValueError("folds, hold_out: simulated studies hold out fresh cases instead")
+        if self.folds is not None and self.hold_out is not None:
+            raise ValueError("folds and hold_out are two ways to split: give one")
         return self
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..cases import Cases
+from ..cases.slices import evenly
 from ..cases.splits import check_given_split, folds, inseparable_groups
 from ..errors import CaseError
 from .settings import StudySettings
@@ -38,16 +39,30 @@ def sides_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool
             raise CaseError("the manifest's split column names no case to train on")
         if training.all():
             raise CaseError("the manifest's split column leaves no case to test on")
-        return [Side(0, np.flatnonzero(training), np.flatnonzero(~training))]
+        return [Side(0, _thinned(settings, cases, np.flatnonzero(training)), np.flatnonzero(~training))]
     if everything_held_out:
         return [Side(0, np.arange(0), np.arange(len(cases)))]
-    if settings.cases.folds is None:
+    count, share = settings.cases.folds, settings.cases.hold_out
+    if count is None and share is None:
         raise CaseError(
-            "nothing says which cases to train on: give the manifest a split column or the study cases.folds"
+            "nothing says which cases to train on: give the manifest a split column or the study cases.folds "
+            "or cases.hold_out"
         )
     groups = inseparable_groups(cases.patients, cases.fingerprints)
-    fold = folds(cases.labels, groups, settings.cases.folds, settings.seed)
+    fold = folds(cases.labels, groups, count or round(1 / (share or 1.0)), settings.seed)
     return [
-        Side(number, np.flatnonzero(fold != number), np.flatnonzero(fold == number))
-        for number in range(settings.cases.folds)
+        Side(number, _thinned(settings, cases, np.flatnonzero(fold != number)), np.flatnonzero(fold == number))
+        for number in range(count or 1)
     ]
+
+
+def _thinned(settings: StudySettings, cases: Cases, training: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most ``train_per_scan`` training slices of each scan, evenly spaced."""
+    if settings.cases.train_per_scan is None:
+        return training
+    scans: dict[str, list[int]] = {}
+    for index in training:
+        scans.setdefault(cases.entries[index].scan or cases.entries[index].name, []).append(int(index))
+    wanted = settings.cases.train_per_scan
+    kept = [members[place] for members in scans.values() for place in evenly(len(members), wanted)]
+    return np.array(sorted(kept), dtype=np.intp)

@@ -1,14 +1,15 @@
 """One pass over all cases before anything long starts, so that a bad one is found now and not after an hour."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from ..cases import Case, Cases
+from ..cases import Case, CaseEntry, Cases
 from ..errors import CaseError
 from ..metrics.roc import is_usable
-from .progress import Progress, silent
+from ..progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -16,32 +17,68 @@ class Survey:
     """What the pass found.
 
     Attributes:
-        hash: of every case's name, patient, label, image and mask.
+        cases: those that can be used.
+        hash: of every case's name, patient, label, image and mask, and of the cases that were left out.
         masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
+        skipped: cases that cannot be used, with the reason.
     """
 
+    cases: Cases
     hash: str
     masks: tuple[str, ...]
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
-def survey(cases: Cases, progress: Progress = silent) -> Survey:
+def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop", "skip"] = "stop") -> Survey:
     """Read and check every case once.
 
+    Args:
+        cases: to read.
+        progress: told how far it is.
+        on_error: ``stop`` raises at the first case that cannot be used, ``skip`` leaves it out and says why.
+
     Raises:
-        CaseError: a case that cannot be read, is not finite, or differs in shape from its mask or the others.
+        CaseError: a case that cannot be read, is not finite, or differs in shape from its mask or the others; or no
+            case that can be used.
     """
     digest = hashlib.blake2b(digest_size=16)
     masks: list[str] = []
     shape: tuple[int, ...] | None = None
-    for done, case in enumerate(cases, start=1):
+    kept: list[int] = []
+    skipped: dict[str, str] = {}
+    patients: dict[str, int] = {}
+    for index, entry in enumerate(cases.entries):
+        progress("reading cases", index + 1, len(cases))
+        try:
+            case = cases[index]
+            _check(case, shape or case.image.shape)
+        except CaseError as error:
+            if on_error == "stop":
+                raise
+            skipped[entry.name] = _without_places(str(error), entry)
+            digest.update(f"{entry.name}\x1fskipped".encode())
+            continue
         shape = shape or case.image.shape
-        _check(case, shape)
+        kept.append(index)
+        # A patient's number, not the pseudonym, which is another one for every user.
+        patient = patients.setdefault(case.patient, len(patients))
         mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
-        digest.update(f"{case.name}\x1f{case.patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
+        digest.update(f"{case.name}\x1f{patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
         digest.update(hashlib.blake2b(mask_bytes, digest_size=16).digest())
         masks.append(_mask_state(case))
-        progress("reading cases", done, len(cases))
-    return Survey(digest.hexdigest(), tuple(masks))
+    if not kept:
+        first = next(iter(skipped.items()), ("", "there are none"))
+        raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
+    return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped)
+
+
+def _without_places(message: str, entry: CaseEntry) -> str:
+    """Why a case cannot be used, without paths, which may name patients."""
+    message = message.removeprefix(f"case {entry.name}: ")
+    for place in sorted((entry.source, *entry.mask), key=len, reverse=True):
+        if place:
+            message = message.replace(place, "its mask" if place in entry.mask else "its image")
+    return message
 
 
 def _check(case: Case, shape: tuple[int, ...]) -> None:

@@ -1,0 +1,1 @@
+"""DICOM: headers, trees, series and pixels."""

@@ -1,0 +1,268 @@
+"""Pixels of DICOM CT images in Hounsfield units; every claim of a header is checked before anything is allocated."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import UID, RLELossless
+
+from ...errors import CaseError
+from ..geometry import Grid, Volume, grid_of_plane
+from ..places import open_place
+from .codestream import claimed_size
+from .headers import CT_CLASSES, DIRECTORY
+from .series import EVEN, Series
+
+LONGEST_SIDE = 8192
+"""Pixels; the largest CT matrix on the market is 2048."""
+MOST_FRAMES = 20_000
+MOST_RUN = 64
+"""Pixels that two bytes of run-length code can stand for, a byte."""
+AIR = -1024.0
+"""HU of padding: outside the scan there is nothing, and the lowest value of a 12-bit scanner says so."""
+WARMEST_PADDING = -500.0
+"""A padding value above this HU would erase tissue: such headers are wrong and are not followed."""
+_UNITS = ("", "HU", "HU_MOD", "US")
+
+
+def read_dataset(path: Path) -> Dataset:
+    """A whole DICOM file.
+
+    Raises:
+        CaseError: not DICOM or damaged.
+    """
+    with open_place(path) as opened:
+        try:
+            with warnings.catch_warnings():
+                # Real scanners write decimal strings with leading zeros and the like; values still parse.
+                warnings.simplefilter("ignore")
+                return pydicom.dcmread(opened)
+        except InvalidDicomError as error:
+            raise CaseError(f"{path}: not a DICOM file") from error
+        except Exception as error:  # pydicom raises nearly every built-in type on damaged bytes
+            raise CaseError(f"{path}: unreadable DICOM ({_reason(error)})") from error
+
+
+def read_image(path: Path) -> Volume:
+    """A DICOM CT image, one slice or multi-frame.
+
+    Raises:
+        CaseError: not a CT image, damaged, or of sizes that no scanner makes.
+    """
+    dataset = read_dataset(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _volume(dataset)
+    except CaseError as error:
+        raise CaseError(f"{path}: {error}") from error
+    except Exception as error:  # damaged values surface wherever they are first used
+        raise CaseError(f"{path}: unreadable DICOM ({_reason(error)})") from error
+
+
+def read_series(series: Series) -> Volume:
+    """A series as one volume.
+
+    Raises:
+        CaseError: slices that form no volume, or one that cannot be read.
+    """
+    if series.is_multi_frame:
+        return read_image(series.places[0])
+    grid = series.grid()
+    hu = np.empty(grid.shape, np.float32)
+    notes = list(series.notes)
+    for index, place in enumerate(series.places):
+        plane = read_image(place)
+        if plane.hu.shape != (1, *grid.shape[1:]):
+            raise CaseError(f"{place}: {plane.hu.shape} pixels, its header said {grid.shape[1:]}")
+        hu[index] = plane.hu[0]
+        notes += [note for note in plane.notes if note not in notes]
+    return Volume(hu, grid, tuple(notes))
+
+
+def _volume(dataset: Dataset) -> Volume:
+    _check_kind(dataset)
+    frames = check_claim(dataset)
+    groups = _frame_groups(dataset, frames)
+    stored = _decoded(dataset, frames)
+    hu = np.empty(stored.shape, np.float32)
+    notes: list[str] = []
+    for index in range(frames):
+        slope, intercept = _rescale(dataset, groups[index])
+        hu[index] = stored[index] * slope + intercept  # in float64, so that slopes like 0.0001 lose nothing
+        padded, note = _padding(dataset, stored[index], slope, intercept)
+        if padded is not None:
+            hu[index][padded] = AIR
+        if note and note not in notes:
+            notes.append(note)
+    order, grid = _placed(dataset, groups, frames)
+    instance = str(dataset.get("SOPInstanceUID", "")) if frames == 1 else ""
+    return Volume(hu if order is None else hu[order], grid, tuple(notes), instance)
+
+
+def _check_kind(dataset: Dataset) -> None:
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    modality = str(dataset.get("Modality", "no modality"))
+    if sop_class == DIRECTORY:
+        raise CaseError("a DICOM directory, expected a CT image")
+    if modality != "CT" or (sop_class and sop_class not in CT_CLASSES):
+        kind = modality if modality != "CT" else UID(sop_class).name
+        raise CaseError(f"modality is {kind}, expected CT")
+    if "PixelData" not in dataset:
+        raise CaseError("no pixel data")
+    if int(dataset.get("SamplesPerPixel") or 1) != 1:
+        raise CaseError(f"{dataset.SamplesPerPixel} values a pixel, expected one grey value")
+    unit = str(dataset.get("RescaleType") or "").strip().upper()
+    if unit not in _UNITS:
+        raise CaseError(f"rescale type is {unit}, expected Hounsfield units (HU)")
+
+
+def check_claim(dataset: Dataset) -> int:
+    """Before any decoder allocates: the header's sizes against sense and against the bytes that are there.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        CaseError: sizes that no scanner makes, or fewer bytes than they need.
+    """
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    if not (0 < rows <= LONGEST_SIDE and 0 < columns <= LONGEST_SIDE and 0 < frames <= MOST_FRAMES):
+        raise CaseError(
+            f"{frames} frames of {rows} x {columns} pixels, expected at most {MOST_FRAMES} of "
+            f"{LONGEST_SIDE} x {LONGEST_SIDE}"
+        )
+    bits = int(dataset.get("BitsAllocated") or 0)
+    if bits not in (1, 8, 16, 32):
+        raise CaseError(f"{bits} bits a pixel, expected 1, 8, 16 or 32")
+    data: bytes = dataset.get("PixelData") or b""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_compressed:
+        needed = (frames * rows * columns * bits + 7) // 8
+        if len(data) < needed:
+            raise CaseError(f"unreadable DICOM: {len(data)} bytes of pixels, {needed} are needed")
+        return frames
+    count = 0
+    for count, frame in enumerate(generate_frames(data, number_of_frames=frames), start=1):
+        size = claimed_size(frame)
+        if syntax != RLELossless and size != (rows, columns, 1):
+            found = "no image" if size is None else " x ".join(map(str, size))
+            raise CaseError(f"unreadable DICOM: frame {count} is {found}, the header says {rows} x {columns} x 1")
+        if syntax == RLELossless and len(frame) * MOST_RUN < rows * columns * bits // 8:
+            raise CaseError(f"unreadable DICOM: frame {count} of {len(frame)} bytes is cut off")
+    if count != frames:
+        raise CaseError(f"unreadable DICOM: {count} frames of pixels, the header says {frames}")
+    return frames
+
+
+def _decoded(dataset: Dataset, frames: int) -> NDArray[np.integer[Any]]:
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    stored: NDArray[np.integer[Any]] | None = None
+    for index, frame in enumerate(iter_pixels(dataset, raw=True)):
+        if stored is None:
+            stored = np.empty((frames, rows, columns), frame.dtype)
+        stored[index] = frame
+    if stored is None:
+        raise CaseError("no pixel data")
+    return stored
+
+
+def _frame_groups(dataset: Dataset, frames: int) -> list[list[Dataset]]:
+    """For each frame where to look for its values: its own functional groups, the shared ones, the file."""
+    own = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    if frames > 1 and len(own) != frames:
+        raise CaseError(f"{frames} frames with {len(own)} descriptions: each frame needs its place")
+    return [[*([own[index]] if own else []), *shared] for index in range(frames)]
+
+
+def _macro(dataset: Dataset, groups: Sequence[Dataset], sequence: str, name: str) -> Any:
+    """A value from the first of the frame's groups that has it, else from the file itself."""
+    for group in groups:
+        items = group.get(sequence)
+        if items and name in items[0]:
+            return items[0].get(name)
+    return dataset.get(name)
+
+
+def _rescale(dataset: Dataset, groups: Sequence[Dataset]) -> tuple[float, float]:
+    values = [
+        _macro(dataset, groups, "PixelValueTransformationSequence", f"Rescale{name}") for name in ("Slope", "Intercept")
+    ]
+    if any(value is None for value in values):
+        raise CaseError("no rescale slope and intercept: its pixels cannot be told in Hounsfield units")
+    slope, intercept = map(float, values)
+    if not (np.isfinite([slope, intercept]).all() and slope != 0):
+        raise CaseError(f"rescale slope {slope} and intercept {intercept} make no Hounsfield units")
+    return slope, intercept
+
+
+def _padding(
+    dataset: Dataset, stored: NDArray[np.integer[Any]], slope: float, intercept: float
+) -> tuple[NDArray[np.bool_] | None, str | None]:
+    """Which pixels are padding, and a word where the header's padding value cannot be true."""
+    limits = [dataset.get(name) for name in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if limits[0] is None:
+        return None, None
+    bits = int(dataset.BitsAllocated)
+    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    values = [_as_stored(int(limit), bits, signed) for limit in limits if limit is not None]
+    low, high = min(values), max(values)
+    if max(low * slope, high * slope) + intercept > WARMEST_PADDING:
+        return (
+            None,
+            f"a padding value of {high} ({high * slope + intercept:.0f} HU) would erase tissue and was not used",
+        )
+    return (stored >= low) & (stored <= high), None
+
+
+def _as_stored(value: int, bits: int, signed: bool) -> int:
+    """-2000 is written as 63536 by scanners that take the tag for unsigned, and the other way round."""
+    value %= 1 << bits
+    return value - (1 << bits) if signed and value >= 1 << (bits - 1) else value
+
+
+def _placed(dataset: Dataset, groups: Sequence[Sequence[Dataset]], frames: int) -> tuple[NDArray[np.intp] | None, Grid]:
+    """The grid, and the order of the frames along it."""
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    orientation = [
+        _numbers(dataset, group, "PlaneOrientationSequence", "ImageOrientationPatient", 6) for group in groups
+    ]
+    positions = [_numbers(dataset, group, "PlanePositionSequence", "ImagePositionPatient", 3) for group in groups]
+    spacing = [_numbers(dataset, group, "PixelMeasuresSequence", "PixelSpacing", 2) for group in groups]
+    if frames == 1:
+        return None, grid_of_plane(rows, columns, orientation[0], positions[0], spacing[0])
+    if len(set(orientation)) > 1 or len(set(spacing)) > 1:
+        raise CaseError("frames of several directions or spacings, which form no volume")
+    along = np.cross(orientation[0][:3], orientation[0][3:]) @ np.array(positions).T
+    order = np.argsort(along, kind="stable")
+    steps = np.diff(along[order])
+    if steps.min() <= 0 or np.abs(steps - np.median(steps)).max() > EVEN * np.median(steps):
+        raise CaseError(f"frames are {steps.min():.4g} to {steps.max():.4g} mm apart, which is no grid")
+    first, last = np.array(positions[order[0]]), np.array(positions[order[-1]])
+    step = (last - first) / (frames - 1)
+    return order, grid_of_plane(rows, columns, orientation[0], tuple(first), spacing[0], step, frames)
+
+
+def _numbers(dataset: Dataset, groups: Sequence[Dataset], sequence: str, name: str, count: int) -> tuple[float, ...]:
+    value = _macro(dataset, groups, sequence, name)
+    if value is None or value == "":
+        raise CaseError(f"no {name} in the header: where the image lies in the patient is not known")
+    numbers = tuple(float(number) for number in value)
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise CaseError(f"{name} {list(numbers)}, expected {count} finite numbers")
+    return numbers
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

@@ -1,0 +1,136 @@
+"""The files of a case: image and mask from wherever they lie to what the network sees."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CaseError
+from .case import Case, CaseEntry
+from .dicom.pixels import read_series
+from .dicom.series import Series, group_series
+from .dicom.tree import read_tree
+from .formats import read_volume
+from .geometry import Values, Volume
+from .masks import MaskChoice, read_mask
+from .preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads the files of an entry.
+
+    Attributes:
+        preprocessing: window and size.
+        masks: which structures make the mask.
+        dimensions: 2 for axial slices ``(1, H, W)``, 3 for whole volumes ``(1, D, H, W)``.
+    """
+
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    masks: MaskChoice = field(default_factory=MaskChoice)
+    dimensions: Literal[2, 3] = 2
+
+    def __call__(self, entry: CaseEntry) -> Case:
+        """Read, turn upright, window and resize.
+
+        Raises:
+            CaseError: naming case and file.
+        """
+        try:
+            image = self.image(entry)
+            mask = self.mask(entry, image)
+        except CaseError as error:
+            raise CaseError(f"case {entry.name}: {error}") from error
+        hu = image.grid.turn_upright(image.hu)
+        return Case(
+            name=entry.name,
+            image=self.preprocessing.image(self._spatial(hu)),
+            label=entry.label,
+            patient=entry.patient,
+            mask=None if mask is None else self.preprocessing.mask(self._spatial(mask)),
+        )
+
+    def image(self, entry: CaseEntry) -> Volume:
+        """The image as stored; a slice of a volume comes upright.
+
+        Raises:
+            CaseError: unreadable, no such slice, or a volume where a slice is needed.
+        """
+        path = Path(entry.source)
+        stored = read_source(path, entry.series)
+        if entry.slice is not None:
+            try:
+                return stored.upright().slice(entry.slice)
+            except CaseError as error:
+                raise CaseError(f"{path}: {error}") from error
+        if self.dimensions == 3:
+            return stored
+        slices = stored.grid.upright().shape[0]
+        if slices != 1 and 1 in stored.grid.shape:
+            raise CaseError(f"{path}: a slice along {stored.grid.axes}, expected an axial one")
+        if slices != 1:
+            raise CaseError(
+                f"{path}: a volume of {slices} slices: name one in the column slice (0 is next to the feet), "
+                "or let `tomolens cases index` choose some"
+            )
+        return stored
+
+    def mask(self, entry: CaseEntry, image: Volume) -> NDArray[np.bool_] | None:
+        """The mask on the upright image; None where there is none."""
+        if not entry.mask:
+            return None
+        return read_mask(tuple(map(Path, entry.mask)), image, self.masks, entry.consensus)
+
+    def _spatial(self, upright: Values) -> Values:
+        return upright[0] if self.dimensions == 2 else upright
+
+
+def read_source(path: Path, series: str = "") -> Volume:
+    """A volume or slice from a file, or from a folder or archive of DICOM slices.
+
+    Args:
+        path: where it lies.
+        series: Series Instance UID, where there are several.
+
+    Raises:
+        CaseError: unreadable, or not one scan.
+    """
+    if path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file()):
+        return _series_volume(path, series, path.stat().st_mtime_ns)
+    return _volume(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=1)
+def _volume(path: Path, _changed: int) -> Volume:
+    """The last file stays in memory for the other slices of its scan."""
+    return read_volume(path)
+
+
+@lru_cache(maxsize=1)
+def _series_volume(path: Path, series: str, _changed: int) -> Volume:
+    volume = read_series(find_series(path, series))
+    if not np.isfinite(volume.hu).all():
+        raise CaseError(f"{path}: {int((~np.isfinite(volume.hu)).sum())} pixels are not finite (NaN or infinite)")
+    return volume
+
+
+def find_series(path: Path, series: str = "") -> Series:
+    """The one series of a folder or archive, or the one of this UID or name.
+
+    Raises:
+        CaseError: none, or several to choose from.
+    """
+    tree = read_tree(path, lambda patient: patient, cached=False)
+    found, left_out = group_series(tree.headers)
+    chosen = [one for one in found if not series or series in (one.uid, one.name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not found:
+        seen = ", ".join(f"{count} {kind}" for kind, count in left_out.items())
+        seen = seen or (tree.unusable[0].reason if tree.unusable else "no DICOM files")
+        raise CaseError(f"{path}: no CT series ({seen})")
+    listed = ", ".join(f"{one.name} ({one.frames} slices)" for one in found[:6])
+    raise CaseError(f"{path}: {len(found)} CT series: {listed}; name one in the column series")

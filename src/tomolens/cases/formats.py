@@ -1,0 +1,247 @@
+"""Image files of every format to a volume in Hounsfield units. A new format is one function here."""
+
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import CaseError
+from .dicom.pixels import read_image as read_dicom
+from .geometry import Grid, Volume
+from .places import archive_of, require_file
+
+MOST_VOXELS = 1 << 30
+"""Four thousand slices of 512 x 512; a header that claims more is not followed."""
+MOST_PACKED = 1100
+"""Times that deflate can at most shrink its input: a claim beyond it is false."""
+sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters is raised, in one line
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def open_nifti(path: Path) -> tuple[Any, Grid]:
+    """A NIfTI image whose voxels are still on disk, and its grid. Nibabel: ITK turns NaN into 0 without a word.
+
+    Raises:
+        CaseError: unreadable, of more than three dimensions, or without a place in the patient.
+    """
+    try:
+        image: Any = nibabel.load(path)
+        shape, kind = tuple(int(length) for length in image.shape), image.get_data_dtype()
+        affine = np.asarray(image.affine, dtype=np.float64)
+        placed = int(image.header["qform_code"]) > 0 or int(image.header["sform_code"]) > 0
+    except Exception as error:  # nibabel raises its own, the operating system's and zlib's errors
+        raise CaseError(f"{path}: unreadable NIfTI ({last_line(error)})") from error
+    shape = shape[:3] + (1,) * (3 - len(shape)) if all(length == 1 for length in shape[3:]) else shape
+    if len(shape) != 3 or kind.kind not in "iufb":
+        raise CaseError(f"{path}: shape {shape} of {kind}, expected numbers in three dimensions")
+    if not placed:
+        raise CaseError(f"{path}: neither qform nor sform says where the voxels lie in the patient")
+    _check_claim(path, shape, kind.itemsize, packed=suffix(path) == ".nii.gz")
+    # NIfTI counts (column, row, slice) and looks from right to left, DICOM the other way.
+    return image, _grid(path, shape[::-1], (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]])
+
+
+def read_nifti(path: Path) -> Volume:
+    """A NIfTI volume; raises `CaseError` as `open_nifti`, or where its voxels are damaged."""
+    image, grid = open_nifti(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stored = np.asarray(image.dataobj, dtype=np.float32)
+    except Exception as error:
+        raise CaseError(f"{path}: unreadable NIfTI ({last_line(error)})") from error
+    return Volume(stored.reshape(grid.shape[::-1]).transpose(2, 1, 0), grid)
+
+
+def open_itk(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
+    """A MetaImage or NRRD image whose voxels are still on disk, and its grid.
+
+    Raises:
+        CaseError: unreadable, cut off, of vectors, or with its pixels in a file elsewhere.
+    """
+    pixels, held = _data_file(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+        size: tuple[int, ...] = reader.GetSize()
+        kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+        components = reader.GetNumberOfComponents()
+    except RuntimeError as error:
+        raise CaseError(f"{path}: unreadable {_name(path)} ({last_line(error)})") from error
+    if len(size) > 3 and any(length != 1 for length in size[3:]):
+        raise CaseError(f"{path}: size {size}, expected three dimensions")
+    if components != 1 or "complex" in kind:
+        raise CaseError(f"{path}: {components} values a voxel ({kind}), expected one number; export it as a label map")
+    packed = _is_packed(held)
+    bits = int(re.sub(r"\D", "", kind) or 64)
+    _check_claim(pixels, size, bits // 8, packed=packed)
+    columns, rows, slices = (*size, 1, 1)[:3]
+    return reader, _grid(path, (slices, rows, columns), _itk_affine(reader))
+
+
+def read_itk(path: Path) -> Volume:
+    """A MetaImage or NRRD volume; raises `CaseError` as `open_itk`, or where its voxels are damaged."""
+    reader, grid = open_itk(path)
+    try:
+        stored = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise CaseError(f"{path}: unreadable {_name(path)} ({last_line(error)})") from error
+    return Volume(stored.astype(np.float32).reshape(grid.shape), grid)
+
+
+READERS: dict[str, Callable[[Path], Volume]] = {
+    ".dcm": read_dicom,
+    ".ima": read_dicom,
+    ".dicom": read_dicom,
+    "": read_dicom,
+    ".nii": read_nifti,
+    ".nii.gz": read_nifti,
+    ".nrrd": read_itk,
+    ".mha": read_itk,
+    ".mhd": read_itk,
+}
+IMAGE_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is not read_dicom)
+"""Of the formats that keep a whole volume in one file."""
+
+
+def read_volume(path: Path) -> Volume:
+    """An image file by its suffix.
+
+    Raises:
+        CaseError: missing, of an unknown format, unreadable, or with values that are not finite.
+    """
+    require_file(path)
+    reader = READERS.get(suffix(path))
+    if reader is None:
+        raise CaseError(f"{path}: unknown image format '{suffix(path)}', expected one of {known(READERS)}")
+    if reader is not read_dicom and not path.is_file():
+        raise CaseError(f"{path}: only DICOM is read out of archives: unpack {archive_of(path)}")
+    volume = reader(path)
+    if not np.isfinite(volume.hu).all():
+        bad = int((~np.isfinite(volume.hu)).sum())
+        raise CaseError(f"{path}: {bad} of {volume.hu.size} pixels are not finite (NaN or infinite)")
+    return volume
+
+
+def read_grid(path: Path) -> Grid:
+    """Where the voxels of a volume in one file lie, without reading them.
+
+    Raises:
+        CaseError: as for the volume itself.
+    """
+    require_file(path)
+    return (open_nifti(path) if READERS.get(suffix(path)) is read_nifti else open_itk(path))[1]
+
+
+def read_png(path: Path) -> NDArray[np.float32]:
+    """A grey PNG, ``(rows, columns)``, as it is stored; it has no place in the patient.
+
+    Raises:
+        CaseError: unreadable, in colour or of absurd size.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(path, formats=["PNG"])
+            _check_claim(path, image.size, 1, packed=True)
+            pixels = np.asarray(image)
+    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+        raise CaseError(f"{path}: unreadable PNG ({last_line(error)})") from error
+    if pixels.ndim != 2:
+        raise CaseError(f"{path}: pixels of shape {pixels.shape}, expected one grey value a pixel")
+    return pixels.astype(np.float32)
+
+
+def suffix(path: Path) -> str:
+    """Lower-case suffix, with ``.nii.gz`` in one piece; numbers after a dot (a UID as name) are none."""
+    name = path.name.lower()
+    if name.endswith(".nii.gz"):
+        return ".nii.gz"
+    return "" if path.suffix[1:].isdigit() else path.suffix.lower()
+
+
+def known(formats: dict[str, Any]) -> str:
+    """The suffixes as a list for a message."""
+    return ", ".join(name or "(no suffix: DICOM)" for name in formats)
+
+
+def last_line(error: Exception) -> str:
+    """The last line that says something: SimpleITK puts its reason after a stack of file names."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else type(error).__name__
+
+
+def _check_claim(path: Path, shape: tuple[int, ...], width: int, *, packed: bool) -> None:
+    """Before anything is allocated: no more voxels than make sense, nor than the file can hold."""
+    voxels = int(np.prod([float(length) for length in shape]))
+    if not shape or min(shape) < 1 or voxels > MOST_VOXELS:
+        raise CaseError(f"{path}: size {tuple(shape)}, expected at least 1 and at most {MOST_VOXELS} voxels")
+    bytes_there = path.stat().st_size * (MOST_PACKED if packed else 1)
+    if voxels * width > bytes_there:
+        raise CaseError(f"{path}: {voxels} voxels of {width} bytes cannot be in a file of {path.stat().st_size} bytes")
+
+
+def _grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> Grid:
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise CaseError(f"{path}: its affine is no grid in the patient")
+    slices, rows, columns = shape
+    return Grid((slices, rows, columns), affine)
+
+
+def _itk_affine(image: sitk.ImageFileReader) -> NDArray[np.float64]:
+    dimensions = image.GetDimension()
+    direction = np.array(image.GetDirection()).reshape(dimensions, dimensions)
+    affine = np.eye(4)
+    used = min(dimensions, 3)
+    affine[:used, :used] = (direction * image.GetSpacing())[:used, :used]
+    affine[:used, 3] = image.GetOrigin()[:used]
+    return affine[:, [2, 1, 0, 3]]
+
+
+_LONGEST_HEADER = 1 << 20
+_DATA_FILE = {".mhd": rb"^ElementDataFile\s*=\s*(.+?)\s*$", ".mha": rb"^ElementDataFile\s*=\s*(.+?)\s*$"}
+_NRRD_DATA_FILE = rb"^data ?file:\s*(.+?)\s*$"
+
+
+def _data_file(path: Path) -> tuple[Path, bytes]:
+    """The file that holds the voxels, which must lie beside its header; and the header.
+
+    Raises:
+        CaseError: voxels elsewhere, in several files, or missing.
+    """
+    with path.open("rb") as opened:
+        header = opened.read(_LONGEST_HEADER)
+    pattern = _DATA_FILE.get(suffix(path), _NRRD_DATA_FILE)
+    found = re.search(
+        pattern, header if suffix(path) != ".nrrd" else header.split(b"\n\n")[0], re.MULTILINE | re.IGNORECASE
+    )
+    if found is None:
+        if suffix(path) == ".nrrd":
+            return path, header.split(b"\n\n")[0]
+        raise CaseError(f"{path}: unreadable {_name(path)} (no ElementDataFile)")
+    name = found[1].decode("latin-1")
+    if name == "LOCAL":
+        return path, header[: found.end()]
+    if Path(name).name != name or name.startswith("LIST") or "%" in name:
+        raise CaseError(f"{path}: its voxels are in '{name}', expected one file beside it")
+    if not (path.parent / name).is_file():
+        raise CaseError(f"{path}: its voxels are in {name}, which is missing")
+    return path.parent / name, header[: found.end()]
+
+
+def _is_packed(header: bytes) -> bool:
+    return bool(
+        re.search(rb"^CompressedData\s*=\s*True|^encoding:\s*(gz|gzip|bz2|bzip2)", header, re.MULTILINE | re.IGNORECASE)
+    )
+
+
+def _name(path: Path) -> str:
+    return "NRRD" if suffix(path) == ".nrrd" else "MetaImage"

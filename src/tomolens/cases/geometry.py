@@ -1,0 +1,176 @@
+"""Where voxels lie in the patient: grids in millimetres, and one display convention for every storage."""
+
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CaseError
+
+Affine = NDArray[np.float64]
+Values = TypeVar("Values", NDArray[np.float32], NDArray[np.bool_])
+SAME_PLACE = 0.1
+"""Voxel centres closer than this share of a voxel are the same place: headers are rounded to microns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Voxel centres of an image in the patient.
+
+    Attributes:
+        shape: ``(slices, rows, columns)`` as stored.
+        affine: float64 ``(4, 4)``, from ``(slice, row, column, 1)`` to LPS millimetres (left, posterior, superior),
+            the patient coordinates of DICOM.
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance of neighbours along each stored axis, in mm."""
+        low, middle, high = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(low), float(middle), float(high)
+
+    @property
+    def position(self) -> float:
+        """Distance of the first slice along the body (towards the head), in mm."""
+        return float(self.affine[2, 3])
+
+    @property
+    def axes(self) -> str:
+        """Where each stored axis leads, e.g. ``SPL``: to superior, posterior, left."""
+        names = ("LR", "PA", "SI")
+        return "".join(names[axis][0 if sign > 0 else 1] for axis, sign in self._directions())
+
+    @property
+    def is_axial(self) -> bool:
+        """Whether slices lie across the body, within 45 degrees."""
+        return self._directions()[0][0] == 2
+
+    def _directions(self) -> list[tuple[int, int]]:
+        """Patient axis (0 left, 1 posterior, 2 superior) and sign nearest to each stored axis; each used once."""
+        share = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        order = sorted(np.ndindex(3, 3), key=lambda place: -abs(share[place]))
+        found: dict[int, tuple[int, int]] = {}
+        for patient, stored in order:
+            if stored not in found and patient not in {axis for axis, _ in found.values()}:
+                found[stored] = (patient, 1 if share[patient, stored] > 0 else -1)
+        return [found[stored] for stored in range(3)]
+
+    def upright(self) -> "Grid":
+        """The same voxels in the display convention: slices to the head, rows to the back, columns to the left."""
+        order, flips = self._turn()
+        moved = np.eye(4)
+        moved[:3, :3] = 0.0
+        for new, old in enumerate(order):
+            moved[old, new] = -1.0 if flips[new] else 1.0
+            moved[old, 3] = self.shape[old] - 1 if flips[new] else 0
+        low, middle, high = (self.shape[old] for old in order)
+        return Grid((low, middle, high), self.affine @ moved)
+
+    def turn_upright(self, values: Values) -> Values:
+        """``values`` on this grid as radiologists look at them: front up, the patient's right on the left."""
+        order, flips = self._turn()
+        return np.flip(values.transpose(order), tuple(axis for axis, flipped in enumerate(flips) if flipped))
+
+    def _turn(self) -> tuple[list[int], list[bool]]:
+        directions = self._directions()
+        order = [[axis for axis, _ in directions].index(patient) for patient in (2, 1, 0)]
+        return order, [directions[stored][1] < 0 for stored in order]
+
+    def slab(self, first: int, count: int = 1) -> "Grid":
+        """``count`` slices beginning at ``first``."""
+        moved = np.eye(4)
+        moved[0, 3] = first
+        return Grid((count, *self.shape[1:]), self.affine @ moved)
+
+    def place_of(self, part: "Grid") -> tuple[int, int, int] | None:
+        """Where ``part`` begins in this grid, both upright; None where its voxels are not some of this grid's.
+
+        A part may be the whole; with a single slice the distance to the next one does not matter.
+        """
+        try:
+            relation = np.linalg.inv(self.affine) @ part.affine
+        except np.linalg.LinAlgError:
+            return None
+        corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(part.shape) - 1)
+        first = np.rint(relation[:3, 3])
+        reached = corners @ relation[:3, :3].T + relation[:3, 3]
+        if np.abs(reached - corners - first).max() > SAME_PLACE:
+            return None
+        if (first < 0).any() or (first + part.shape > self.shape).any():
+            return None
+        return int(first[0]), int(first[1]), int(first[2])
+
+    def __str__(self) -> str:
+        size = " x ".join(str(length) for length in self.shape)
+        spacing = " x ".join(f"{step:.4g}" for step in self.spacing)
+        origin = ", ".join(f"{place:.1f}" for place in self.affine[:3, 3])
+        return f"{size} voxels of {spacing} mm to {self.axes} from ({origin})"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Hounsfield units on a grid.
+
+    Attributes:
+        hu: float32 ``(slices, rows, columns)``.
+        grid: where they lie.
+        notes: what was odd about the file and mended, in words.
+        instance: SOP Instance UID of a single DICOM slice, by which polygons find it.
+    """
+
+    hu: NDArray[np.float32]
+    grid: Grid
+    notes: tuple[str, ...] = ()
+    instance: str = ""
+
+    def upright(self) -> "Volume":
+        """The same volume in the display convention."""
+        return replace(self, hu=self.grid.turn_upright(self.hu), grid=self.grid.upright())
+
+    def slice(self, index: int) -> "Volume":
+        """One axial slice, counted from the feet in an upright volume.
+
+        Raises:
+            CaseError: no such slice.
+        """
+        if not 0 <= index < self.grid.shape[0]:
+            raise CaseError(f"slice {index} of a scan with slices 0 to {self.grid.shape[0] - 1}")
+        return replace(self, hu=self.hu[index : index + 1], grid=self.grid.slab(index))
+
+
+def grid_of_plane(
+    rows: int,
+    columns: int,
+    orientation: tuple[float, ...],
+    position: tuple[float, ...],
+    spacing: tuple[float, ...],
+    step: NDArray[np.float64] | None = None,
+    slices: int = 1,
+) -> Grid:
+    """The grid of DICOM slices.
+
+    Args:
+        rows: of a slice.
+        columns: of a slice.
+        orientation: direction along a row and along a column (0020,0037).
+        position: of the first pixel of the first slice (0020,0032), mm.
+        spacing: between rows and between columns (0028,0030), mm.
+        step: from a slice to the next, mm; 1 mm along the normal for a single slice.
+        slices: how many.
+
+    Raises:
+        CaseError: numbers that span no grid.
+    """
+    along_row, along_column = np.array(orientation[:3]), np.array(orientation[3:])
+    normal = np.cross(along_row, along_column)
+    step = normal if step is None else step
+    affine = np.eye(4)
+    affine[:3, :3] = np.stack([step, along_column * spacing[0], along_row * spacing[1]], axis=1)
+    affine[:3, 3] = position
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9 or abs(normal @ normal - 1) > 0.01:
+        raise CaseError(f"orientation {list(orientation)} with spacing {list(spacing)} mm is no grid")
+    return Grid((slices, rows, columns), affine)

@@ -1,0 +1,5 @@
+"""Expert masks of every kind, brought onto the grid of the image they belong to."""
+
+from .mask import MaskChoice, read_mask
+
+__all__ = ["MaskChoice", "read_mask"]

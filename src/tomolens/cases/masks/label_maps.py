@@ -1,0 +1,93 @@
+"""Label maps: a number a voxel, in NIfTI, NRRD, MetaImage or PNG."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ...errors import CaseError
+from ..formats import IMAGE_SUFFIXES, read_png, read_volume, suffix
+from ..geometry import Grid, Volume
+from .layer import Layer, Wanted
+
+SUFFIXES = (".png", *IMAGE_SUFFIXES)
+
+
+def stem(path: Path) -> str:
+    """The file's name without its suffix, which names the structure in collections of one file each."""
+    name = path.name
+    for ending in (".seg.nrrd", ".nii.gz"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return path.stem
+
+
+def read_label_map(path: Path, image: Volume, wanted: Wanted, numbers: Mapping[str, int]) -> list[Layer]:
+    """The structures of a label map; all labels but 0 where none is asked for by name.
+
+    Args:
+        path: the file; 3D Slicer's ``.seg.nrrd`` brings its names, ``<file>.json`` beside any other may give
+            ``{"labels": {"1": "aorta"}}``.
+        image: that a PNG, which has no place of its own, lies on.
+        wanted: names, or labels as text.
+        numbers: label of each name, as the study file gives it; they come before the file's own.
+
+    Raises:
+        CaseError: unreadable, fractions, or none of the wanted structures.
+    """
+    values, grid = _values(path, image)
+    if not np.array_equal(values, np.rint(values)) or values.min() < 0:
+        raise CaseError(f"{path}: values from {values.min()} to {values.max()}, expected whole labels from 0 on")
+    if wanted.names is None or stem(path) in wanted:
+        return [Layer(stem(path), values != 0, grid)]
+    names = {**_own_names(path), **numbers}
+    labels = {int(label) for label in np.unique(values)} - {0}
+    named = names or {str(label): label for label in labels}
+    chosen = {name: label for name, label in named.items() if name in wanted}
+    chosen.update({str(label): label for label in labels if str(label) in wanted})
+    if not chosen:
+        try:
+            wanted.check([*names, *map(str, sorted(labels))])
+        except CaseError as error:
+            raise CaseError(f"{path}: {error}; cases.mask_names can name its labels") from error
+    return [Layer(name, values == label, grid) for name, label in chosen.items()]
+
+
+def _values(path: Path, image: Volume) -> tuple[np.ndarray, Grid]:
+    if suffix(path) != ".png":
+        volume = read_volume(path)
+        return volume.hu, volume.grid
+    if not path.is_file():
+        raise CaseError(f"{path}: no such file")
+    plane = read_png(path)
+    if (1, *plane.shape) != image.grid.shape:
+        raise CaseError(
+            f"{path}: mask of {plane.shape} pixels on an image of {image.grid.shape[1:]} pixels "
+            f"({image.grid.shape[0]} slices): they must share one grid"
+        )
+    return plane[None], image.grid
+
+
+def _own_names(path: Path) -> dict[str, int]:
+    """Names of labels that come with a file."""
+    beside = path.with_name(path.name + ".json")
+    if beside.is_file():
+        try:
+            labels = json.loads(beside.read_text(encoding="utf-8"))["labels"]
+            return {str(name): int(label) for label, name in labels.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CaseError(f'{beside}: expected {{"labels": {{"1": "name", ...}}}} ({error})') from error
+    if suffix(path) != ".nrrd":
+        return {}
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    keys = set(reader.GetMetaDataKeys())
+    names = {}
+    for key in keys:
+        segment = key.removesuffix("_Name")
+        if key.endswith("_Name") and f"{segment}_LabelValue" in keys:
+            names[reader.GetMetaData(key)] = int(reader.GetMetaData(f"{segment}_LabelValue"))
+    return names

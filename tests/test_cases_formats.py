@@ -1,0 +1,133 @@
+"""Volumes in one file, checked against SimpleITK and nibabel; damaged ones are refused in one line."""
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from ct_files import body, write_volume
+from tomolens.cases.files import read_source
+from tomolens.cases.formats import read_grid
+from tomolens.errors import CaseError
+
+ENDINGS = ("nii", "nii.gz", "nrrd", "mha", "mhd")
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def direction(angle=0.2):
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    return (turn @ np.diag([1, -1, 1])).ravel().tolist()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_oblique_volumes_equal_simpleitk(tmp_path, ending):
+    path = write_volume(tmp_path / f"a.{ending}", body(), direction=direction(), packed=ending != "mhd")
+    image = sitk.ReadImage(str(path))
+    volume = read_source(path)
+    np.testing.assert_array_equal(volume.hu, sitk.GetArrayFromImage(image))
+    for place in [(0, 0, 0), (5, 19, 23), (2, 7, 11)]:
+        there = volume.grid.affine @ [*place, 1]
+        np.testing.assert_allclose(there[:3], image.TransformIndexToPhysicalPoint(place[::-1]), atol=1e-4)
+    np.testing.assert_array_equal(read_grid(path).affine, volume.grid.affine)
+
+
+def test_nifti_equals_nibabel_in_any_orientation(tmp_path):
+    hu = body()
+    for codes in ("LPS", "RAS", "SAR", "PIL"):
+        stored = nibabel.Nifti1Image(hu.transpose(2, 1, 0), LPS_TO_RAS @ np.diag([0.7, 0.8, 2.5, 1]))
+        turn = nibabel.orientations.ornt_transform(
+            nibabel.io_orientation(stored.affine), nibabel.orientations.axcodes2ornt(codes)
+        )
+        nibabel.save(stored.as_reoriented(turn), tmp_path / "a.nii.gz")
+        upright = read_source(tmp_path / "a.nii.gz").upright()
+        np.testing.assert_array_equal(upright.hu, hu)
+        assert upright.grid.axes == "SPL"
+
+
+def test_scaled_integers_are_hounsfield_units(tmp_path):
+    image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    image.header.set_slope_inter(2.0, -1000.0)
+    nibabel.save(image, tmp_path / "a.nii")
+    assert read_source(tmp_path / "a.nii").hu.max() == -954
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("packed", [True, False])
+def test_cut_off_files_are_refused(tmp_path, ending, packed):
+    path = write_volume(tmp_path / f"a.{ending}", body(12, 64, 64), packed=packed)
+    voxels = next((other for other in tmp_path.iterdir() if other.suffix in (".raw", ".zraw")), path)
+    voxels.write_bytes(voxels.read_bytes()[: voxels.stat().st_size // 2])
+    with pytest.raises(CaseError, match=r"a\.\w+"):
+        read_source(path)
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "mha", "nii"])
+def test_values_that_are_not_finite_are_refused(tmp_path, ending):
+    hu = body().astype(np.float32)
+    hu[1, 2, 3], hu[2, 3, 4] = np.nan, np.inf
+    with pytest.raises(CaseError, match="2 of 2880 pixels are not finite"):
+        read_source(write_volume(tmp_path / f"a.{ending}", hu))
+
+
+def test_headers_that_claim_too_much_are_not_followed(tmp_path):
+    small = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4))
+    nibabel.save(small, tmp_path / "a.nii")
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    content[42:48] = np.array([30000, 30000, 30000], "<i2").tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(CaseError, match=r"size \(30000, 30000, 30000\), expected at least 1 and at most"):
+        read_source(tmp_path / "a.nii")
+    content[42:48] = np.array([500, 500, 500], "<i2").tobytes()
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(CaseError, match="125000000 voxels of 2 bytes cannot be in a file of"):
+        read_source(tmp_path / "a.nii.gz")
+    path = write_volume(tmp_path / "b.mha", body(), packed=False)
+    path.write_bytes(path.read_bytes().replace(b"DimSize = 24 20 6", b"DimSize = 999 999 999"))
+    with pytest.raises(CaseError, match="997002999 voxels of 2 bytes cannot be in a file of"):
+        read_source(path)
+
+
+@pytest.mark.parametrize("elsewhere", ["/etc/passwd", "../a.raw", "LIST", "a%03d.raw 0 3 1"])
+def test_metaimage_reads_no_file_elsewhere(tmp_path, elsewhere):
+    path = write_volume(tmp_path / "a.mhd", body(), packed=False)
+    path.write_text(path.read_text().replace("a.raw", elsewhere))
+    with pytest.raises(CaseError, match="expected one file beside it"):
+        read_source(path)
+
+
+def test_metaimage_without_its_raw_file(tmp_path):
+    path = write_volume(tmp_path / "a.mhd", body(), packed=False)
+    (tmp_path / "a.raw").unlink()
+    with pytest.raises(CaseError, match=r"a\.mhd: its voxels are in a\.raw, which is missing"):
+        read_source(path)
+
+
+def test_nrrd_reads_no_file_elsewhere(tmp_path):
+    path = write_volume(tmp_path / "a.nrrd", body())
+    path.write_bytes(path.read_bytes().replace(b"encoding:", b"data file: ../secret.raw\nencoding:", 1))
+    with pytest.raises(CaseError, match=r"its voxels are in '\.\./secret\.raw'"):
+        read_source(path)
+
+
+def test_metaimage_of_no_dimensions(tmp_path):
+    path = write_volume(tmp_path / "a.mha", body(), packed=False)
+    path.write_bytes(path.read_bytes().replace(b"NDims = 3", b"NDims = 0"))
+    with pytest.raises(CaseError, match=r"a\.mha: size \(\), expected at least 1"):
+        read_source(path)
+
+
+def test_nifti_without_a_place_is_refused(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.int16), None)
+    nibabel.save(image, tmp_path / "a.nii")
+    with pytest.raises(CaseError, match="neither qform nor sform"):
+        read_source(tmp_path / "a.nii")
+
+
+def test_more_than_three_dimensions_are_refused(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2), np.int16), np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(CaseError, match=r"shape \(4, 4, 4, 2\)"):
+        read_source(tmp_path / "a.nii")
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6, 1), np.int16), np.eye(4)), tmp_path / "b.nii")
+    assert read_source(tmp_path / "b.nii").hu.shape == (6, 5, 4)
