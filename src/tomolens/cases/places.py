@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ..errors import CaseError
 
@@ -20,19 +20,28 @@ MOST_MEMBERS = 1_000_000
 UNPACKING_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError)
 
 
-@dataclass(frozen=True)
-class FoundFile:
-    """A file of a tree.
+class FoundFile(NamedTuple):
+    """A file of a tree; a bare tuple of text and numbers, for there are hundreds of thousands of them.
 
     Attributes:
-        path: of the file; through the archive for a member (``scans.zip/a/0001.dcm``).
+        place: path of the file as text; through the archive for a member (``scans.zip/a/0001.dcm``).
         size: in bytes, unpacked.
         changed: time of the last change in ns; of the archive for a member.
     """
 
-    path: Path
+    place: str
     size: int
     changed: int
+
+    @property
+    def path(self) -> Path:
+        """The place as a path."""
+        return Path(self.place)
+
+    @property
+    def ending(self) -> str:
+        """Lower-case suffix."""
+        return os.path.splitext(self.place)[1].lower()
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,7 @@ class Archive:
         for member in sorted(members, key=lambda member: member.filename):
             reason = _suspicion(member)
             inside = self.path / PurePosixPath(member.filename.lstrip("/"))
-            yield Unusable(inside, reason) if reason else FoundFile(inside, member.file_size, changed)
+            yield Unusable(inside, reason) if reason else FoundFile(str(inside), member.file_size, changed)
 
     def start_of(self, path: Path, count: int) -> bytes:
         """The first ``count`` bytes of a member."""
@@ -123,7 +132,7 @@ def files_of(root: Path) -> Iterator[FoundFile | Unusable]:
     """
     if root.is_file():
         status = root.stat()
-        yield FoundFile(root, status.st_size, status.st_mtime_ns)
+        yield FoundFile(str(root), status.st_size, status.st_mtime_ns)
         return
     if not root.is_dir():
         raise CaseError(f"{root}: no such file or folder")
@@ -161,7 +170,7 @@ def _look_at(entry: os.DirEntry[str]) -> FoundFile | Unusable | None:
     if stat.S_ISDIR(status.st_mode):
         return None
     if stat.S_ISREG(status.st_mode):
-        return FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns)
+        return FoundFile(entry.path, status.st_size, status.st_mtime_ns)
     return Unusable(Path(entry.path), "neither a file nor a folder")
 
 

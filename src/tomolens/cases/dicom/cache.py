@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,12 +18,17 @@ from .headers import Header, Numbers
 Known = dict[str, tuple[int, int, Header]]
 """By place: size and time of change of the file, and its header."""
 
-_KINDS = {str: pa.string(), str | None: pa.string(), int: pa.int64(), Numbers: pa.list_(pa.float64())}
 _TYPES = get_type_hints(Header)
+_NUMBERS = [name for name, kind in _TYPES.items() if kind == Numbers]
+_WHOLE = [name for name, kind in _TYPES.items() if kind is int]
 _SCHEMA = pa.schema(
-    [("size", pa.int64()), ("changed", pa.int64()), *((name, _KINDS[kind]) for name, kind in _TYPES.items())]
+    [
+        ("size", pa.int64()),
+        ("changed", pa.int64()),
+        *((name, pa.int64() if name in _WHOLE else pa.string()) for name in _TYPES),
+    ]
 )
-_LISTS = [name for name, kind in _TYPES.items() if kind == Numbers]
+"""Numbers of several values as text, exactly: most of them repeat from slice to slice and are parsed once."""
 
 
 def cache_file(root: Path, variant: str) -> Path:
@@ -39,9 +44,7 @@ def load(file: Path) -> Known:
         table = pq.read_table(file, schema=_SCHEMA)
     except (OSError, pa.ArrowException, ValueError):
         return {}
-    columns = {name: table.column(name).to_pylist() for name in _SCHEMA.names}
-    for name in _LISTS:
-        columns[name] = [tuple(numbers) for numbers in columns[name]]
+    columns = {name: _values(table.column(name), name) for name in _SCHEMA.names}
     headers = map(Header, *(columns[name] for name in _TYPES))
     return {
         header.place: (size, changed, header)
@@ -59,7 +62,7 @@ def save(file: Path, known: Iterable[tuple[int, int, Header]]) -> None:
     columns = {
         "size": [size for size, _, _ in rows],
         "changed": [changed for _, changed, _ in rows],
-        **{name: [getattr(header, name) for _, _, header in rows] for name in _TYPES},
+        **{name: [_text(getattr(header, name)) for _, _, header in rows] for name in _TYPES},
     }
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     try:
@@ -72,3 +75,18 @@ def save(file: Path, known: Iterable[tuple[int, int, Header]]) -> None:
         raise CaseError(
             f"{file}: headers cannot be kept ({error.strerror}); set XDG_CACHE_HOME or turn the cache off"
         ) from error
+
+
+def _text(value: str | int | Numbers | None) -> str | int | None:
+    return "\\".join(map(repr, value)) if isinstance(value, tuple) else value
+
+
+def _values(column: pa.ChunkedArray, name: str) -> list[Any]:
+    """A column as Python values, equal ones being one object: a scan repeats most of its header in every slice."""
+    if name not in _TYPES or name in _WHOLE:
+        return list(column.to_numpy())
+    packed = column.combine_chunks().dictionary_encode()
+    unique = packed.dictionary.to_pylist()
+    if name in _NUMBERS:
+        unique = [tuple(map(float, text.split("\\"))) if text else () for text in unique]
+    return [None if index is None else unique[index] for index in packed.indices.to_pylist()]

@@ -1,8 +1,10 @@
 """DICOM headers: what must be known of a file before its pixels are read, and nothing else."""
 
 import io
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO, Literal
 
 from pydicom.filereader import data_element_generator
@@ -200,19 +202,20 @@ def _header(
         rows=short("rows"),
         columns=short("columns"),
         frames=max(1, number("frames", 1)),
-        orientation=_decimals(values, "orientation", 6),
-        position=_decimals(values, "position", 3),
-        spacing=_decimals(values, "spacing", 2),
+        orientation=_decimals(values.get("orientation", b""), "orientation", 6),
+        position=_decimals(values.get("position", b""), "position", 3),
+        spacing=_decimals(values.get("spacing", b""), "spacing", 2),
     )
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode("latin-1").strip(" \0\r\n\t")
+    return sys.intern(raw.decode("latin-1").strip(" \0\r\n\t"))  # the slices of a scan share most of their header
 
 
-def _decimals(values: dict[str, bytes], name: str, count: int) -> Numbers:
+@lru_cache(maxsize=512)
+def _decimals(raw: bytes, name: str, count: int) -> Numbers:
     """Decimal strings as scanners write them: padded, with leading zeros, a plus or a comma."""
-    text = _text(values.get(name, b""))
+    text = _text(raw)
     if not text:
         return ()
     try:

@@ -59,13 +59,13 @@ def read_tree(
     others: list[Path] = []
     found = list(files_of(root))
     for done, file in enumerate(found, start=1):
-        for path, header in _headers(file, known, read, rename):
+        for place, header in _headers(file, known, read, rename):
             if isinstance(header, Unusable):
                 if on_error == "stop":
                     raise CaseError(f"{header.path}: {header.reason}")
                 unusable.append(header)
             elif header is None:
-                others.append(path)
+                others.append(Path(place))
         if done % 64 == 0 or done == len(found):
             progress("reading headers", done, len(found))
     if kept and read != known:
@@ -76,60 +76,58 @@ def read_tree(
 
 def _headers(
     file: FoundFile | Unusable, known: Known, read: Known, rename: Callable[[str], str]
-) -> Iterator[tuple[Path, Header | Unusable | None]]:
+) -> Iterator[tuple[str, Header | Unusable | None]]:
     """Headers of a file, or of all members of an archive; those that are read go to ``read``."""
     if isinstance(file, Unusable):
-        yield file.path, file
-    elif file.path.suffix.lower() == ".zip":
+        yield str(file.path), file
+    elif file.ending == ".zip":
         try:
             with Archive(file.path) as archive:
                 for member in archive.files():
                     if isinstance(member, Unusable):
-                        yield member.path, member
+                        yield str(member.path), member
                     else:
-                        yield member.path, _header(member, known, read, rename, archive)
+                        yield member.place, _header(member, known, read, rename, archive)
         except CaseError as error:
-            yield file.path, _unusable(file.path, error)
+            yield file.place, _unusable(file.place, error)
     else:
-        yield file.path, _header(file, known, read, rename, None)
+        yield file.place, _header(file, known, read, rename, None)
 
 
 def _header(
     file: FoundFile, known: Known, read: Known, rename: Callable[[str], str], archive: Archive | None
 ) -> Header | Unusable | None:
-    place = str(file.path)
-    size, changed, header = known.get(place, (-1, -1, None))
-    if header is None or (size, changed) != (file.size, file.changed):
-        try:
-            header = _read(file, rename, archive)
-        except CaseError as error:
-            return _unusable(file.path, error)
+    kept = known.get(file.place)
+    if kept is not None and kept[0] == file.size and kept[1] == file.changed:
+        read[file.place] = kept
+        return kept[2]
+    try:
+        header = _read(file, rename, archive)
+    except CaseError as error:
+        return _unusable(file.place, error)
     if header is None:
-        claims = file.path.suffix.lower() in DICOM_SUFFIXES
-        return Unusable(file.path, "not a DICOM file" if file.size else "empty") if claims else None
-    read[place] = (file.size, file.changed, header)
+        reason = "not a DICOM file" if file.size else "empty"
+        return Unusable(file.path, reason) if file.ending in DICOM_SUFFIXES else None
+    read[file.place] = (file.size, file.changed, header)
     return header
 
 
 def _read(file: FoundFile, rename: Callable[[str], str], archive: Archive | None) -> Header | None:
     if archive is not None:
-        return read_header(
-            str(file.path),
-            archive.start_of(file.path, START),
-            lambda count: archive.start_of(file.path, count),
-            rename,
-        )
+        path = file.path
+        start = archive.start_of(path, START)
+        return read_header(file.place, start, lambda count: archive.start_of(path, count), rename)
     try:
-        with open(file.path, "rb") as opened:
+        with open(file.place, "rb") as opened:
 
             def rest(count: int) -> bytes:
                 opened.seek(0)
                 return opened.read(count)
 
-            return read_header(str(file.path), opened.read(START), rest, rename)
+            return read_header(file.place, opened.read(START), rest, rename)
     except OSError as error:
-        raise CaseError(f"{file.path}: cannot be read ({error.strerror})") from error
+        raise CaseError(f"{file.place}: cannot be read ({error.strerror})") from error
 
 
-def _unusable(path: Path, error: CaseError) -> Unusable:
-    return Unusable(path, str(error).removeprefix(f"{path}: "))
+def _unusable(place: str, error: CaseError) -> Unusable:
+    return Unusable(Path(place), str(error).removeprefix(f"{place}: "))
