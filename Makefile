@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: study test lint clean
+.PHONY: study test lint bench clean
 
 study: $(VENV)/.installed
 	@$(BIN)/tomolens study --out $(OUT)
@@ -32,6 +32,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Adding what the tests need"
 	@$(PIP) -e '.[test]'
 	@touch $@
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/run_all.py
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -259,3 +259,24 @@ def test_a_compressed_frame_of_another_size_is_not_decoded(tmp_path):
         save(dataset, path)
         with pytest.raises(CaseError, match=r"frame 1 is 40 x 48 x 1, the header says 41 x 48 x 1"):
             read_image(path)
+
+
+def test_a_decoder_that_breaks_down_costs_a_line(tmp_path):
+    """Found by fuzzing: GDCM aborts on this stream of lossless JPEG, and takes its process with it."""
+    hu = np.repeat(np.repeat(body()[0], 2, 0), 2, 1)
+    path = compress(write_slice(tmp_path / "a.dcm", hu), "JPEGLosslessProcess14_1")
+    content = path.read_bytes()
+    start = content.index(b"\xff\xd8\xff")
+    random, messages = np.random.default_rng(0), set()
+    for _ in range(1500):
+        damaged = bytearray(content)
+        for _ in range(random.integers(1, 4)):
+            damaged[random.integers(start + 2, len(damaged))] ^= 1 << random.integers(0, 8)
+        path.write_bytes(damaged)
+        try:
+            read_image(path)
+        except CaseError as error:
+            messages.add(str(error).removeprefix(f"{path}: "))
+    assert "unreadable DICOM: its decoder broke down on the stream" in messages
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read_image(path).hu[0], hu)

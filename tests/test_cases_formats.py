@@ -111,10 +111,25 @@ def test_nrrd_reads_no_file_elsewhere(tmp_path):
         read_source(path)
 
 
-def test_metaimage_of_no_dimensions(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "damaged"),
+    [
+        (b"NDims = 3", b"NDims = 0"),
+        (b"NDims = 3", b"NDims = 99999999"),
+        (b"NDims = 3", b"NDims = -1"),
+        (b"NDims = 3\n", b""),
+        (b"NDims = 3", b"NDims \0 3"),
+        (b"DimSize = 24 20 6", b"DimSize = 24 20"),
+        (b"TransformMatrix = 1 0 0", b"TransformMatrix = 1 0 0 1 0 0"),
+        (b"ElementDataFile", b"ElementDatafile"),
+    ],
+)
+def test_metaimage_headers_that_make_itk_crash_do_not_reach_it(tmp_path, line, damaged):
+    """Found by fuzzing: each of these ended the process."""
     path = write_volume(tmp_path / "a.mha", body(), packed=False)
-    path.write_bytes(path.read_bytes().replace(b"NDims = 3", b"NDims = 0"))
-    with pytest.raises(CaseError, match=r"a\.mha: size \(\), expected at least 1"):
+    assert line in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(line, damaged, 1))
+    with pytest.raises(CaseError, match=r"a\.mha: unreadable MetaImage"):
         read_source(path)
 
 

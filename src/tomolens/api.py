@@ -1,6 +1,7 @@
 """A study from its file to its findings: the one place that joins cases, runner, findings and report."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
 from .report import write_report
+from .study.cost import Cost, estimate
 from .study.networks import fit_network
 from .study.runner import run_study
 from .study.settings import StudySettings, read_settings
@@ -110,6 +112,31 @@ class Study:
             masks=settings.masks,
             keep_patients=settings.keep_patients,
         )
+
+    def estimate(self, *, device: str = "cpu", progress: Progress = silent) -> Cost:
+        """What the study would take, from some seconds of measuring; nothing is written.
+
+        Raises:
+            TomolensError: input that cannot be used.
+        """
+        place = usable_device(device)
+        if self.classifier is not None:
+            self.classifier.network.to(place)
+        cases, chosen = self.load_cases(progress), self.settings.cases
+        given = [entry.split for entry in cases.entries]
+        share, networks = chosen.hold_out or 1.0, 1
+        held_out, learned = round(share * len(cases)), round((1 - share) * len(cases))
+        if any(given):
+            learned = given.count("train")
+            held_out = len(cases) - learned
+        elif chosen.folds is not None:
+            networks = chosen.folds
+            learned = round(len(cases) * (1 - 1 / networks))
+        if chosen.train_per_scan is not None:
+            scans = Counter(entry.scan or entry.name for entry in cases.entries)
+            thinned = sum(min(count, chosen.train_per_scan) for count in scans.values())
+            learned = round(learned * thinned / len(cases))
+        return estimate(self.settings, cases, held_out, learned, networks, self.classifier, device)
 
     def run(self, out: str | Path, *, device: str = "cpu", progress: Progress = silent) -> Findings:
         """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.

@@ -39,11 +39,20 @@ def study(
     ] = None,
     out: Out = Path("results"),
     device: Device = "cpu",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure for some seconds, say what the study will take, and stop.")
+    ] = False,
 ) -> None:
     """Run a study: train, explain, evaluate, report."""
     from .api import Study
     from .bars import bars
 
+    if dry_run:
+        with bars() as progress:
+            cost = Study.from_toml(file, cases, model).estimate(device=device, progress=progress)
+        for line in cost.lines():
+            typer.echo(line)
+        return
     with bars() as progress:
         findings = Study.from_toml(file, cases, model).run(out, device=device, progress=progress)
     _show(findings, out)

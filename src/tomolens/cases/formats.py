@@ -207,34 +207,65 @@ def _itk_affine(image: sitk.ImageFileReader) -> NDArray[np.float64]:
 
 
 _LONGEST_HEADER = 1 << 20
-_DATA_FILE = {".mhd": rb"^ElementDataFile\s*=\s*(.+?)\s*$", ".mha": rb"^ElementDataFile\s*=\s*(.+?)\s*$"}
-_NRRD_DATA_FILE = rb"^data ?file:\s*(.+?)\s*$"
+_NRRD_DATA_FILE = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
+_META_LINE = re.compile(r"[A-Za-z]\w*\s*=[\x20-\x7e\t]*")
+_META_VECTORS = {
+    "DimSize": 1,
+    "ElementSpacing": 1,
+    "ElementSize": 1,
+    "Offset": 1,
+    "Position": 1,
+    "Origin": 1,
+    "CenterOfRotation": 1,
+    "TransformMatrix": 2,
+    "Rotation": 2,
+    "Orientation": 2,
+}
+"""Keys with one number a dimension, or a square of them."""
 
 
 def _data_file(path: Path) -> tuple[Path, bytes]:
     """The file that holds the voxels, which must lie beside its header; and the header.
 
     Raises:
-        CaseError: voxels elsewhere, in several files, or missing.
+        CaseError: voxels elsewhere, in several files, or missing; a damaged header.
     """
     with path.open("rb") as opened:
-        header = opened.read(_LONGEST_HEADER)
-    pattern = _DATA_FILE.get(suffix(path), _NRRD_DATA_FILE)
-    found = re.search(
-        pattern, header if suffix(path) != ".nrrd" else header.split(b"\n\n")[0], re.MULTILINE | re.IGNORECASE
-    )
-    if found is None:
-        if suffix(path) == ".nrrd":
-            return path, header.split(b"\n\n")[0]
-        raise CaseError(f"{path}: unreadable {_name(path)} (no ElementDataFile)")
-    name = found[1].decode("latin-1")
+        start = opened.read(_LONGEST_HEADER)
+    if suffix(path) == ".nrrd":
+        header = start.split(b"\n\n")[0]
+        found = _NRRD_DATA_FILE.search(header)
+        name = found[1].decode("latin-1") if found else "LOCAL"
+    else:
+        header = start.split(b"ElementDataFile")[0]
+        found = re.match(rb"ElementDataFile\s*=\s*(.+?)\s*(\n|$)", start[len(header) :])
+        if found is None:
+            raise CaseError(f"{path}: unreadable MetaImage (no ElementDataFile)")
+        name = found[1].decode("latin-1")
+        _check_meta_header(path, header)
     if name == "LOCAL":
-        return path, header[: found.end()]
+        return path, header
     if Path(name).name != name or name.startswith("LIST") or "%" in name:
         raise CaseError(f"{path}: its voxels are in '{name}', expected one file beside it")
     if not (path.parent / name).is_file():
         raise CaseError(f"{path}: its voxels are in {name}, which is missing")
-    return path.parent / name, header[: found.end()]
+    return path.parent / name, header
+
+
+def _check_meta_header(path: Path, header: bytes) -> None:
+    """ITK believes a MetaImage header and writes beyond its arrays where the numbers are too many."""
+    values: dict[str, str] = {}
+    for line in header.decode("latin-1").splitlines():
+        if not _META_LINE.fullmatch(line):
+            raise CaseError(f"{path}: unreadable MetaImage (header line {line[:40]!r})")
+        key, _, value = line.partition("=")
+        values[key.strip()] = value.strip()
+    dimensions = values.get("NDims", "")
+    if dimensions not in ("2", "3", "4") or "DimSize" not in values:
+        raise CaseError(f"{path}: unreadable MetaImage (NDims '{dimensions[:20]}', expected 2 to 4, with DimSize)")
+    for key, power in _META_VECTORS.items():
+        if key in values and len(values[key].split()) != int(dimensions) ** power:
+            raise CaseError(f"{path}: unreadable MetaImage ({key} '{values[key][:40]}' in {dimensions} dimensions)")
 
 
 def _is_packed(header: bytes) -> bool:

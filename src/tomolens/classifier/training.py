@@ -24,7 +24,8 @@ from ..cases.case import Cases
 from ..cases.splits import folds, inseparable_groups
 from ..randomness import generator
 from .architectures import build
-from .classifier import Classifier, as_channels_last
+from .classifier import Classifier
+from .layout import as_channels_last
 
 EpochProgress = Callable[[int, int, str], None]
 """Called after each epoch with epochs done, epochs at most, and a word on how it goes."""

@@ -1,7 +1,8 @@
 """Metric 1, the model's view: how masking pixels in the order of a map changes the network's decisions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classifier import Classifier
+from ..classifier.decisions import decide
 from ..errors import MapError, SettingsError
 from ..randomness import draw_names
 from .ranked import RankedMap, count_at, rank_map
@@ -96,6 +98,11 @@ def masked_fractions(steps: int) -> NDArray[np.float64]:
     return np.linspace(0.0, 1.0, steps + 1)
 
 
+def masked_images(steps: int) -> int:
+    """At most so many distinct masked images of one estimator: two orders of two maps, without their common ends."""
+    return 2 * 2 * (steps - 1)
+
+
 def area_between(most_important_first: NDArray[np.floating], least_important_first: NDArray[np.floating]) -> float:
     """Area from the first curve up to the second over equally spaced points from 0 to 1, trapezoid rule."""
     difference = np.asarray(least_important_first, dtype=np.float64) - np.asarray(
@@ -157,23 +164,27 @@ def masked_decisions(
                 key = (-1, -1, int(changed[count])) if ends else (m, way, int(changed[count]))
                 slots[m, way, step] = places.setdefault(key, len(places))
                 wanted.setdefault(key, (m, way, count))
-    masked = _masked(image.to(classifier.device), rankings, list(wanted.values()), fill, batch_size)
-    with classifier.frozen(), torch.inference_mode():
-        decided = [classifier.class_scores(batch).argmax(dim=1).cpu().numpy() for batch in masked]
-    return np.concatenate(decided)[slots].astype(np.int64)
+    decided = decide(
+        classifier, _masker(image.to(classifier.device), rankings, list(wanted.values()), fill), len(wanted), batch_size
+    )
+    return decided.classes[slots]
 
 
-def _masked(
-    image: Tensor, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]], fill: float, batch_size: int
-) -> Iterator[Tensor]:
-    """Batches of the image with its first ``count`` pixels masked, made on the device by comparing ranks."""
+def _masker(
+    image: Tensor, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]], fill: float
+) -> Callable[[Sequence[int]], Tensor]:
+    """Makes the image with its first ``count`` pixels masked, on the device, by comparing ranks."""
     pixels = image[0].numel()
-    ranks: dict[int, Tensor] = {}
-    for start in range(0, len(wanted), batch_size):
+
+    @lru_cache(maxsize=2)  # images of one map follow one another
+    def ranks(m: int) -> Tensor:
+        return torch.from_numpy(rankings[m].ranks).to(image.device).reshape(image.shape[1:])
+
+    def make(numbers: Sequence[int]) -> Tensor:
         batch = []
-        for m, way, count in wanted[start : start + batch_size]:
-            if m not in ranks:
-                ranks = {m: torch.from_numpy(rankings[m].ranks).to(image.device).reshape(image.shape[1:])}
-            hidden = ranks[m] >= pixels - count if way == 0 else ranks[m] < count
+        for m, way, count in (wanted[number] for number in numbers):
+            hidden = ranks(m) >= pixels - count if way == 0 else ranks(m) < count
             batch.append(image.masked_fill(hidden[None], fill))
-        yield torch.stack(batch)
+        return torch.stack(batch)
+
+    return make

@@ -123,11 +123,16 @@ class StatisticsSettings(_Section):
 
 
 class StudySettings(_Section):
-    """A whole study file."""
+    """A whole study file.
+
+    ``batch_size`` bounds the memory of every stage. ``precision = "auto"`` lets fidelity take the quickest way to the
+    network's float32 decisions that the machine has; ``fp32`` takes the network as it is. Neither shows in the numbers.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     seed: int = 0
     batch_size: Count = 32
+    precision: Literal["auto", "fp32"] = "auto"
     examples: Annotated[int, Field(ge=0)] = 4
     cases: CaseSettings = CaseSettings()
     classifier: ClassifierSettings = ClassifierSettings()

@@ -1,7 +1,7 @@
 """Pixels of DICOM CT images in Hounsfield units; every claim of a header is checked before anything is allocated."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,25 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from ...errors import CaseError
 from ..geometry import Grid, Volume, grid_of_plane
 from ..places import open_place
 from .codestream import claimed_size
 from .headers import CT_CLASSES, DIRECTORY
+from .isolated import Frame, decoder
 from .series import EVEN, Series
 
 LONGEST_SIDE = 8192
@@ -26,6 +38,17 @@ LONGEST_SIDE = 8192
 MOST_FRAMES = 20_000
 MOST_RUN = 64
 """Pixels that two bytes of run-length code can stand for, a byte."""
+DECODERS = {
+    JPEGBaseline8Bit: "pillow",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEG2000: "pylibjpeg",
+    JPEG2000Lossless: "pylibjpeg",
+    RLELossless: "pydicom",
+}
+"""One decoder a syntax: of several that are installed, some abort the process on damaged streams."""
+ISOLATED = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
+"""Syntaxes that GDCM alone decodes, which aborts on some damaged streams: a process of its own does it."""
 AIR = -1024.0
 """HU of padding: outside the scan there is nothing, and the lowest value of a 12-bit scanner says so."""
 WARMEST_PADDING = -500.0
@@ -167,13 +190,30 @@ def check_claim(dataset: Dataset) -> int:
 def _decoded(dataset: Dataset, frames: int) -> NDArray[np.integer[Any]]:
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     stored: NDArray[np.integer[Any]] | None = None
-    for index, frame in enumerate(iter_pixels(dataset, raw=True)):
+    for index, frame in enumerate(_frames(dataset, frames)):
         if stored is None:
             stored = np.empty((frames, rows, columns), frame.dtype)
         stored[index] = frame
     if stored is None:
         raise CaseError("no pixel data")
     return stored
+
+
+def _frames(dataset: Dataset, frames: int) -> Iterator[NDArray[np.integer[Any]]]:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in ISOLATED:
+        yield from iter_pixels(dataset, raw=True, decoding_plugin=DECODERS.get(syntax, ""))
+        return
+    described = Frame(
+        syntax=str(syntax),
+        rows=int(dataset.Rows),
+        columns=int(dataset.Columns),
+        bits_allocated=int(dataset.BitsAllocated),
+        bits_stored=int(dataset.BitsStored),
+        is_signed=int(dataset.get("PixelRepresentation") or 0) == 1,
+    )
+    for content in generate_frames(dataset.PixelData, number_of_frames=frames):
+        yield decoder.decode(described, content)
 
 
 def _frame_groups(dataset: Dataset, frames: int) -> list[list[Dataset]]:

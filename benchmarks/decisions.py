@@ -1,0 +1,78 @@
+"""Fidelity: every quick way that is here, what equal images save, and both against plain loops."""
+
+import numpy as np
+import torch
+
+from side_by_side import in_turn, seconds, slice_of
+from tomolens.classifier import Classifier, quick
+from tomolens.classifier.architectures import build
+from tomolens.classifier.decisions import decide
+from tomolens.classifier.quick import WAYS, Quick
+from tomolens.estimators import ESTIMATORS, References, explain
+from tomolens.metrics.fidelity import masked_decisions
+from tomolens.study.evaluate import rank_both_ways
+
+STEPS, BATCH = 40, 16
+
+
+def measure(size: int) -> None:
+    """One size."""
+    torch.manual_seed(0)
+    network = build("resnet50").eval().requires_grad_(False)
+    case = slice_of(size)
+    image = torch.from_numpy(case.image)
+    maps = explain(
+        Classifier(network),
+        image[None],
+        list(ESTIMATORS),
+        [case.label],
+        references=References(torch.rand(8, 1, size, size), torch.arange(8) % 2),
+    )
+    rankings = list(dict.fromkeys(rank_both_ways({name: one[0] for name, one in maps.items()}, 0, "0").values()))
+    example = image.expand(BATCH, *image.shape).contiguous()
+    quick.COMPILING_PAYS = 0.0
+    found = Classifier(network).quickened(example, 10**9).quick
+    for name, speed in found.speeds.items() if found else ():
+        print(f"decisions, {size} x {size}: {name} {speed:.1f} images a second", flush=True)
+    quickest = found or Quick("folded-fp32", WAYS["folded-fp32"](network, example), BATCH)
+    classifier = Classifier(network, quick=quickest)
+    whole = len(rankings) * 2 * (STEPS + 1)
+    with torch.inference_mode():
+        bare = seconds(lambda: [quickest.run(example) for _ in range(20)]) / (20 * BATCH)
+    made: list[int] = []
+
+    def counting(images: torch.Tensor) -> torch.Tensor:
+        made.append(len(images))
+        return quickest.run(images)
+
+    counted = Classifier(network, quick=Quick(quickest.name, counting, BATCH))
+    took = seconds(lambda: masked_decisions(counted, image, rankings, 0.0, STEPS, BATCH))
+    distinct = sum(made)
+    print(f"decisions, {size} x {size}: {distinct} of {whole} masked images are distinct", flush=True)
+    print(
+        f"decisions, {size} x {size}: {quickest.name} at {distinct * bare / took:.2f} of its bare throughput "
+        "(at least 0.85)",
+        flush=True,
+    )
+    random = torch.rand(256, 1, size, size)
+    decided = decide(classifier, lambda numbers: random[list(numbers)], len(random), BATCH)
+    print(f"decisions, {size} x {size}: bound {decided.bound:.3f}, {decided.checked} of 256 asked again", flush=True)
+
+    def plain_loop() -> None:
+        with torch.inference_mode():
+            for ranked in rankings[:2]:
+                for order in (ranked.order, ranked.order[::-1]):
+                    for count in np.linspace(0, order.size, STEPS + 1).astype(int):
+                        masked = image.clone().reshape(1, -1)
+                        masked[:, torch.from_numpy(order[:count].copy())] = 0.0
+                        network(masked.reshape(1, *image.shape))
+
+    def ours() -> None:
+        masked_decisions(classifier, image, rankings[:2], 0.0, STEPS, BATCH)
+
+    in_turn(f"fidelity, {size} x {size}, two maps: ours against a plain loop", ours, plain_loop, 1)
+
+
+if __name__ == "__main__":
+    measure(128)
+    measure(224)

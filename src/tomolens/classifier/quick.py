@@ -1,0 +1,181 @@
+"""Quick ways to a network's outputs, for decisions alone: folded batch norm, bf16, OpenVINO, compiled code.
+
+A quick way may be a little wrong; `decisions` finds the images for which that could matter and asks the network
+itself. To add a way, write a function and put it in `WAYS`.
+"""
+
+import copy
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from .layout import as_channels_last
+
+Way = Callable[[Tensor], Tensor]
+"""From images ``(N, C, *spatial)`` float32 to the network's outputs, float32, on the same device."""
+
+TRYING_PAYS, COMPILING_PAYS = 30.0, 300.0
+"""Seconds of work from which on it is worth trying other ways, and spending half a minute on compiling."""
+
+
+@dataclass(frozen=True)
+class Quick:
+    """The quickest of the ways that were tried.
+
+    Attributes:
+        name: of the way.
+        run: the way itself.
+        batch: images that it takes at a time.
+        speeds: images a second of every way that was tried, ``plain`` being the network as it is.
+        failed: ways that this network or machine does not allow, with the reason.
+    """
+
+    name: str
+    run: Way
+    batch: int
+    speeds: Mapping[str, float] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """Outputs for up to `batch` images; a smaller batch is filled up, for compiled code knows one size."""
+        missing = self.batch - len(images)
+        if missing:
+            images = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
+        return self.run(images)[: self.batch - missing]
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy of the network in eval mode whose batch norms are part of the convolutions before them."""
+    from torch.fx.experimental.optimization import fuse
+
+    copied = copy.deepcopy(network).eval().requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: nn.Module = fuse(copied)
+    if any(weight.ndim == 4 for weight in made.parameters()):
+        made = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return made
+
+
+def folded_fp32(network: nn.Module, example: Tensor) -> Way:
+    """Batch norm folded, channels last."""
+    made = folded(network)
+    return lambda images: made(as_channels_last(images))
+
+
+def folded_bf16(network: nn.Module, example: Tensor) -> Way:
+    """Batch norm folded, channels last, bfloat16."""
+    made = folded(network).bfloat16()
+    return lambda images: made(as_channels_last(images).bfloat16()).float()
+
+
+def compiled_bf16(network: nn.Module, example: Tensor) -> Way:
+    """As `folded_bf16`, compiled by torch with the weights frozen into the code."""
+    import torch._inductor.config as inductor
+
+    made = folded(network).bfloat16()
+    with inductor.patch(freezing=True):
+        compiled = torch.compile(made, mode="reduce-overhead" if example.is_cuda else "default")
+        compiled(as_channels_last(example).bfloat16())
+    return lambda images: compiled(as_channels_last(images).bfloat16()).float().clone()
+
+
+def openvino_fp32(network: nn.Module, example: Tensor) -> Way:
+    """OpenVINO in float32."""
+    return _openvino(network, example, "f32")
+
+
+def openvino_bf16(network: nn.Module, example: Tensor) -> Way:
+    """OpenVINO in bfloat16."""
+    return _openvino(network, example, "bf16")
+
+
+WAYS: dict[str, Callable[[nn.Module, Tensor], Way]] = {
+    "folded-fp32": folded_fp32,
+    "folded-bf16": folded_bf16,
+    "openvino-fp32": openvino_fp32,
+    "openvino-bf16": openvino_bf16,
+    "compiled-bf16": compiled_bf16,
+}
+
+
+def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | None = None) -> Quick | None:
+    """Try the ways that this machine has on a batch, and keep the quickest.
+
+    Args:
+        network: in eval mode; it is copied, never changed.
+        example: a full batch ``(N, C, *spatial)`` on the network's device.
+        images: about how many are to come; ways are tried where they take long enough.
+        like: what was found for another network of the same structure, which is not tried again.
+
+    Returns:
+        None where the network as it is is the quickest.
+    """
+    if like is not None:
+        with torch.inference_mode():
+            return replace(like, run=WAYS[like.name](network, example))
+    speeds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    ways: dict[str, Way] = {"plain": lambda batch: network(as_channels_last(batch))}
+    with torch.inference_mode():
+        speeds["plain"] = _speed(ways["plain"], example)
+        if images / speeds["plain"] < TRYING_PAYS:
+            return None
+        for name, make in WAYS.items():
+            if not _is_here(name, example):
+                continue
+            if name.startswith("compiled") and images / max(speeds.values()) < COMPILING_PAYS:
+                continue
+            try:
+                ways[name] = make(network, example)
+                speeds[name] = _speed(ways[name], example)
+            except Exception as error:  # tracing, converting and compiling fail in as many ways as networks differ
+                failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    best = max(speeds, key=lambda name: speeds[name])
+    if best == "plain":
+        return None
+    return Quick(best, ways[best], len(example), speeds, failed)
+
+
+def _is_here(name: str, example: Tensor) -> bool:
+    if name.startswith("openvino"):
+        return example.device.type == "cpu" and importlib.util.find_spec("openvino") is not None
+    return True
+
+
+def _openvino(network: nn.Module, example: Tensor, precision: str) -> Way:
+    import openvino
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = openvino.convert_model(
+            copy.deepcopy(network).eval(), example_input=example, input=[tuple(example.shape)]
+        )
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+
+    def run(images: Tensor) -> Tensor:
+        return torch.from_numpy(request.infer([images.contiguous().numpy()])[0].copy())
+
+    return run
+
+
+def _speed(way: Way, example: Tensor) -> float:
+    """Images a second: the better of two, after one to warm up."""
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        way(example)
+        if example.is_cuda:
+            torch.cuda.synchronize(example.device)
+        taken.append(time.perf_counter() - start)
+    return len(example) / min(taken[1:])

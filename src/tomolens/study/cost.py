@@ -1,0 +1,170 @@
+"""What a study will take, from a calibration of some seconds on one of its own cases, before anything long starts."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..cases import Case, Cases
+from ..classifier import Classifier
+from ..classifier.architectures import build
+from ..estimators.backward_rules import gradients
+from ..estimators.explain import passes
+from ..metrics.fidelity import masked_images
+from ..metrics.ranked import rank_map
+from ..metrics.roc import roc_of_map
+from ..regions import segment, xrai
+from .settings import StudySettings
+
+BYTES_A_NUMBER = 3.5
+"""Measurements in Parquet, compressed; measured."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A study in numbers.
+
+    Attributes:
+        cases: held out, and explained.
+        training: cases learned from, summed over networks and epochs.
+        maps: of one case: estimators, as they are and absolute.
+        passes: forward-backward passes of one case.
+        images: masked images of one case, at most.
+        seconds: expected time of each stage, by name.
+        megabytes: on disk when it is done.
+        decisions: the way to decisions that would be taken.
+    """
+
+    cases: int
+    training: int
+    maps: int
+    passes: int
+    images: int
+    seconds: dict[str, float]
+    megabytes: float
+    decisions: str
+
+    @property
+    def total(self) -> float:
+        """Expected seconds."""
+        return sum(self.seconds.values())
+
+    def lines(self) -> list[str]:
+        """To print."""
+        stages = [f"  {name:32} {_time(seconds):>12}" for name, seconds in self.seconds.items()]
+        return [
+            f"cases to explain   {self.cases}",
+            f"maps a case        {self.maps}",
+            f"passes a case      {self.passes} forward and backward, at most {self.images} forward ({self.decisions})",
+            f"training images    {self.training}",
+            f"disk               {self.megabytes:.0f} MB",
+            f"expected time      {_time(self.total)}",
+            *stages,
+        ]
+
+
+def estimate(
+    settings: StudySettings,
+    cases: Cases,
+    held_out: int,
+    trained_on: int,
+    networks: int,
+    classifier: Classifier | None,
+    device: str,
+) -> Cost:
+    """Measure one batch of every stage and multiply.
+
+    Args:
+        settings: the study file.
+        cases: of the study; one is read.
+        held_out: how many are explained.
+        trained_on: how many a network learns from.
+        networks: how many are trained.
+        classifier: where one is given, none is trained.
+        device: where the network runs.
+    """
+    case = cases[0]
+    estimators = {estimator.name: estimator for estimator in settings.estimators.make()}
+    if classifier is None:
+        network = build(settings.classifier.recipe.architecture).to(device).eval()
+        classifier, epochs = Classifier(network), settings.classifier.recipe.epochs * networks
+    else:
+        epochs = 0
+    batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
+    batch = batch.to(classifier.device)
+    images = len(estimators) * masked_images(settings.metrics.steps)
+    if settings.precision == "auto" and "fidelity" in settings.metrics.names:
+        classifier = classifier.quickened(batch, images * held_out)
+    count = passes(estimators, settings.estimators.signs)
+    seconds: dict[str, float] = {"reading cases": 2 * len(cases) * _timed(lambda: cases[0])}
+    gradient = _gradient_time(classifier, batch)
+    if epochs:
+        # Weights need gradients too, which cost about as much again as those of the images.
+        seconds["training"] = epochs * trained_on * 1.5 * gradient
+        chosen = settings.classifier.pretraining
+        if chosen is not None:
+            seconds["pretraining"] = chosen.recipe.epochs * chosen.cases * 1.5 * gradient
+    seconds["gradients"] = held_out * count * gradient
+    if "fidelity" in settings.metrics.names:
+        seconds["fidelity"] = held_out * images * _decision_time(classifier, batch)
+    maps = 2 * len(estimators)
+    seconds["sorting, ROC and regions"] = held_out * _map_time(case, maps, settings)
+    numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
+    return Cost(
+        cases=held_out,
+        training=epochs * trained_on,
+        maps=maps,
+        passes=count,
+        images=images,
+        seconds=seconds,
+        megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2) / 1e6
+        + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
+        decisions=classifier.quick.name if classifier.quick else "plain",
+    )
+
+
+def _gradient_time(classifier: Classifier, batch: torch.Tensor) -> float:
+    targets = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
+    with classifier.frozen():
+        return _timed(lambda: gradients(classifier, batch, targets, "gradient").cpu()) / len(batch)
+
+
+def _decision_time(classifier: Classifier, batch: torch.Tensor) -> float:
+    quick = classifier.quick
+    with classifier.frozen(), torch.inference_mode():
+        run = classifier.class_scores if quick is None else quick.outputs
+        return _timed(lambda: run(batch).cpu()) / len(batch)
+
+
+def _map_time(case: Case, maps: int, settings: StudySettings) -> float:
+    """Everything about the maps of a case that needs no network."""
+    importance = np.random.default_rng(0).standard_normal(case.image.shape)
+    mask = np.zeros(case.image.shape[1:], bool)
+    mask.flat[: mask.size // 10] = True
+    ranked = rank_map(importance)
+    one = _timed(lambda: rank_map(importance))
+    if "roc" in settings.metrics.names:
+        one += _timed(lambda: roc_of_map(ranked, mask, settings.metrics.roc_points))
+    shared = 0.0
+    if "overlap" in settings.metrics.names:
+        segments = segment(case.image, settings.metrics.regions)
+        shared = _timed(lambda: segment(case.image, settings.metrics.regions))
+        one += _timed(lambda: xrai(case.image, importance, segments=segments, settings=settings.metrics.regions))
+    return maps * one + shared
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    """Seconds of the second call: the first one warms up."""
+    work()
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,199 @@
+"""Quick ways to decisions, proved equal to the network's own."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from conftest import SMALL, SMALL_STUDY, assert_same_state, convolutional, state_of
+from tomolens.api import Study
+from tomolens.cases import from_manifest, phantom
+from tomolens.classifier import Classifier, quick
+from tomolens.classifier.decisions import COMPARED, FEWEST, SAFETY, decide
+from tomolens.classifier.quick import WAYS, Quick, quickest
+from tomolens.metrics.fidelity import masked_decisions
+from tomolens.metrics.ranked import rank_map
+from tomolens.study.settings import StudySettings
+
+HERE = [name for name in WAYS if not name.startswith("compiled")]
+ROUGH = {"folded-fp32": 1e-4, "openvino-fp32": 1e-4}
+BF16 = 0.1
+"""Rounding to 8 bits, layer after layer."""
+
+
+def by_way(classifier, name, example):
+    return Classifier(classifier.network, quick=Quick(name, WAYS[name](classifier.network, example), len(example)))
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_every_way_gives_the_networks_outputs_nearly(name, trained):
+    if name.startswith("openvino"):
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    images = torch.from_numpy(phantom.cases(8, seed=5, preprocessing=SMALL).images())
+    before = state_of(trained.network)
+    with torch.inference_mode(), trained.frozen():
+        outputs = WAYS[name](trained.network, images)(images)
+        expected = trained.network(images)
+    assert outputs.dtype == torch.float32
+    np.testing.assert_allclose(outputs, expected, atol=ROUGH.get(name, BF16 * float(expected.abs().max())))
+    assert_same_state(before, state_of(trained.network))
+
+
+def fidelity_inputs(cases):
+    """Each case with two rankings and the value of masked pixels."""
+    for case in cases:
+        random = np.random.default_rng(0).random(case.image.shape)
+        rankings = [rank_map(importance, name=case.name) for importance in (case.image - 0.4, random)]
+        yield torch.from_numpy(case.image), rankings, 1.0 - case.label
+
+
+def disagreements(trained, cases, names, steps):
+    """For each way: decisions that differ from the network's own, and the share of images that it was asked again."""
+    example = torch.from_numpy(cases[0].image).expand(16, 1, 64, 64)
+    ways = {name: by_way(trained, name, example) for name in names}
+    differ, asked, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0), 0
+    for image, rankings, fill in fidelity_inputs(cases):
+        plain = masked_decisions(trained, image, rankings, fill, steps, 16)
+        total += plain.size
+        for name, classifier in ways.items():
+            differ[name] += int((masked_decisions(classifier, image, rankings, fill, steps, 16) != plain).sum())
+        noisy = image * torch.linspace(0, 1, FEWEST)[:, None, None, None]
+        for name, classifier in ways.items():
+            decided = decide(classifier, lambda numbers, images=noisy: images[list(numbers)], FEWEST, 16)
+            differ[name] += int((decided.classes != trained.predict(noisy)).sum())
+            asked[name] += decided.checked
+    return differ, {name: count / (FEWEST * len(cases)) for name, count in asked.items()}
+
+
+def ways_here(suffix):
+    openvino = importlib.util.find_spec("openvino") is not None
+    return [name for name in HERE if name.endswith(suffix) and (openvino or not name.startswith("openvino"))]
+
+
+def test_no_decision_differs_on_simulated_slices(trained):
+    cases = phantom.cases(6, seed=5, preprocessing=SMALL)
+    differ, asked = disagreements(trained, cases, ways_here(""), steps=20)
+    assert set(differ.values()) == {0}
+    assert asked["folded-fp32"] <= asked["folded-bf16"] < 1
+
+
+def test_no_decision_differs_on_any_real_slice(trained, real_ct):
+    cases = from_manifest(real_ct / "tcga-contrast" / "cases.csv", SMALL)
+    differ, asked = disagreements(trained, cases, ways_here("bf16"), steps=20)
+    assert len(cases) == 70
+    assert set(differ.values()) == {0}
+    assert all(share < 0.9 for share in asked.values())
+
+
+@given(st.integers(0, 10_000), st.floats(0.001, 1.0), st.integers(64, 300))
+def test_errors_within_the_bound_turn_no_decision(seed, size, count):
+    random = np.random.default_rng(seed)
+    scores = torch.from_numpy(random.normal(0, 1, count)).float()
+    error = torch.from_numpy(random.uniform(-size, size, count)).float()
+    seen = np.unique(np.linspace(0, count - 1, COMPARED).astype(int))
+    error[seen[0]] = size / SAFETY  # what was compared tells at least a quarter of the largest error
+    table = torch.stack([scores, scores + error], dim=1)
+    classifier = Classifier(
+        Column(0), quick=Quick("rough", lambda images: Column(1)(images), 16)
+    )  # images carry their scores
+    images = table[:, None, None, :]
+    decided = decide(classifier, lambda numbers: images[list(numbers)], count, 16)
+    np.testing.assert_array_equal(decided.classes, (scores > 0).long())
+    assert decided.bound >= size * 0.999
+    assert decided.checked >= len(seen)
+
+
+class Column(nn.Module):
+    """Returns one number of each image."""
+
+    def __init__(self, column):
+        super().__init__()
+        self.column = column
+
+    def forward(self, images):
+        return images[:, 0, 0, self.column]
+
+
+def test_what_overflows_is_decided_by_the_network_itself():
+    images = torch.linspace(-3, 3, 100)[:, None, None, None].expand(100, 1, 1, 2).contiguous()
+
+    def overflowing(batch):
+        return torch.full((len(batch),), torch.inf)
+
+    classifier = Classifier(Column(0), quick=Quick("overflowing", overflowing, 10))
+    decided = decide(classifier, lambda numbers: images[list(numbers)], 100, 10)
+    np.testing.assert_array_equal(decided.classes, (images[:, 0, 0, 0] > 0).long())
+    assert decided.checked == 100
+
+
+def test_few_images_are_decided_by_the_network_itself():
+    def broken(batch):
+        raise AssertionError("too few images to be worth it")
+
+    images = torch.zeros(10, 1, 1, 2)
+    classifier = Classifier(Column(0), quick=Quick("broken", broken, 10))
+    assert decide(classifier, lambda numbers: images[list(numbers)], 10, 4).checked == 10
+
+
+def test_the_quickest_way_is_chosen_by_trying(monkeypatch):
+    network, example = convolutional(), torch.rand(8, 1, 16, 16)
+    assert quickest(network, example, images=1) is None  # too little work to try anything
+    monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)
+    monkeypatch.setattr(quick, "_speed", lambda way, batch: len(tried.append(way) or tried))
+    tried = []
+    found = quickest(network, example, images=10)
+    assert found.name == list(found.speeds)[-1]
+    assert len(tried) == len(found.speeds)
+    assert found.failed == {}
+    again = quickest(network, example, images=10, like=found)
+    assert (again.name, len(tried)) == (found.name, len(found.speeds))
+
+
+def test_ways_that_a_network_does_not_allow_are_told(monkeypatch):
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = convolutional()
+
+        def forward(self, x):
+            return self.inner(x) if float(x.sum()) > 0 else -self.inner(x)
+
+    monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)
+    monkeypatch.setattr(quick, "_speed", lambda way, batch: float(way(batch).shape[0] and 1))
+    network = Branching().eval()
+    found = quickest(network, torch.rand(8, 1, 16, 16), images=10)
+    assert found is None or "folded-bf16" in found.failed
+
+
+def test_probabilities_are_left_to_the_network(monkeypatch):
+    monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)
+    network = nn.Sequential(convolutional(), nn.Sigmoid())
+    classifier = Classifier(network, output="probability")
+    assert classifier.quickened(torch.rand(4, 1, 16, 16), 1000) is classifier
+
+
+def test_a_compiled_way_gives_the_same_decisions():
+    network = convolutional()
+    example = torch.rand(4, 1, 16, 16)
+    with torch.inference_mode():
+        np.testing.assert_allclose(WAYS["compiled-bf16"](network, example)(example), network(example), atol=0.05)
+
+
+def test_precision_does_not_show_in_a_study(tmp_path, monkeypatch):
+    monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)
+    monkeypatch.setattr(quick, "_speed", lambda way, batch: (next(order), way(batch))[0])
+    tables = []
+    for precision in ("fp32", "auto"):
+        order = iter((1.0, 1.0, 2.0, 1.0, 1.0))  # folded-bf16 wins
+        names = ["backpropagation", "smoothgrad-squared"]
+        changed = {"precision": precision, "estimators": {"names": names}, "examples": 0}
+        out = tmp_path / precision
+        findings = Study(StudySettings.model_validate({**SMALL_STUDY, **changed})).run(out)
+        tables.append({path.name: path.read_bytes() for path in (out / "tables").iterdir()})
+        decided = findings.description["networks"][0]["decisions"]
+        assert decided == ("plain" if precision == "fp32" else "folded-bf16")
+    assert tables[0] == tables[1]
