@@ -11,7 +11,7 @@ study: $(VENV)/.installed
 	@$(BIN)/tomolens study --out $(OUT)
 
 test: lint
-	$(BIN)/python -m pytest --cov
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests benchmarks

@@ -8,7 +8,7 @@ import torch
 from saliency.core.xrai import XRAI, _get_segments_felzenszwalb
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from side_by_side import in_turn, seconds, slice_of
+from side_by_side import in_turn, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import ESTIMATORS, References, make_estimator
@@ -83,7 +83,6 @@ def main() -> None:
 
     small = References(torch.rand(8, 1, 32, 32), torch.arange(8) % 2)
     evaluate(slice_of(32, index=1), Classifier(build("resnet18").eval()), plan, small)  # compiles the kernels
-    print(f"protocol, {size} x {size}: {seconds(lambda: evaluate(case, classifier, plan, references)):.1f} s a slice")
     in_turn(
         f"protocol, {size} x {size}: whole against captum, PAIR, scikit-learn and a loop",
         lambda: evaluate(case, classifier, plan, references),

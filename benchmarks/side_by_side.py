@@ -20,15 +20,20 @@ def seconds(work: Callable[[], Any], rounds: int = 1) -> float:
 
 
 def in_turn(
-    claim: str, ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int = 3, warm: bool = True
+    claim: str,
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    rounds: int = 3,
+    warm: bool = True,
+    repeated: int = 1,
 ) -> float:
-    """Print and return how many times quicker ``ours`` is than ``theirs``: the median of rounds run in turn."""
+    """Print and return how many times quicker ``ours`` is than ``repeated`` times ``theirs``: medians of rounds."""
     if warm:
         ours()
     one, other = [], []
     for _ in range(rounds):
         one.append(seconds(ours))
-        other.append(seconds(theirs))
+        other.append(repeated * seconds(theirs))
     ratio = float(np.median(other) / np.median(one))
     print(f"{claim}: {np.median(one):.3f} s against {np.median(other):.3f} s, ratio {ratio:.2f}", flush=True)
     return ratio

@@ -290,3 +290,12 @@ def test_a_folder_of_classes_is_a_study(tomolens, tmp_path):
     code, out, error = tomolens(*arguments)
     assert code == 0, error
     assert "report:" in out
+
+
+def test_a_dry_run_says_what_a_study_takes_and_writes_nothing(tomolens, manifest, study_file, tmp_path):
+    out = tmp_path / "r"
+    code, printed, _ = tomolens("study", study_file, "--cases", manifest(), "--out", out, "--dry-run")
+    assert code == 0
+    assert "cases to explain   8" in printed
+    assert "expected time" in printed
+    assert not out.exists()

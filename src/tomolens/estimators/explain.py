@@ -76,19 +76,20 @@ def explain(
     chosen = _named(estimators)
     _check(images, chosen, references, signs, batch_size)
     names = draw_names(names, len(images))
-    maps = {name: torch.zeros_like(images) for name in chosen}
+    placed = images.detach().to(classifier.device)  # points and maps stay beside the network until they are whole
+    maps = {name: torch.zeros_like(placed) for name in chosen}
     with classifier.frozen():
         classes = _targets(classifier, images, targets, batch_size)
         if signs == "paper":
             _require_two_classes(classifier, images)
-        subjects = [Subject(image, name, seed, references) for image, name in zip(images, names, strict=True)]
+        subjects = [Subject(image, name, seed, references) for image, name in zip(placed, names, strict=True)]
         for index, subject in enumerate(subjects):
             for name, estimator in chosen.items():
                 if isinstance(estimator, BlindEstimator):
                     maps[name][index] = estimator.draw(subject)
         for batch in _batches(_items(subjects, plan(chosen, signs), classes), batch_size):
             _accumulate(classifier, batch, maps)
-    return maps
+    return {name: stack.to(images.device) for name, stack in maps.items()}
 
 
 def plan(estimators: Mapping[str, Estimator | BlindEstimator], signs: Signs = "class") -> list[_Run]:
@@ -140,13 +141,13 @@ def _batches(items: Iterator[_Item], batch_size: int) -> Iterator[list[_Item]]:
 
 
 def _accumulate(classifier: Classifier, batch: Sequence[_Item], maps: dict[str, Tensor]) -> None:
-    points = torch.stack([item.point.image for item in batch]).to(classifier.device)
+    points = torch.stack([item.point.image for item in batch])
     targets = torch.tensor([item.target for item in batch], device=points.device)
     taken = gradients(classifier, points, targets, batch[0].run.probe.rule)
     for item, gradient in zip(batch, taken, strict=True):
         for name, estimator, share in item.run.readers:
             image_map = maps[name][item.index]
-            image_map += share * item.point.weight * estimator.term(gradient.to(image_map), item.point.displacement)
+            image_map += share * item.point.weight * estimator.term(gradient, item.point.displacement)
 
 
 def _targets(

@@ -19,6 +19,8 @@ from ..metrics.roc import roc_of_map
 from ..regions import segment, xrai
 from .settings import StudySettings
 
+AS_IF = 5_000
+"""Images for which ways to decisions are tried here."""
 BYTES_A_NUMBER = 3.5
 """Measurements in Parquet, compressed; measured."""
 
@@ -97,7 +99,8 @@ def estimate(
     batch = batch.to(classifier.device)
     images = len(estimators) * masked_images(settings.metrics.steps)
     if settings.precision == "auto" and "fidelity" in settings.metrics.names:
-        classifier = classifier.quickened(batch, images * held_out)
+        # Compiling is not tried: it would take longer than all the rest of this.
+        classifier = classifier.quickened(batch, min(images * held_out, AS_IF))
     count = passes(estimators, settings.estimators.signs)
     seconds: dict[str, float] = {"reading cases": 2 * len(cases) * _timed(lambda: cases[0])}
     gradient = _gradient_time(classifier, batch)

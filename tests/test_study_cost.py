@@ -1,0 +1,55 @@
+"""What a study will take, said before it starts."""
+
+import pytest
+
+from conftest import SMALL_STUDY
+from test_study import own_cases
+from test_study_sides import scans
+from tomolens.api import Study
+from tomolens.study.settings import StudySettings
+
+TINY = {"recipe": {"architecture": "resnet18", "epochs": 3, "batch_size": 4}}
+
+
+def cost_of(own=None, **changed):
+    settings = StudySettings.model_validate({**SMALL_STUDY, **changed})
+    return Study(settings, cases=own).estimate()
+
+
+def test_counts_of_the_built_in_kind_of_study():
+    cost = cost_of()
+    assert (cost.cases, cost.maps, cost.passes) == (4, 16, 92)
+    assert cost.images == 8 * 2 * 2 * 39
+    assert cost.training == 3 * 40
+    assert set(cost.seconds) == {"reading cases", "training", "gradients", "fidelity", "sorting, ROC and regions"}
+    assert all(seconds > 0 for seconds in cost.seconds.values())
+    assert cost.total == pytest.approx(sum(cost.seconds.values()))
+    assert 0 < cost.megabytes < 200
+    lines = "\n".join(cost.lines())
+    assert "passes a case      92 forward and backward, at most 1248 forward" in lines
+    assert "expected time" in lines
+
+
+@pytest.mark.parametrize(
+    ("split", "explained", "learned"),
+    [
+        ({"folds": 2}, 80, 2 * 40),
+        ({"hold_out": 0.2}, 16, 64),
+        ({"hold_out": 0.2, "train_per_scan": 2}, 16, 16),
+    ],
+)
+def test_counts_of_each_way_to_split(split, explained, learned):
+    cost = cost_of(scans(slices=8), cases={"size": 8, **split}, classifier=TINY, metrics={"names": ["fidelity"]})
+    assert (cost.cases, cost.training) == (explained, 3 * learned)
+
+
+def test_metrics_and_training_that_are_left_out_cost_nothing(trained):
+    settings = StudySettings.model_validate({**SMALL_STUDY, "metrics": {"names": ["roc"]}})
+    cost = Study(settings, cases=own_cases(), classifier=trained).estimate()
+    assert (cost.cases, cost.training) == (6, 0)
+    assert set(cost.seconds) == {"reading cases", "gradients", "sorting, ROC and regions"}
+
+
+def test_twice_the_cases_cost_twice_the_time():
+    one, two = (cost_of(cases={**SMALL_STUDY["cases"], "test": test}) for test in (40, 80))
+    assert two.seconds["fidelity"] == pytest.approx(2 * one.seconds["fidelity"], rel=0.8)
