@@ -1,10 +1,12 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy.stats import kendalltau
 
 from tomolens.errors import SettingsError
-from tomolens.findings.bootstrap import Resampling, class_balanced_mean, interval
+from tomolens.findings.bootstrap import Resampling, class_balanced_mean, grouped, interval
+from tomolens.findings.measured import read_measured
 from tomolens.findings.tables import (
     agreement,
     fidelity_table,
@@ -14,6 +16,7 @@ from tomolens.findings.tables import (
     roc_table,
     undefined_masks,
 )
+from tomolens.study.rows import SCHEMA
 
 QUICK = Resampling(resamples=300)
 
@@ -22,6 +25,7 @@ def measurements(values, labels, patients, metric="fidelity", estimator="random"
     count = len(values)
     return pd.DataFrame(
         {
+            "index": range(count),
             "case": [f"c{i}" for i in range(count)],
             "patient": patients,
             "label": labels,
@@ -33,19 +37,29 @@ def measurements(values, labels, patients, metric="fidelity", estimator="random"
             "metric": metric,
             "value": [value if np.isscalar(value) else np.nan for value in values],
             "curve": [None if np.isscalar(value) else value for value in values],
+            "note": "",
         }
+    )
+
+
+def read(*frames, blocks=1):
+    """Measurements as they are read from disk, the cases in some blocks."""
+    rows = pd.concat(frames).sort_values("index", kind="stable", ignore_index=True)
+    block = rows["index"] * blocks // (rows["index"].max() + 1)
+    return read_measured(
+        pa.Table.from_pandas(part, schema=SCHEMA, preserve_index=False) for _, part in rows.groupby(block)
     )
 
 
 def test_classes_count_the_same_whatever_their_size():
     values = np.array([[1.0], [1.0], [1.0], [0.0]])
-    assert class_balanced_mean(values, np.array([0, 0, 0, 1]))[0, 0] == 0.5
-    assert class_balanced_mean(values, np.zeros(4, int))[0, 0] == 0.75
+    assert class_balanced_mean(grouped(values, np.array([0, 0, 0, 1]), list("ppqr")))[0, 0] == 0.5
+    assert class_balanced_mean(grouped(values, np.zeros(4, int), list("ppqr")))[0, 0] == 0.75
 
 
 def test_the_interval_of_independent_patients_is_the_normal_one():
     values = np.random.default_rng(0).normal(2.0, 1.0, (400, 1))
-    low, high = interval(values, np.zeros(400, int), [f"p{i}" for i in range(400)], Resampling())
+    low, high = interval(grouped(values, np.zeros(400, int), [f"p{i}" for i in range(400)]), Resampling())
     half = 1.96 * values.std(ddof=1) / 20
     assert low[0] == pytest.approx(values.mean() - half, abs=0.02)
     assert high[0] == pytest.approx(values.mean() + half, abs=0.02)
@@ -55,19 +69,19 @@ def test_slices_of_one_patient_are_not_independent():
     patient = np.repeat(np.arange(40), 10)
     values = np.random.default_rng(0).normal(size=40)[patient][:, None]
     labels = np.zeros(400, int)
-    low, high = interval(values, labels, [f"p{i}" for i in patient], Resampling())
-    naive_low, naive_high = interval(values, labels, [f"p{i}" for i in range(400)], Resampling())
+    low, high = interval(grouped(values, labels, [f"p{i}" for i in patient]), Resampling())
+    naive_low, naive_high = interval(grouped(values, labels, [f"p{i}" for i in range(400)]), Resampling())
     assert (high - low)[0] > 2.5 * (naive_high - naive_low)[0]
 
 
 def test_one_patient_has_no_interval():
-    low, high = interval(np.ones((3, 2)), np.zeros(3, int), ["p"] * 3, QUICK)
+    low, high = interval(grouped(np.ones((3, 2)), np.zeros(3, int), ["p"] * 3), QUICK)
     assert np.isnan([low, high]).all()
 
 
 def test_the_fidelity_table():
     rows = measurements([0.2, 0.4, 1.0], [0, 0, 1], ["p", "q", "r"])
-    table = fidelity_table(rows, QUICK)
+    table = fidelity_table(read(rows), QUICK)
     assert list(table.columns) == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients"]
     assert table["fidelity"][0] == pytest.approx((0.3 + 1.0) / 2)
     assert table["ci_low"][0] <= table["fidelity"][0] <= table["ci_high"][0]
@@ -86,7 +100,7 @@ def test_undefined_values_are_left_out_and_counted():
             *(measurements([curve, curve * np.nan, curve], labels, patients, name) for name in names),
         ]
     )
-    table = roc_table(rows, QUICK)
+    table = roc_table(read(rows), QUICK)
     assert table["auc"][0] == pytest.approx(0.7)
     assert table["average_precision"][0] == pytest.approx(0.6)
     assert table[["cases", "patients", "undefined"]].to_numpy().tolist() == [[2, 2, 1]]
@@ -96,7 +110,7 @@ def test_undefined_values_are_left_out_and_counted():
 def test_masks_without_use_are_named():
     rows = measurements([0.1, 0.2], [0, 1], ["p", "q"])
     rows.loc[0, "mask"] = "empty"
-    assert undefined_masks(rows) == {"empty": ["c0"], "full": []}
+    assert undefined_masks(read(rows)) == {"empty": ["c0"], "full": []}
 
 
 def test_perturbation_curves_are_averaged_over_the_classes():
@@ -107,7 +121,7 @@ def test_perturbation_curves_are_averaged_over_the_classes():
             measurements([good, bad, good], [0, 0, 1], list("pqr"), "least_important_first"),
         ]
     )
-    most, least = perturbation_curves(rows)["random", "original"]
+    most, least = perturbation_curves(read(rows))["random", "original"]
     np.testing.assert_allclose(most, 0.5)
     np.testing.assert_allclose(least, 0.75)
 
@@ -125,8 +139,8 @@ def test_ranks_and_agreement():
 
 def test_nothing_measured_is_an_empty_table():
     rows = measurements([0.1, 0.2], [0, 1], ["p", "q"])
-    assert roc_table(rows, QUICK).empty
-    assert overlap_table(rows, QUICK).empty
+    assert roc_table(read(rows), QUICK).empty
+    assert overlap_table(read(rows), QUICK).empty
 
 
 def test_tables_of_a_study_are_the_protocols(finished_study):
@@ -140,3 +154,32 @@ def test_tables_of_a_study_are_the_protocols(finished_study):
     assert absolute["smoothgrad-squared", "absolute"] == absolute["smoothgrad-squared", "original"]
     with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, ranks"):
         findings.table("dice")
+
+
+def test_blocks_do_not_show():
+    random = np.random.default_rng(0)
+    curves = [random.random(101) if i != 3 else np.full(101, np.nan) for i in range(12)]
+    labels, patients = [0, 1] * 6, [f"p{i // 3}" for i in range(12)]
+    rows = [
+        measurements(random.random(12).tolist(), labels, patients, "fidelity"),
+        measurements(curves, labels, patients, "dice"),
+        measurements(curves, labels, patients, "dice", estimator="smoothgrad"),
+    ]
+    whole, parts = read(*rows), read(*rows, blocks=5)
+    assert whole.maps == parts.maps == (("random", "original"), ("smoothgrad", "original"))
+    np.testing.assert_allclose(whole.curves["dice"].sums, parts.curves["dice"].sums)
+    np.testing.assert_array_equal(whole.curves["dice"].counts.sum(axis=1), [11, 11])
+    np.testing.assert_array_equal(whole.numbers["fidelity"], parts.numbers["fidelity"])
+    assert np.isnan(whole.numbers["fidelity"][:, 1]).all()
+    assert not whole.measured["fidelity"][:, 1].any()
+    group = whole.groups.index[(whole.groups["patient"] == "p0") & (whole.groups["label"] == 0)][0]
+    np.testing.assert_allclose(whole.curves["dice"].sums[0, group], curves[0] + curves[2])
+
+
+def test_failed_cases_are_in_no_table():
+    rows = measurements([0.1, 0.2, 0.3], [0, 1, 1], ["p", "q", "r"])
+    failed = rows["index"] == 1
+    rows.loc[failed, ["estimator", "signs", "metric", "note"]] = ["", "", "failed", "it broke"]
+    measured = read(rows)
+    assert measured.failed["note"].tolist() == ["it broke"]
+    assert fidelity_table(measured, QUICK)["cases"].tolist() == [2]

@@ -1,3 +1,4 @@
+import dataclasses
 from html.parser import HTMLParser
 
 import matplotlib.image
@@ -37,8 +38,9 @@ def test_words_from_files_are_escaped(finished_study, tmp_path):
     _, findings = finished_study
     evil = "<script>alert(1)</script>"
     settings = findings.settings.model_copy(update={"name": evil})
-    rows = findings.measurements.assign(mask="empty", case=evil)
-    write_page(Findings(rows, findings.description, settings), {}, tmp_path / "p.html")
+    cases = findings.measured.cases.assign(mask="empty", case=evil)
+    measured = dataclasses.replace(findings.measured, cases=cases, failed=cases.head(1).assign(note=evil))
+    write_page(Findings(measured, findings.description, settings, tmp_path), {}, tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text()
     assert evil not in text
     assert "&lt;script&gt;" in text

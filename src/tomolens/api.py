@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +20,10 @@ from .progress import Progress, silent
 from .report import write_report
 from .study.cost import Cost, estimate
 from .study.networks import fit_network
-from .study.runner import run_study
+from .study.runner import Resources, run_study
 from .study.settings import StudySettings, read_settings
 from .study.store import Store
+from .study.verify import verify
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,25 @@ class Study:
             learned = round(learned * thinned / len(cases))
         return estimate(self.settings, cases, held_out, learned, networks, self.classifier, device)
 
-    def run(self, out: str | Path, *, device: str = "cpu", progress: Progress = silent) -> Findings:
+    def run(
+        self,
+        out: str | Path,
+        *,
+        device: str = "cpu",
+        workers: int | None = None,
+        executor: Literal["local", "ray"] = "local",
+        address: str | None = None,
+        progress: Progress = silent,
+    ) -> Findings:
         """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.
+
+        Args:
+            out: folder of the study.
+            device: where networks run.
+            workers: processes on this machine; chosen from its cores and the cases by default.
+            executor: ``local``, or ``ray`` for a cluster.
+            address: of the Ray cluster, ``auto`` to find it; None starts one on this machine.
+            progress: told how far it is.
 
         Raises:
             TomolensError: input that cannot be used, or a folder that holds another study.
@@ -153,7 +172,7 @@ class Study:
             store,
             self.load_cases(progress),
             classifier=self.classifier,
-            device=device,
+            resources=Resources(device, workers, executor, address),
             on_error=self.on_error,
             progress=progress,
         )
@@ -165,6 +184,59 @@ def report(out: str | Path, progress: Progress = silent) -> Findings:
     findings = Findings.from_folder(out)
     write_report(findings, Store(Path(out)), progress)
     return findings
+
+
+def free_folder(out: str | Path) -> Path:
+    """``out`` where nothing lies there, or the first of ``out-2``, ``out-3``, ... that is free."""
+    wanted = Path(out)
+    named = (wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}") for number in count(1))
+    return next(folder for folder in named if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())))
+
+
+def verify_study(
+    results: str | Path,
+    cases: str | Path | Sequence[str | Path] | Cases | None = None,
+    classifier: str | Path | Classifier | None = None,
+    *,
+    sample: int = 5,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> tuple[list[str], bool]:
+    """Compute some cases of a finished study again, with its stored networks, and compare every number.
+
+    Args:
+        results: folder of the study; nothing is written there.
+        cases: as they were given to the study.
+        classifier: as it was given to the study.
+        sample: how many cases.
+        device: where networks run; numbers are the same on devices of the same type.
+        progress: told how far it is.
+
+    Returns:
+        What to say, and whether all numbers are the same.
+
+    Raises:
+        SettingsError: no study there, or other cases or another network than the study's.
+    """
+    store = Store(Path(results))
+    settings = Findings.settings_of(store)
+    if isinstance(classifier, str | Path):
+        classifier = read_classifier(Path(classifier), settings)
+    own = cases if isinstance(cases, Cases) else None
+    given = () if cases is None or own is not None else (cases,) if isinstance(cases, str | Path) else cases
+    study = Study(settings, tuple(map(Path, given)), own, classifier)  # type: ignore[arg-type]
+    found = verify(
+        settings,
+        store,
+        study.load_cases(progress),
+        classifier=classifier,
+        count=sample,
+        device=device,
+        progress=progress,
+    )
+    lines = [f"{len(found.checked)} cases computed again: {', '.join(found.checked)}"]
+    lines += [f"case {name} differs, by at most {worst:.3g}" for name, worst in found.differing.items()]
+    return [*lines, *([] if found.differing else ["every number is the same"])], not found.differing
 
 
 def read_classifier(path: Path, settings: StudySettings) -> Classifier:

@@ -1,7 +1,7 @@
 """The command line: thin. Arguments in, one line out where something is wrong."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(cases_app, name="cases")
 
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
+Executor = Literal["local", "ray"]
 Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
 
 
@@ -39,23 +40,46 @@ def study(
     ] = None,
     out: Out = Path("results"),
     device: Device = "cpu",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; chosen from its cores by default.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="Who does the work: this machine, or a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; 'auto' finds it.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, in another folder if this one is taken.")] = False,
+    verify: Annotated[
+        Path | None, typer.Option(help="Compute some cases of this finished study again and compare.", metavar="FOLDER")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure for some seconds, say what the study will take, and stop.")
     ] = False,
 ) -> None:
-    """Run a study: train, explain, evaluate, report."""
-    from .api import Study
+    """Run a study: train, explain, evaluate, report. Exit code 3 when some cases failed."""
+    from .api import Study, free_folder, verify_study
     from .bars import bars
 
+    if verify is not None:
+        with bars() as progress:
+            lines, same = verify_study(verify, cases, model, device=device, progress=progress)
+        for line in lines:
+            typer.echo(line)
+        if not same:
+            raise typer.Exit(1)
+        return
     if dry_run:
         with bars() as progress:
             cost = Study.from_toml(file, cases, model).estimate(device=device, progress=progress)
         for line in cost.lines():
             typer.echo(line)
         return
+    if fresh:
+        out = free_folder(out)
     with bars() as progress:
-        findings = Study.from_toml(file, cases, model).run(out, device=device, progress=progress)
+        findings = Study.from_toml(file, cases, model).run(
+            out, device=device, workers=workers, executor=executor, address=address, progress=progress
+        )
     _show(findings, out)
+    if len(findings.measured.failed):
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -114,7 +114,7 @@ def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | Non
         like: what was found for another network of the same structure, which is not tried again.
 
     Returns:
-        None where the network as it is is the quickest.
+        None where the network as it is is the quickest, or breaks on the example.
     """
     if like is not None:
         with torch.inference_mode():
@@ -124,7 +124,10 @@ def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | Non
     failed: dict[str, str] = {}
     ways: dict[str, Way] = {"plain": lambda batch: network(as_channels_last(batch))}
     with torch.inference_mode():
-        speeds["plain"] = _speed(ways["plain"], example)
+        try:
+            speeds["plain"] = _speed(ways["plain"], example)
+        except Exception:  # no full batch fits, or the network breaks: the cases will tell, each for itself
+            return None
         totals["plain"] = images / speeds["plain"]
         if totals["plain"] < TRYING_PAYS:
             return None

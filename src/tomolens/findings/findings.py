@@ -12,6 +12,7 @@ from ..errors import SettingsError
 from ..study.settings import StudySettings
 from ..study.store import Store
 from .bootstrap import Resampling
+from .measured import Measured, read_measured
 from .tables import agreement, fidelity_table, overlap_table, ranks_table, roc_table
 
 TABLES = ("fidelity", "roc", "overlap", "ranks")
@@ -22,14 +23,16 @@ class Findings:
     """Tables and curves of one study.
 
     Attributes:
-        measurements: one row for (case, estimator, signs, metric).
+        measured: everything that was measured, as the tables need it.
         description: content of ``study.json``.
         settings: of the study.
+        folder: of the study.
     """
 
-    measurements: pd.DataFrame
+    measured: Measured
     description: Mapping[str, Any]
     settings: StudySettings
+    folder: Path
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "Findings":
@@ -39,21 +42,35 @@ class Findings:
             SettingsError: no study there, or a damaged one.
         """
         store = Store(Path(folder))
+        settings = cls.settings_of(store)
+        return cls(read_measured(store.shards.blocks()), store.description(), settings, store.folder)
+
+    @staticmethod
+    def settings_of(store: Store) -> StudySettings:
+        """The settings of a stored study.
+
+        Raises:
+            SettingsError: no study there, or one of another version.
+        """
         description = store.description()
         try:
-            settings = StudySettings.model_validate(description["content"]["settings"])
+            return StudySettings.model_validate(description["content"]["settings"])
         except (KeyError, TypeError, ValueError) as error:
             raise SettingsError(f"{store.description_file}: not a study of this version ({error})") from error
-        return cls(store.measurements(), description, settings)
+
+    @property
+    def measurements(self) -> pd.DataFrame:
+        """All rows in memory, one for (case, estimator, signs, metric), raw curves included; read anew each time."""
+        return Store(self.folder).measurements()
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by name: fidelity, roc, overlap, ranks; empty where nothing was measured."""
         statistics = self.settings.statistics
         resampling = Resampling(statistics.resamples, statistics.confidence, self.settings.seed)
-        fidelity = fidelity_table(self.measurements, resampling)
-        roc = roc_table(self.measurements, resampling)
-        overlap = overlap_table(self.measurements, resampling)
+        fidelity = fidelity_table(self.measured, resampling)
+        roc = roc_table(self.measured, resampling)
+        overlap = overlap_table(self.measured, resampling)
         return {"fidelity": fidelity, "roc": roc, "overlap": overlap, "ranks": ranks_table(fidelity, roc, overlap)}
 
     def table(self, name: str) -> pd.DataFrame:

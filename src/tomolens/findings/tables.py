@@ -1,7 +1,5 @@
 """From measurements to the tables of the protocol, every number with its interval and the cases it rests on."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -9,54 +7,46 @@ from scipy.stats import kendalltau
 
 from ..metrics.overlap import PERCENTAGES
 from ..metrics.roc import curve_areas
-from .bootstrap import Resampling, class_balanced_mean, interval
+from .bootstrap import Grouped, Resampling, class_balanced_mean, grouped, interval
+from .measured import Key, Measured
 
-Key = tuple[str, str]
 OWN_SHARE = "mask share"
 VIEWS = {"fidelity_rank": "fidelity", "auc_rank": "AUC", "dice_rank": "Dice"}
 
 
-def per_case(measurements: pd.DataFrame, metric: str) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """The rows of one metric, a frame for each map, in the order in which the study names them."""
-    rows = measurements[measurements["metric"] == metric]
-    for (estimator, signs), frame in rows.groupby(["estimator", "signs"], sort=False):
-        yield (str(estimator), str(signs)), frame
-
-
-def fidelity_table(measurements: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
+def fidelity_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
     """Metric 1: fidelity F (the paper prints 10 F), averaged over the classes."""
     rows = []
-    for (estimator, signs), frame in per_case(measurements, "fidelity"):
-        values, labels = frame["value"].to_numpy()[:, None], frame["label"].to_numpy()
-        low, high = interval(values, labels, frame["patient"].tolist(), resampling)
-        mean = class_balanced_mean(values, labels)[0, 0]
+    for which, (estimator, signs) in enumerate(measured.maps):
+        there = _there(measured, "fidelity", which)
+        if not there.any():
+            continue
+        values = _grouped(measured, ["fidelity"], which, there, balanced=True)
+        low, high = interval(values, resampling)
         rows.append(
             {
                 "estimator": estimator,
                 "signs": signs,
-                "fidelity": mean,
+                "fidelity": class_balanced_mean(values)[0, 0],
                 "ci_low": low[0],
                 "ci_high": high[0],
-                **_basis(frame),
+                **_basis(measured, there),
             }
         )
     return pd.DataFrame(rows)
 
 
-def roc_table(measurements: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
+def roc_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
     """Metric 2: exact AUC and average precision by image, and the areas of the paper's averaged curves."""
-    precision = dict(per_case(measurements, "average_precision"))
-    curves = roc_curves(measurements)
+    curves = roc_curves(measured)
     rows = []
-    for key, frame in per_case(measurements, "auc"):
-        defined = frame["value"].notna().to_numpy()
-        chosen = frame[defined]
-        if chosen.empty:
+    for which, key in enumerate(measured.maps):
+        there, defined = _there(measured, "auc", which), _defined(measured, "auc", which)
+        if not defined.any():
             continue
-        values = np.stack([chosen["value"].to_numpy(), precision[key][defined]["value"].to_numpy()], axis=1)
-        one_class = np.zeros(len(chosen), dtype=np.int64)
-        low, high = interval(values, one_class, chosen["patient"].tolist(), resampling)
-        auc, average_precision = values.mean(axis=0)
+        values = _grouped(measured, ["auc", "average_precision"], which, defined)
+        low, high = interval(values, resampling)
+        auc, average_precision = class_balanced_mean(values)[0]
         rows.append(
             {
                 "estimator": key[0],
@@ -68,42 +58,39 @@ def roc_table(measurements: pd.DataFrame, resampling: Resampling) -> pd.DataFram
                 "average_precision_ci_low": low[1],
                 "average_precision_ci_high": high[1],
                 **{f"auc_{name}": area for name, area in curve_areas(*curves[key]).items()},
-                **_basis(chosen),
-                "undefined": int((~defined).sum()),
+                **_basis(measured, defined),
+                "undefined": int((there & ~defined).sum()),
             }
         )
     return pd.DataFrame(rows)
 
 
-def overlap_table(measurements: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
+def overlap_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
     """Metric 3: Dice at p = 1..100 % and at the mask's own share (column ``at``), with the share of the image kept."""
-    own = dict(per_case(measurements, "dice_own_share"))
-    kept = dict(per_case(measurements, "kept"))
-    kept_own = dict(per_case(measurements, "kept_own_share"))
     rows = []
-    for key, frame in per_case(measurements, "dice"):
-        defined = own[key]["value"].notna().to_numpy()
-        chosen = frame[defined]
-        if chosen.empty:
+    for which, key in enumerate(measured.maps):
+        there, defined = _there(measured, "dice_own_share", which), _defined(measured, "dice_own_share", which)
+        if not defined.any():
             continue
-        dice = np.column_stack([np.stack(chosen["curve"].tolist()), own[key][defined]["value"]])
-        area = np.column_stack([np.stack(kept[key][defined]["curve"].tolist()), kept_own[key][defined]["value"]])
-        one_class = np.zeros(len(chosen), dtype=np.int64)
-        low, high = interval(dice, one_class, chosen["patient"].tolist(), resampling)
-        frame_of_key = pd.DataFrame(
+        dice, kept = (
+            [_curves_of(measured, name, which), _grouped(measured, [f"{name}_own_share"], which, defined)]
+            for name in ("dice", "kept")
+        )
+        ends = [interval(part, resampling) for part in dice]
+        frame = pd.DataFrame(
             {
                 "estimator": key[0],
                 "signs": key[1],
                 "at": [*(str(p) for p in PERCENTAGES), OWN_SHARE],
-                "dice": dice.mean(axis=0),
-                "ci_low": low,
-                "ci_high": high,
-                "kept": area.mean(axis=0),
-                **_basis(chosen),
-                "undefined": int((~defined).sum()),
+                "dice": np.concatenate([class_balanced_mean(part)[0] for part in dice]),
+                "ci_low": np.concatenate([low for low, _ in ends]),
+                "ci_high": np.concatenate([high for _, high in ends]),
+                "kept": np.concatenate([class_balanced_mean(part)[0] for part in kept]),
+                **_basis(measured, defined),
+                "undefined": int((there & ~defined).sum()),
             }
         )
-        rows.append(frame_of_key)
+        rows.append(frame)
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
@@ -138,29 +125,28 @@ def agreement(ranks: pd.DataFrame) -> dict[str, float]:
     return taus
 
 
-def mean_curves(measurements: pd.DataFrame, metric: str, balanced: bool = False) -> dict[Key, NDArray[np.float64]]:
+def mean_curves(measured: Measured, metric: str, balanced: bool = False) -> dict[Key, NDArray[np.float64]]:
     """Mean curve of each map over the cases in which it is defined, averaged over the classes where ``balanced``."""
-    curves = {}
-    for key, frame in per_case(measurements, metric):
-        values = np.stack(frame["curve"].tolist())
-        defined = ~np.isnan(values).any(axis=1)
-        if defined.any():
-            labels = frame["label"].to_numpy()[defined] if balanced else np.zeros(int(defined.sum()), dtype=np.int64)
-            curves[key] = class_balanced_mean(values[defined], labels)[0]
-    return curves
+    if metric not in measured.curves:
+        return {}
+    return {
+        key: class_balanced_mean(_curves_of(measured, metric, which, balanced))[0]
+        for which, key in enumerate(measured.maps)
+        if measured.curves[metric].counts[which].any()
+    }
 
 
-def perturbation_curves(measurements: pd.DataFrame) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def perturbation_curves(measured: Measured) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Accuracy while masking, averaged over the classes: most important first, least important first."""
-    most = mean_curves(measurements, "most_important_first", balanced=True)
-    least = mean_curves(measurements, "least_important_first", balanced=True)
+    most = mean_curves(measured, "most_important_first", balanced=True)
+    least = mean_curves(measured, "least_important_first", balanced=True)
     return {key: (most[key], least[key]) for key in most}
 
 
-def roc_curves(measurements: pd.DataFrame) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def roc_curves(measured: Measured) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """The paper's averaged curves: on the quantile grid and on the linear grid, (2, points) each."""
     quantile, linear = (
-        [mean_curves(measurements, f"{rate}_positive_rate_{grid}") for rate in ("true", "false")]
+        [mean_curves(measured, f"{rate}_positive_rate_{grid}") for rate in ("true", "false")]
         for grid in ("quantile", "linear")
     )
     return {
@@ -169,11 +155,42 @@ def roc_curves(measurements: pd.DataFrame) -> dict[Key, tuple[NDArray[np.float64
     }
 
 
-def undefined_masks(measurements: pd.DataFrame) -> dict[str, list[str]]:
+def undefined_masks(measured: Measured) -> dict[str, list[str]]:
     """Names of the cases whose mask is empty or full, so that nothing can be measured against it."""
-    cases = measurements.drop_duplicates("case")
+    cases = measured.cases
     return {state: cases["case"][cases["mask"] == state].tolist() for state in ("empty", "full")}
 
 
-def _basis(frame: pd.DataFrame) -> dict[str, int]:
-    return {"cases": len(frame), "patients": frame["patient"].nunique()}
+def _there(measured: Measured, metric: str, which: int) -> NDArray[np.bool_]:
+    if metric not in measured.measured:
+        return np.zeros(len(measured.cases), dtype=bool)
+    return measured.measured[metric][:, which]
+
+
+def _defined(measured: Measured, metric: str, which: int) -> NDArray[np.bool_]:
+    if metric not in measured.numbers:
+        return np.zeros(len(measured.cases), dtype=bool)
+    return ~np.isnan(measured.numbers[metric][:, which])
+
+
+def _grouped(
+    measured: Measured, metrics: list[str], which: int, chosen: NDArray[np.bool_], balanced: bool = False
+) -> Grouped:
+    """Values of one map in the chosen cases, a column for each metric."""
+    cases = measured.cases[chosen]
+    values = np.stack([measured.numbers[metric][chosen, which] for metric in metrics], axis=1)
+    labels = cases["label"].to_numpy() if balanced else np.zeros(len(cases), dtype=np.int64)
+    return grouped(values, labels, cases["patient"].tolist())
+
+
+def _curves_of(measured: Measured, metric: str, which: int, balanced: bool = False) -> Grouped:
+    """Curves of one map in the cases in which they are defined."""
+    curves, groups = measured.curves[metric], measured.groups
+    labels = groups["label"].to_numpy() if balanced else np.zeros(len(groups), dtype=np.int64)
+    patients = pd.factorize(groups["patient"])[0]
+    every = Grouped(curves.sums[which], curves.counts[which], labels, patients)
+    return every.chosen(curves.counts[which] > 0)
+
+
+def _basis(measured: Measured, chosen: NDArray[np.bool_]) -> dict[str, int]:
+    return {"cases": int(chosen.sum()), "patients": measured.cases["patient"][chosen].nunique()}

@@ -4,12 +4,13 @@ Segments depend on the image alone and are computed once for all its maps. The g
 each segment's sum and count of pixels not yet covered and updates them for newly covered pixels only.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, find_objects, gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter, zoom
 from torch import Tensor
 
 from ..errors import MapError
@@ -83,14 +84,14 @@ def segment(image: Tensor | NDArray[np.floating], settings: RegionSettings | Non
     rows, columns = (
         ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
     )
-    footprint = _disk(settings.dilation)
-    pieces = [piece for plane in labels for piece in _dilated(plane[np.ix_(rows, columns)], footprint)]
-    starts = np.cumsum([0, *(len(piece) for piece in pieces)]).astype(np.int64)
-    pixels = np.concatenate(pieces).astype(np.int32)
-    segment_of = np.repeat(np.arange(len(pieces), dtype=np.int32), np.diff(starts))
-    order = np.argsort(pixels, kind="stable")
-    owner_starts = np.searchsorted(pixels[order], np.arange(grey.size + 1)).astype(np.int64)
-    return Segments((grey.shape[0], grey.shape[1]), starts, pixels, owner_starts, segment_of[order])
+    reach = _half_widths(settings.dilation)
+    dilated = [_dilated(plane[np.ix_(rows, columns)], int(plane.max()) + 1, reach) for plane in labels]
+    lengths = np.concatenate([counts for _, counts in dilated])
+    pixels = np.concatenate([covered for covered, _ in dilated])
+    present = lengths > 0  # a segment may fall between the pixels of a small image
+    starts = np.concatenate([[0], np.cumsum(lengths[present])]).astype(np.int64)
+    owner_starts, owners = _owners(starts, pixels, grey.size)
+    return Segments((grey.shape[0], grey.shape[1]), starts, pixels, owner_starts, owners)
 
 
 def xrai(
@@ -163,28 +164,73 @@ def _stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[n
     return np.asarray(np.clip(resized, low, high))
 
 
-def _disk(radius: int) -> NDArray[np.bool_]:
-    ticks = np.arange(-radius, radius + 1)
-    return np.asarray(ticks[:, None] ** 2 + ticks[None, :] ** 2 <= radius**2)
+def _half_widths(radius: int) -> NDArray[np.int64]:
+    """How far a disk reaches to the left and right of its centre, in each of its rows."""
+    return np.array([math.isqrt(radius**2 - row**2) for row in range(-radius, radius + 1)], dtype=np.int64)
 
 
-def _dilated(labels: NDArray[np.int32], footprint: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
-    """Flat pixel indices of each segment after dilation, worked out in the segment's own box."""
-    margin = footprint.shape[0] // 2
-    pieces = []
-    for number, box in enumerate(find_objects(labels + 1)):
-        if box is None:
-            continue
-        wide = tuple(
-            slice(max(0, side.start - margin), min(length, side.stop + margin))
-            for side, length in zip(box, labels.shape, strict=True)
-        )
-        mask = labels[wide] == number
-        if margin:
-            mask = binary_dilation(mask, footprint)
-        rows, columns = np.nonzero(mask)
-        pieces.append((rows + wide[0].start) * labels.shape[1] + columns + wide[1].start)
-    return pieces
+@njit(cache=True)
+def _dilated(labels, count, reach):  # type: ignore[no-untyped-def]
+    """Flat pixel indices of each segment dilated by a disk, one segment after the other, and how many each has.
+
+    Every run of a segment's pixels in a row is widened into the rows around it; pixels are marked with the segment's
+    number and collected from its own box.
+    """
+    height, width = labels.shape
+    radius = len(reach) // 2
+    top, bottom = np.full(count, height), np.full(count, -1)
+    left, right = np.full(count, width), np.full(count, -1)
+    for y in range(height):
+        for x in range(width):
+            s = labels[y, x]
+            top[s], bottom[s] = min(top[s], y), max(bottom[s], y)
+            left[s], right[s] = min(left[s], x), max(right[s], x)
+    marks = np.full((height, width), -1, dtype=np.int32)
+    lengths = np.zeros(count, dtype=np.int64)
+    pixels = np.empty(labels.size * 2, dtype=np.int32)
+    filled = 0
+    for s in range(count):
+        before = filled
+        for y in range(top[s], bottom[s] + 1):
+            x = left[s]
+            while x <= right[s]:
+                if labels[y, x] != s:
+                    x += 1
+                    continue
+                first = x
+                while x <= right[s] and labels[y, x] == s:
+                    x += 1
+                for row in range(-radius, radius + 1):
+                    if 0 <= y + row < height:
+                        wide = reach[row + radius]
+                        marks[y + row, max(0, first - wide) : min(width, x + wide)] = s
+        for y in range(max(0, top[s] - radius), min(height, bottom[s] + radius + 1)):
+            for x in range(max(0, left[s] - radius), min(width, right[s] + radius + 1)):
+                if marks[y, x] == s:
+                    if filled == len(pixels):
+                        longer = np.empty(2 * len(pixels), dtype=np.int32)
+                        longer[:filled] = pixels
+                        pixels = longer
+                    pixels[filled] = y * width + x
+                    filled += 1
+        lengths[s] = filled - before
+    return pixels[:filled], lengths
+
+
+@njit(cache=True)
+def _owners(starts, pixels, count):  # type: ignore[no-untyped-def]
+    """The segments that cover each pixel, in the order of their numbers: where each pixel's begin, and all of them."""
+    owner_starts = np.zeros(count + 1, dtype=np.int64)
+    for pixel in pixels:
+        owner_starts[pixel + 1] += 1
+    owner_starts = np.cumsum(owner_starts)
+    free = owner_starts[:-1].copy()
+    owners = np.empty(len(pixels), dtype=np.int32)
+    for s in range(len(starts) - 1):
+        for at in range(starts[s], starts[s + 1]):
+            owners[free[pixels[at]]] = s
+            free[pixels[at]] += 1
+    return owner_starts, owners
 
 
 @njit(cache=True)

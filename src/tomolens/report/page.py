@@ -65,7 +65,7 @@ def _confidence(findings: Findings) -> str:
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
-    cases = findings.measurements.drop_duplicates("case")
+    cases = findings.measured.cases
     accuracy = findings.description.get("accuracy", {})
     return [
         ("cases explained", f"{len(cases)}, of {cases['patient'].nunique()} patients"),
@@ -85,7 +85,18 @@ def warnings(findings: Findings) -> list[str]:
         total = len(skipped) + findings.description["content"]["cases"]["count"]
         more = f"; and {len(skipped) - 5} more, in study.json" if len(skipped) > 5 else ""
         found.append(f"{len(skipped)} of {total} cases could not be read and were left out ({reasons}{more})")
-    for state, names in undefined_masks(findings.measurements).items():
+    failed = findings.measured.failed
+    if len(failed):
+        reasons = "; ".join(f"{row.case}: {row.note}" for row in failed.head(5).itertuples())
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        found.append(
+            f"{len(failed)} of {len(failed) + len(findings.measured.cases)} cases failed and are not in the tables "
+            f"({reasons}{more}); the same command tries them again"
+        )
+    remarked = findings.measured.cases[findings.measured.cases["note"] != ""]
+    if len(remarked):
+        found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
+    for state, names in undefined_masks(findings.measured).items():
         if names:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
             found.append(f"{state.capitalize()} masks, left out of ROC and overlap: {len(names)} ({shown})")
@@ -147,7 +158,7 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
 
 
 def _network_rows(findings: Findings) -> list[dict[str, Any]]:
-    cases = findings.measurements.drop_duplicates("case")
+    cases = findings.measured.cases
     rows = []
     for network in findings.description.get("networks", []):
         held_out = cases[cases["fold"] == network["fold"]]

@@ -2,34 +2,82 @@
 
 import hashlib
 import json
-import platform
+from collections import Counter
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 
 from ..cases import Cases
 from ..classifier import Classifier
-from ..classifier.quick import Quick
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
-from ..errors import SettingsError
+from ..errors import NetworkError, SettingsError
 from ..estimators.explain import needs_references
 from ..estimators.probes import References
 from ..metrics.fidelity import masked_images
 from ..progress import Progress, silent
 from ..randomness import generator
-from .evaluate import Plan, evaluate
-from .networks import networks_of
-from .settings import StudySettings
+from .evaluate import Plan
+from .executors import Executor, local_executor, workers_for
+from .kept_maps import KeptMaps
+from .networks import Fitted, networks_of
+from .provenance import provenance
+from .ray_executor import ray_executor
+from .settings import NOT_IN_THE_NUMBERS, StudySettings
 from .sides import Side, sides_of
+from .stopping import stop_when_asked
 from .store import Store
 from .survey import Survey, survey
+from .work import Job
+from .writer import Writer
 
-LIBRARIES = ("tomolens", "torch", "monai", "numpy", "scipy", "numba", "pandas", "pydicom", "SimpleITK")
+STAGE = "explaining and evaluating"
+HOPELESS = 20
+"""So many failures and not one success end a study: it is the network then, and not the cases."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Who does the work; none of it shows in the numbers.
+
+    Attributes:
+        device: where networks run.
+        workers: processes on this machine; None chooses from its cores and the cases.
+        executor: ``local``, or ``ray`` for a cluster.
+        address: of the Ray cluster, ``auto`` to find it; None starts one on this machine.
+    """
+
+    device: str = "cpu"
+    workers: int | None = None
+    executor: Literal["local", "ray"] = "local"
+    address: str | None = None
+
+
+@dataclass
+class Tally:
+    """What is known while a study runs.
+
+    Attributes:
+        total: cases of the study.
+        done: of them, in this run or before.
+        failed: in this run.
+        succeeded: in this run.
+        ways: to decisions that this run took for the network at work, and how often.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    succeeded: int = 0
+    ways: Counter[str] = field(default_factory=Counter)
 
 
 def run_study(
@@ -38,87 +86,163 @@ def run_study(
     cases: Cases,
     *,
     classifier: Classifier | None = None,
-    device: str = "cpu",
+    resources: Resources | None = None,
     on_error: Literal["stop", "skip"] = "stop",
     progress: Progress = silent,
 ) -> None:
-    """Run a study into its folder, or finish one that was interrupted.
+    """Run a study into its folder, or finish one that was interrupted; cases that failed are tried again.
 
     Args:
         settings: the study file.
         store: of the folder to write.
         cases: all cases, training and held out.
         classifier: to evaluate on all cases; None trains one for each fold, as the study file says.
-        device: where the network runs.
+        resources: who does the work.
         on_error: whether a case that cannot be read ends the study, or is left out and counted.
         progress: told how far it is.
 
     Raises:
-        TomolensError: input that cannot be used, or a folder that holds another study.
+        TomolensError: input that cannot be used, a folder that holds another study, or a network that fails on every
+            case.
+        KeyboardInterrupt: someone asked to stop; what was done is kept.
     """
+    resources = resources or Resources()
     found = survey(cases, progress, on_error=on_error)
-    cases = found.cases
-    sides = sides_of(settings, cases, everything_held_out=classifier is not None)
-    estimators = settings.estimators.make()
-    if any(needs_references(estimator) for estimator in estimators) and any(len(side.training) == 0 for side in sides):
+    sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
+    _require_references(settings, sides)
+    description = describe(settings, found, classifier, resources)
+    store.open(description)
+    wanted = sorted(int(index) for side in sides for index in side.held_out)
+    finished = store.shards.finished()
+    left = len(set(wanted) - finished)
+    tally = Tally(len(wanted))
+    facts = []
+    with _executor(settings, resources, left) as execute:
+        for side, fitted in networks_of(settings, found.cases, sides, store, classifier, resources.device, progress):
+            pending = [int(index) for index in side.held_out if int(index) not in finished]
+            tally.done += len(side.held_out) - len(pending)
+            tally.ways.clear()
+            if pending:
+                examples = choose_examples(found.cases, sides, found.masks, settings)
+                job = job_of(settings, found, side, fitted, resources, examples, left)
+                _evaluate_all(execute, job, pending, Writer(store.shards, wanted), store, tally, progress)
+            facts.append(_facts(store, side, fitted, tally))
+    progress(STAGE, tally.done, tally.total)
+    store.write_description({**description, "networks": facts, "accuracy": accuracy_of(store)})
+
+
+def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:
+    wanted = any(needs_references(estimator) for estimator in settings.estimators.make())
+    if wanted and any(len(side.training) == 0 for side in sides):
         raise SettingsError(
             "expected-gradients draws training images and the study has none: mark some cases as train in the "
             "manifest's split column, or leave this estimator out of estimators.names"
         )
-    description = describe(settings, found, cases, classifier)
-    store.open(description)
-    examples = choose_examples(cases, sides, found.masks, settings)
-    plan = Plan(settings.seed, estimators, settings.estimators.signs, settings.metrics, settings.batch_size)
-    total = sum(len(side.held_out) for side in sides)
-    done = 0
-    facts = []
-    quick: Quick | None = None
-    for side, trained in networks_of(settings, cases, sides, store, classifier, device, progress):
-        references = draw_references(cases, side.training, settings)
-        left = [int(index) for index in side.held_out if not store.is_finished(index, cases.entries[index].name)]
-        pending = frozenset(left)
-        quickened = quick_classifier(trained.classifier, settings, cases, left, quick)
-        quick = quickened.quick
-        progress("explaining and evaluating", done, total)
-        for index in side.held_out:
-            entry = cases.entries[index]
-            if index in pending:
-                case = cases[index]
-                evaluation = evaluate(case, quickened, plan, references)
-                if index in examples:
-                    store.write_example(case, evaluation)
-                store.write(index, entry, side.fold, found.masks[index], evaluation)
-            done += 1
-            progress("explaining and evaluating", done, total, entry.name)
-        way = {"decisions": "plain" if quick is None else quick.name}
-        facts.append({**trained.facts, **way, "fold": side.fold, "weights": weights_hash(trained.classifier.network)})
-    store.write_description({**description, "networks": facts, "accuracy": accuracy_of(store)})
 
 
-def quick_classifier(
-    classifier: Classifier, settings: StudySettings, cases: Cases, left: Sequence[int], like: Quick | None
-) -> Classifier:
-    """The classifier with the quickest way to its decisions on the cases that are left, where the study allows one."""
-    if settings.precision == "fp32" or not len(left) or "fidelity" not in settings.metrics.names:
-        return classifier
-    image = torch.from_numpy(cases[left[0]].image)
-    example = image.expand(settings.batch_size, *image.shape).contiguous()
-    images = len(left) * len(settings.estimators.names) * masked_images(settings.metrics.steps)
-    return classifier.quickened(example, images, like)
+def _executor(settings: StudySettings, resources: Resources, left: int) -> AbstractContextManager[Executor]:
+    if resources.executor == "ray":
+        needs = settings.resources
+        return ray_executor(resources.address, resources.device, needs.cpus, needs.gpus)
+    return local_executor(resources.workers or workers_for(left, resources.device))
+
+
+def job_of(
+    settings: StudySettings,
+    found: Survey,
+    side: Side,
+    fitted: Fitted,
+    resources: Resources,
+    examples: frozenset[int],
+    left: int,
+) -> Job:
+    """What is to be done with the held-out cases of one network, ``left`` of all networks."""
+    decisions = left * len(settings.estimators.names) * masked_images(settings.metrics.steps)
+    quick = settings.precision == "auto" and "fidelity" in settings.metrics.names
+    chosen = settings.estimators
+    return Job(
+        cases=found.cases,
+        masks=found.masks,
+        fold=side.fold,
+        classifier=fitted.classifier,
+        plan=Plan(settings.seed, chosen.make(), chosen.signs, settings.metrics, settings.batch_size),
+        references=draw_references(found.cases, side.training, settings),
+        device=resources.device,
+        decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,
+        whole=examples,
+        keep_maps=settings.keep_maps,
+    )
+
+
+def _evaluate_all(
+    execute: Executor,
+    job: Job,
+    pending: Sequence[int],
+    writer: Writer,
+    store: Store,
+    tally: Tally,
+    progress: Progress,
+) -> None:
+    """Every pending case of one network, stored as it comes."""
+    kept: KeptMaps | None = None
+    progress(STAGE, tally.done, tally.total)
+
+    def say() -> None:
+        progress(STAGE, tally.done, tally.total, "stopping after the cases at work; Ctrl-C again stops now")
+
+    with stop_when_asked(say) as stopping, writer:
+        for outcome in execute(job, pending, stopping):
+            name = job.cases.entries[outcome.index].name
+            if outcome.example is not None:
+                store.write_example(*outcome.example)
+            if outcome.maps:
+                kept = kept or _kept_maps(store, job)
+                kept.write(outcome.index, outcome.maps)
+            writer.add(outcome.rows)
+            tally.done += 1
+            if outcome.failure:
+                tally.failed += 1
+            else:
+                tally.succeeded += 1
+                tally.ways[outcome.decisions] += 1
+            note = f"{name} failed: {outcome.failure}" if outcome.failure else outcome.note or name
+            progress(STAGE, tally.done, tally.total, note)
+            if not tally.succeeded and (tally.failed >= HOPELESS or tally.failed == tally.total):
+                raise NetworkError(f"every one of {tally.failed} cases failed; case {name}: {outcome.failure}")
+        if stopping() and tally.done < tally.total:
+            raise KeyboardInterrupt
+
+
+def _kept_maps(store: Store, job: Job) -> KeptMaps:
+    names = [estimator.name for estimator in job.plan.estimators]
+    return KeptMaps.open(store.folder / "maps.zarr", job.cases.names, names, job.cases[0].image.shape)
+
+
+def _facts(store: Store, side: Side, fitted: Fitted, tally: Tally) -> dict[str, Any]:
+    """What is told of a network; the way to decisions is that of an earlier run where this one made none."""
+    ways = ", ".join(sorted(tally.ways))
+    if not ways:
+        before = {network["fold"]: network for network in store.description().get("networks", [])}
+        ways = before.get(side.fold, {}).get("decisions", "plain")
+    network = weights_hash(fitted.classifier.network)
+    return {**fitted.facts, "decisions": ways, "fold": side.fold, "weights": network}
 
 
 def accuracy_of(store: Store) -> dict[str, float]:
-    """Balanced and plain accuracy of the networks on the held-out cases."""
-    cases = store.measurements().drop_duplicates("case")
-    labels, predicted = cases["label"].to_numpy(), cases["predicted"].to_numpy()
+    """Balanced and plain accuracy of the networks on the held-out cases; cases that failed do not count."""
+    parts = [block.filter(pc.equal(block["metric"], "correct")) for block in store.shards.blocks()]
+    cases: pd.DataFrame = pa.concat_tables(parts).select(["label", "predicted"]).to_pandas()
+    labels, predicted = cases["label"].to_numpy(), cases["predicted"].to_numpy(dtype=np.int64)
     return {"balanced": balanced_accuracy(labels, predicted), "plain": float(np.mean(labels == predicted))}
 
 
-def describe(settings: StudySettings, found: Survey, cases: Cases, classifier: Classifier | None) -> dict[str, Any]:
+def describe(
+    settings: StudySettings, found: Survey, classifier: Classifier | None, resources: Resources
+) -> dict[str, Any]:
     """The content of ``study.json``; ``identity`` is the hash of all that decides the numbers."""
     content: dict[str, Any] = {
-        "settings": json.loads(settings.model_dump_json()),
-        "cases": {"count": len(cases), "hash": found.hash},
+        "settings": json.loads(settings.model_dump_json(exclude=NOT_IN_THE_NUMBERS)),
+        "cases": {"count": len(found.cases), "hash": found.hash},
         "classifier": None if classifier is None else weights_hash(classifier.network),
     }
     identity = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -126,10 +250,10 @@ def describe(settings: StudySettings, found: Survey, cases: Cases, classifier: C
     return {
         "identity": identity,
         "content": content,
-        "fingerprints": dict(zip(cases.names, cases.fingerprints, strict=True)),
+        "fingerprints": dict(zip(found.cases.names, found.cases.fingerprints, strict=True)),
         "masks": {str(state): int(count) for state, count in states.items()},
         "skipped": found.skipped,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        **provenance(resources.device, resources.executor),
     }
 
 

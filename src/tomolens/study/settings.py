@@ -122,11 +122,23 @@ class StatisticsSettings(_Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
 
 
+class ResourceSettings(_Section):
+    """What one worker of a cluster needs: processor cores, and GPUs where networks run on one (may be a fraction)."""
+
+    cpus: Annotated[float, Field(gt=0)] = 1.0
+    gpus: Annotated[float, Field(gt=0)] = 1.0
+
+
+NOT_IN_THE_NUMBERS = {"resources", "precision", "keep_maps"}
+"""Settings that another run of the same study may change."""
+
+
 class StudySettings(_Section):
     """A whole study file.
 
     ``batch_size`` bounds the memory of every stage. ``precision = "auto"`` lets fidelity take the quickest way to the
     network's float32 decisions that the machine has; ``fp32`` takes the network as it is. Neither shows in the numbers.
+    ``keep_maps`` keeps every importance map in ``maps.zarr``; ``resources`` is what a cluster gives each worker.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -134,6 +146,8 @@ class StudySettings(_Section):
     batch_size: Count = 32
     precision: Literal["auto", "fp32"] = "auto"
     examples: Annotated[int, Field(ge=0)] = 4
+    keep_maps: bool = False
+    resources: ResourceSettings = ResourceSettings()
     cases: CaseSettings = CaseSettings()
     classifier: ClassifierSettings = ClassifierSettings()
     estimators: EstimatorSettings = EstimatorSettings()

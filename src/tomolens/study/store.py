@@ -11,28 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..cases import Case, CaseEntry
+from ..cases import Case
 from ..errors import SettingsError
 from .evaluate import Evaluation
-
-SCHEMA = pa.schema(
-    [
-        ("case", pa.string()),
-        ("patient", pa.string()),
-        ("label", pa.int64()),
-        ("predicted", pa.int64()),
-        ("fold", pa.int64()),
-        ("mask", pa.string()),
-        ("estimator", pa.string()),
-        ("signs", pa.string()),
-        ("metric", pa.string()),
-        ("value", pa.float64()),
-        ("curve", pa.list_(pa.float64())),
-    ]
-)
+from .shards import Shards, write_durably
 
 
 @dataclass(frozen=True)
@@ -60,9 +44,9 @@ class Store:
         return self.folder / "study.json"
 
     @property
-    def measurements_folder(self) -> Path:
-        """One Parquet file for each finished case."""
-        return self.folder / "measurements"
+    def shards(self) -> Shards:
+        """The rows of the finished cases."""
+        return Shards(self.folder / "measurements")
 
     def weights_file(self, name: str) -> Path:
         """Where the weights of a network of this study lie."""
@@ -107,52 +91,16 @@ class Store:
     def write_description(self, description: Mapping[str, Any]) -> None:
         """Write ``study.json`` atomically."""
         partial = self.description_file.with_suffix(".partial")
-        partial.write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        write_durably(partial, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
         os.replace(partial, self.description_file)
 
-    def _file_of(self, index: int) -> Path:
-        return self.measurements_folder / f"{index:07d}.parquet"
-
-    def is_finished(self, index: int, name: str) -> bool:
-        """Whether the measurements of case ``index`` are there and whole; a file cut off in the middle is not."""
-        try:
-            names = pq.read_table(self._file_of(index), columns=["case"]).column("case").unique().to_pylist()
-        except (OSError, pa.ArrowException):
-            return False
-        return bool(names == [name])
-
-    def write(self, index: int, entry: CaseEntry, fold: int, mask: str, evaluation: Evaluation) -> None:
-        """Write the measurements of a case: all of them or none."""
-        common = {
-            "case": entry.name,
-            "patient": entry.patient,
-            "label": entry.label,
-            "predicted": evaluation.predicted,
-            "fold": fold,
-            "mask": mask,
-        }
-        self.measurements_folder.mkdir(exist_ok=True)
-        rows = [{**common, **vars(measurement)} for measurement in evaluation.measurements]
-        partial = self._file_of(index).with_suffix(".partial")
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), partial)
-        os.replace(partial, self._file_of(index))
-
     def measurements(self) -> pd.DataFrame:
-        """All measurements, one row for (case, estimator, signs, metric), in the order of the cases.
+        """All measurements in memory, one row for (case, estimator, signs, metric), in the order of the cases.
 
         Raises:
             SettingsError: there are none, or a file is damaged.
         """
-        files = sorted(self.measurements_folder.glob("*.parquet"))
-        if not files:
-            raise SettingsError(f"{self.measurements_folder}: no measurements")
-        tables = []
-        for file in files:
-            try:
-                tables.append(pq.read_table(file, schema=SCHEMA))
-            except (OSError, pa.ArrowException) as error:
-                raise SettingsError(f"{file}: damaged ({error}); run the study again to mend it") from error
-        return pa.concat_tables(tables).to_pandas()  # type: ignore[no-any-return]
+        return pa.concat_tables(self.shards.blocks()).to_pandas()  # type: ignore[no-any-return]
 
     def write_example(self, case: Case, evaluation: Evaluation) -> None:
         """Keep a case whole."""

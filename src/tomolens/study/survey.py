@@ -55,7 +55,7 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
         except CaseError as error:
             if on_error == "stop":
                 raise
-            skipped[entry.name] = _without_places(str(error), entry)
+            skipped[entry.name] = without_places(str(error), entry)
             digest.update(f"{entry.name}\x1fskipped".encode())
             continue
         shape = shape or case.image.shape
@@ -72,8 +72,8 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
     return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped)
 
 
-def _without_places(message: str, entry: CaseEntry) -> str:
-    """Why a case cannot be used, without paths, which may name patients."""
+def without_places(message: str, entry: CaseEntry) -> str:
+    """Why a case cannot be used, without its name and without paths, which may name patients."""
     message = message.removeprefix(f"case {entry.name}: ")
     for place in sorted((entry.source, *entry.mask), key=len, reverse=True):
         if place:

@@ -1,0 +1,117 @@
+"""Recompute a random sample of a finished study's cases and compare every number."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..cases import Cases
+from ..classifier import Classifier
+from ..errors import SettingsError
+from ..progress import Progress, silent
+from .networks import networks_of
+from .runner import Resources, describe, job_of
+from .settings import StudySettings
+from .sides import sides_of
+from .store import Store
+from .survey import survey
+from .work import Worker
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What recomputing gave.
+
+    Attributes:
+        checked: names of the cases that were computed again.
+        differing: of them, those of which any number differs, with the largest difference (infinite where one is
+            missing).
+    """
+
+    checked: tuple[str, ...]
+    differing: dict[str, float]
+
+
+def verify(
+    settings: StudySettings,
+    store: Store,
+    cases: Cases,
+    *,
+    classifier: Classifier | None = None,
+    count: int = 5,
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Verification:
+    """Evaluate ``count`` finished cases again, with the stored networks.
+
+    Args:
+        settings: of the study, as stored.
+        store: its folder; nothing is written.
+        cases: of the study.
+        classifier: that was given to the study, if one was.
+        count: of cases.
+        seed: which ones.
+        device: where networks run.
+        progress: told how far it is.
+
+    Raises:
+        SettingsError: cases or a network that are not the study's, or missing weights.
+    """
+    found = survey(cases, progress, on_error="skip")
+    present = store.description()
+    resources = Resources(device, workers=1)
+    if describe(settings, found, classifier, resources)["identity"] != present["identity"]:
+        raise SettingsError(f"{store.folder}: these cases, or this network, are not those of the study")
+    sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
+    if classifier is None:
+        for side in sides:
+            file = store.weights_file(f"fold-{side.fold}")
+            if not file.exists():
+                raise SettingsError(f"{file}: missing; without the network nothing can be computed again")
+    stored = _rows_of_sample(store, count, seed)
+    checked: list[str] = []
+    differing: dict[str, float] = {}
+    for side, fitted in networks_of(settings, found.cases, sides, store, classifier, device, progress):
+        members = [int(index) for index in side.held_out if int(index) in stored]
+        if not members:
+            continue
+        worker = Worker.ready(job_of(settings, found, side, fitted, resources, frozenset(), len(stored)))
+        for index in members:
+            name = found.cases.entries[index].name
+            difference = largest_difference(stored[index], worker.evaluate(index).rows)
+            checked.append(name)
+            if difference != 0:
+                differing[name] = difference
+            progress("computing again", len(checked), len(stored), name)
+    return Verification(tuple(checked), differing)
+
+
+def largest_difference(one: pa.Table, other: pa.Table) -> float:
+    """Largest difference of any number in the rows of a case; 0 only where all are equal, infinite where rows are."""
+    names = ["case", "label", "predicted", "estimator", "signs", "metric"]
+    if one.select(names).to_pydict() != other.select(names).to_pydict():
+        return float("inf")
+    worst = 0.0
+    for rows in (
+        (one["value"].to_numpy(), other["value"].to_numpy()),
+        tuple(table["curve"].combine_chunks().flatten().to_numpy(zero_copy_only=False) for table in (one, other)),
+    ):
+        first, second = rows
+        if first.shape != second.shape or not np.array_equal(np.isnan(first), np.isnan(second)):
+            return float("inf")
+        worst = max(worst, float(np.nanmax(np.abs(first - second), initial=0.0)))
+    return worst
+
+
+def _rows_of_sample(store: Store, count: int, seed: int) -> dict[int, pa.Table]:
+    finished = sorted(store.shards.finished())
+    if not finished:
+        raise SettingsError(f"{store.folder}: no finished case to compute again")
+    chosen = set(np.random.default_rng(seed).permutation(finished)[:count].tolist())
+    rows = {}
+    for block in store.shards.blocks():
+        for index in chosen & set(pc.unique(block["index"]).to_pylist()):
+            rows[index] = block.filter(pc.equal(block["index"], index))
+    return rows

@@ -1,0 +1,175 @@
+"""The unit of work as an executor sees it: a job that any process can do, and the outcome of each of its cases."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from ..cases import Case, Cases
+from ..classifier import Classifier
+from ..classifier.quick import Quick
+from ..estimators.probes import References
+from .evaluate import Evaluation, Plan, evaluate
+from .rows import rows_of_evaluation, rows_of_failure
+from .survey import without_places
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is needed to evaluate the held-out cases of one network.
+
+    Attributes:
+        cases: of the study.
+        masks: state of each case's mask, see `Survey`.
+        fold: whose network it is.
+        classifier: the network.
+        plan: what is done to each case.
+        references: training images for expected gradients.
+        device: where the network runs.
+        decisions: about how many masked images one process will see; 0 where only the network as it is may decide.
+        whole: cases that are kept whole for the figures.
+        keep_maps: whether every case's maps are kept.
+    """
+
+    cases: Cases
+    masks: tuple[str, ...]
+    fold: int
+    classifier: Classifier
+    plan: Plan
+    references: References | None
+    device: str
+    decisions: int
+    whole: frozenset[int]
+    keep_maps: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one case.
+
+    Attributes:
+        index: of the case.
+        rows: to store, see `rows.SCHEMA`.
+        failure: why there are no measurements; empty where there are.
+        note: what was unusual.
+        decisions: name of the way to decisions that was taken.
+        seconds: it took.
+        example: the case with its maps, where it is kept whole.
+        maps: of each estimator, where they are kept.
+    """
+
+    index: int
+    rows: pa.Table
+    failure: str = ""
+    note: str = ""
+    decisions: str = "plain"
+    seconds: float = 0.0
+    example: tuple[Case, Evaluation] | None = None
+    maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that is ready to do a job's cases.
+
+    Attributes:
+        job: to do.
+        classifier: on its device, with the quickest way to its decisions.
+    """
+
+    job: Job
+    classifier: Classifier
+
+    @classmethod
+    def ready(cls, job: Job, like: Quick | None = None) -> "Worker":
+        """Place the network; ``like`` is what was found quickest for the network before."""
+        job.classifier.network.to(job.device)
+        classifier = job.classifier
+        if job.decisions:
+            with one_thread(job.device):
+                classifier = _quickened(job, like)
+        return cls(job, classifier)
+
+    def evaluate(self, index: int) -> Outcome:
+        """Evaluate one case; whatever goes wrong with it is its outcome."""
+        began = time.perf_counter()
+        job, entry = self.job, self.job.cases.entries[index]
+        mask = job.masks[index]
+        try:
+            case = job.cases[index]
+            with one_thread(job.device):
+                evaluation, note = self._within_memory(case)
+        except Exception as error:  # a network may raise anything; the study goes on and tells
+            reason = without_places(_reason(error), entry)
+            return Outcome(index, rows_of_failure(index, entry, job.fold, mask, reason), failure=reason)
+        return Outcome(
+            index,
+            rows_of_evaluation(index, entry, job.fold, mask, evaluation, note),
+            note=note,
+            decisions="plain" if self.classifier.quick is None else self.classifier.quick.name,
+            seconds=time.perf_counter() - began,
+            example=(case, evaluation) if index in job.whole else None,
+            maps={name: one.cpu().numpy() for name, one in evaluation.maps.items()} if job.keep_maps else {},
+        )
+
+    def _within_memory(self, case: Case) -> tuple[Evaluation, str]:
+        """Evaluate with batches that are halved until they fit."""
+        job, classifier, plan = self.job, self.classifier, self.job.plan
+        while True:
+            try:
+                evaluation = evaluate(case, classifier, plan, job.references)
+            except Exception as error:
+                if not is_out_of_memory(error) or plan.batch_size == 1:
+                    raise
+            else:
+                halved = plan.batch_size < job.plan.batch_size
+                note = f"batches of {job.plan.batch_size} did not fit in memory: {plan.batch_size}" if halved else ""
+                return evaluation, note
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            # The quick way was made for full batches.
+            classifier, plan = job.classifier, replace(plan, batch_size=plan.batch_size // 2)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that a batch did not fit; torch has no error of its own for the host's memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error).lower() for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )
+
+
+def died(job: Job, index: int) -> Outcome:
+    """The outcome of a case whose worker was gone, twice."""
+    reason = "the worker that evaluated it died, twice (killed, out of memory, or a fault in native code)"
+    rows = rows_of_failure(index, job.cases.entries[index], job.fold, job.masks[index], reason)
+    return Outcome(index, rows, failure=reason)
+
+
+@contextmanager
+def one_thread(device: str) -> Iterator[None]:
+    """One thread for the network on a CPU: with more, sums are added in another order and the numbers change."""
+    before = torch.get_num_threads()
+    if torch.device(device).type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _quickened(job: Job, like: Quick | None) -> Classifier:
+    shape = job.cases[0].image.shape
+    example = torch.zeros(job.plan.batch_size, *shape) + torch.linspace(0, 1, shape[-1])
+    return job.classifier.quickened(example, job.decisions, like)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if type(error).__module__.startswith("tomolens") else f"{type(error).__name__}: {text}"

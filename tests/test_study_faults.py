@@ -1,0 +1,276 @@
+"""What may befall a study: killed, stopped, disk full, workers that die, networks that break on some case."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import quick_study as quick
+from quick_study import quick_study, tables
+from tomolens import api, explain
+from tomolens.api import verify_study
+from tomolens.cli import app
+from tomolens.errors import NetworkError, SettingsError
+from tomolens.report.words import summary
+from tomolens.study import runner, shards, writer
+from tomolens.study.executors import in_this_process
+from tomolens.study.shards import BLOCK, Shards
+from tomolens.study.store import Store
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The tables of a study to which nothing happened."""
+    out = tmp_path_factory.mktemp("undisturbed") / "r"
+    quick_study().run(out, workers=1)
+    return tables(out)
+
+
+def test_killed_twenty_times_and_finished_with_the_same_bytes(tmp_path, undisturbed):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tomolens.api", "quick_study", "tomolens.study.runner", "tomolens.report"])
+    draw = random.Random(5)
+    warm = context.Process(target=quick.run_slowly, args=(tmp_path / "warm", 2))
+    warm.start()
+    warm.join()
+    began = time.monotonic()
+    quick_study("slow").run(tmp_path / "whole", workers=1)
+    whole = time.monotonic() - began
+    found = []
+    for _ in range(20):
+        process = context.Process(target=quick.run_slowly, args=(tmp_path / "r",))
+        process.start()
+        process.join(draw.uniform(0.05, 0.35) * whole)
+        process.kill()
+        process.join()
+        found.append(len(Shards(tmp_path / "r" / "measurements").finished()))
+    assert found == sorted(found)  # nothing that was done is ever lost
+    assert len(set(found)) > 1
+    quick_study("slow").run(tmp_path / "r", workers=1)
+    assert tables(tmp_path / "r") == undisturbed == tables(tmp_path / "whole")
+
+
+def test_shards_that_were_cut_off_are_done_again(tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setattr(writer, "SECONDS", 0.0)
+    monkeypatch.setattr(shards, "BLOCK", 4)
+    out = tmp_path / "r"
+    quick_study().run(out, workers=1)
+    files = sorted((out / "measurements").iterdir())
+    assert len(files) == 3  # joined, block by block
+    files[1].write_bytes(files[1].read_bytes()[:500])
+    with pytest.raises(SettingsError, match=r"damaged \(its content is not what was written\); run the study again"):
+        Store(out).measurements()
+    kept = {file: file.stat().st_mtime_ns for file in (files[0], files[2])}
+    quick_study().run(out, workers=1)
+    assert kept == {file: file.stat().st_mtime_ns for file in kept}
+    assert sorted((out / "measurements").iterdir()) == files
+    assert tables(out) == undisturbed
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_do_not_show(tmp_path, undisturbed, workers):
+    quick_study().run(tmp_path / "r", workers=workers)
+    assert tables(tmp_path / "r") == undisturbed
+
+
+def test_the_order_of_work_does_not_show(tmp_path, undisturbed):
+    def backwards(job, indices, stopping):
+        return in_this_process()(job, indices[::-1], stopping)
+
+    class Backwards:
+        def __enter__(self):
+            return backwards
+
+        def __exit__(self, *_):
+            pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_executor", lambda *_: Backwards())
+        quick_study().run(tmp_path / "r")
+    assert tables(tmp_path / "r") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [
+        ("raises", "ValueError: a network of one's own broke"),
+        ("nan", "the network returned 1 values that are not finite"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_case_on_which_the_network_breaks_is_a_row(tmp_path, mood, reason, workers):
+    findings = quick_study(mood, marked=(3,)).run(tmp_path / "r", workers=workers)
+    assert findings.measured.failed["case"].tolist() == ["case-3"]
+    assert reason in findings.measured.failed["note"][0]
+    assert (findings.table("fidelity")["cases"] == 11).all()
+    assert "1 of 12 cases failed and are not in the tables (case-3: " in summary(findings, width=300)
+    # Mended and run again, the case is done and nothing else is.
+    files = set((tmp_path / "r" / "measurements").iterdir())
+    mended = quick_study("good", marked=(3,)).run(tmp_path / "r")
+    assert len(mended.measured.failed) == 0
+    assert (mended.table("fidelity")["cases"] == 12).all()
+    assert len(set((tmp_path / "r" / "measurements").iterdir()) - files) == 1
+
+
+def test_a_network_that_fails_on_every_case_ends_the_study(tmp_path):
+    with pytest.raises(NetworkError, match="every one of 12 cases failed; case case-"):
+        quick_study("raises", marked=range(12)).run(tmp_path / "r", workers=1)
+
+
+def test_a_worker_that_dies_costs_nothing(tmp_path, undisturbed):
+    quick_study("dies once", marked=(), folder=tmp_path).run(tmp_path / "plain", workers=2)
+    assert tables(tmp_path / "plain") == undisturbed
+    study = quick_study("dies once", marked=(5,), folder=tmp_path)
+    findings = study.run(tmp_path / "r", workers=2)
+    assert (tmp_path / "died").exists()
+    assert len(findings.measured.failed) == 0
+    assert len(findings.measured.cases) == 12
+
+
+def test_a_case_that_kills_its_workers_is_found_and_left_out(tmp_path):
+    findings = quick_study("dies", marked=(5,)).run(tmp_path / "r", workers=2)
+    assert findings.measured.failed["case"].tolist() == ["case-5"]
+    assert findings.measured.failed["note"][0].startswith("the worker that evaluated it died, twice")
+
+
+def test_batches_that_do_not_fit_are_halved(tmp_path):
+    findings = quick_study("small memory").run(tmp_path / "r", workers=1)
+    note = "batches of 8 did not fit in memory: 2"
+    assert set(findings.measured.cases["note"]) == {note}
+    assert f"12 cases went another way: {note}" in summary(findings, width=200)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr(writer, "SECONDS", 0.0)
+    durably, written = shards.write_durably, []
+
+    def full(file, content):
+        written.append(file)
+        if len(written) == 5:
+            file.write_bytes(content[:100])
+            raise OSError(28, "No space left on device")
+        durably(file, content)
+
+    monkeypatch.setattr(shards, "write_durably", full)
+    with pytest.raises(
+        SettingsError, match=r"cannot be written \(No space left on device\); all cases before are kept"
+    ):
+        quick_study().run(tmp_path / "r", workers=1)
+    assert len(Store(tmp_path / "r").shards.finished()) == 4
+    assert not list((tmp_path / "r" / "measurements").glob("*.partial"))
+    quick_study().run(tmp_path / "r", workers=1)
+    assert tables(tmp_path / "r") == undisturbed
+
+
+def interrupted(out, times, workers, pause=0.3):
+    """Run slowly in another process and press Ctrl-C; its exit code and how long it took to stop."""
+    code = f"""
+import signal, sys
+sys.path.insert(0, {str(HERE)!r})
+import conftest
+from quick_study import quick_study
+try:
+    quick_study("slow", count=40).run({str(out)!r}, workers={workers}, progress=lambda *s: print(*s, flush=True))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:
+        if line.startswith("explaining and evaluating 2 "):
+            break
+    for press in range(times):
+        if press:
+            time.sleep(pause)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+    began = time.monotonic()
+    rest = process.stdout.read()
+    return process.wait(), time.monotonic() - began, rest
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_once_finishes_what_is_at_work(tmp_path, workers):
+    code, _, told = interrupted(tmp_path / "r", 1, workers)
+    assert code == 130
+    assert "stopping after the cases at work; Ctrl-C again stops now" in told
+    done = Store(tmp_path / "r").shards.finished()
+    assert 3 <= len(done) < 40
+    assert done == set(range(len(done)))
+
+
+def test_ctrl_c_twice_stops_now(tmp_path):
+    code, took, _ = interrupted(tmp_path / "r", 2, 1, pause=0.01)
+    assert code == 130
+    assert took < 5
+    assert len(Store(tmp_path / "r").shards.finished()) >= 2
+
+
+def test_maps_are_kept_on_request(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="the extra `maps` is not installed")
+    quick_study(keep_maps=True).run(tmp_path / "r", workers=2)
+    group = zarr.open_group(tmp_path / "r" / "maps.zarr", mode="r")
+    assert group["backpropagation"].shape == (12, 1, 16, 16)
+    assert group["backpropagation"].chunks == (1, 1, 16, 16)
+    assert list(group.attrs["cases"]) == [f"case-{i}" for i in range(12)]
+    study = quick_study()
+    case = study.cases[7]
+    wanted = explain(study.classifier, torch.from_numpy(case.image[None]), ["backpropagation"])["backpropagation"]
+    np.testing.assert_allclose(group["backpropagation"][7], wanted[0].numpy(), atol=1e-6)
+
+
+def test_what_does_not_show_in_the_numbers_may_change(tmp_path, undisturbed):
+    quick_study().run(tmp_path / "r", workers=1)
+    quick_study(keep_maps=True, precision="fp32").run(tmp_path / "r", workers=1)
+    assert tables(tmp_path / "r") == undisturbed
+
+
+def test_blocks_bound_the_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "SECONDS", 0.0)
+    quick_study(count=BLOCK + 2).run(tmp_path / "r", workers=1)
+    files = sorted((tmp_path / "r" / "measurements").iterdir())
+    assert [file.name.split("-")[0] for file in files] == ["0000000", "0000001"]
+
+
+def test_verify_computes_cases_again(tmp_path):
+    study = quick_study()
+    study.run(tmp_path / "r", workers=2)
+    lines, same = verify_study(tmp_path / "r", study.cases, study.classifier)
+    assert same
+    assert lines[0].startswith("5 cases computed again: case-")
+    rows = Store(tmp_path / "r").shards
+    (block,) = rows.blocks()
+    values = block["value"].to_pylist()
+    place = next(i for i, name in enumerate(block["metric"].to_pylist()) if name == "auc")
+    values[place] += 1e-9
+    changed = block.set_column(block.schema.get_field_index("value"), "value", pa.array(values))
+    for file in rows.folder.iterdir():
+        file.unlink()
+    rows.write([changed], range(12))
+    lines, same = verify_study(tmp_path / "r", study.cases, study.classifier, sample=12)
+    assert not same
+    assert lines[1] == "case case-0 differs, by at most 1e-09"
+    with pytest.raises(SettingsError, match="these cases, or this network, are not those of the study"):
+        verify_study(tmp_path / "r", study.cases.select(range(10)), study.classifier)
+
+
+def test_failed_cases_are_exit_code_3(tmp_path, monkeypatch):
+    study = quick_study("raises", marked=(3,))
+    monkeypatch.setattr(api.Study, "from_toml", classmethod(lambda cls, *_: study))
+    runner = CliRunner()
+    done = runner.invoke(app, ["study", "--out", str(tmp_path / "r"), "--workers", "1"])
+    assert done.exit_code == 3, done.output
+    assert "1 of 12 cases failed" in " ".join(done.output.split())
+    again = runner.invoke(app, ["study", "--out", str(tmp_path / "r"), "--workers", "1", "--fresh"])
+    assert (tmp_path / "r-2" / "report.html").exists()
+    assert again.exit_code == 3
