@@ -25,9 +25,9 @@ def study(cases: int) -> None:
 
     def read(entry: CaseEntry) -> Case:
         random = np.random.default_rng(int(entry.name))
-        image = random.random((1, 64, 64), dtype=np.float32)
-        mask = np.zeros((64, 64), bool)
-        mask[10:30, 10:30] = True
+        image = random.random((1, 32, 32), dtype=np.float32)
+        mask = np.zeros((32, 32), bool)
+        mask[5:15, 5:15] = True
         return Case(entry.name, image, entry.label, entry.patient, mask)
 
     entries = tuple(CaseEntry(str(index), index % 2, f"p{index // 4}") for index in range(cases))
@@ -36,14 +36,16 @@ def study(cases: int) -> None:
         {
             "name": "memory",
             "examples": 2,
-            "cases": {"size": 64},
+            "cases": {"size": 32},
             "estimators": {"names": ["backpropagation", "random"]},
-            "metrics": {"steps": 10, "roc_points": 21},
+            "metrics": {"steps": 4, "roc_points": 11},
             "statistics": {"resamples": 200},
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        Study(settings, cases=Cases(entries, read), classifier=Classifier(network.eval())).run(f"{folder}/results")
+        Study(settings, cases=Cases(entries, read), classifier=Classifier(network.eval())).run(
+            f"{folder}/results", workers=1
+        )
 
 
 def case(samples: int, steps: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -74,17 +75,21 @@ def class_balanced_mean(values: Grouped, weights: Values | None = None) -> Value
     with np.errstate(invalid="ignore", divide="ignore"):
         for label in np.unique(values.labels):
             chosen = values.labels == label
-            weighted = weights[:, chosen]
+            weighted = weights if chosen.all() else weights[:, chosen]
             means.append(weighted @ values.sums[chosen] / (weighted @ values.counts[chosen])[:, None])
     return np.asarray(np.mean(means, axis=0))
 
 
 def patient_weights(patients: NDArray[np.intp], resampling: Resampling) -> Values:
     """How often each group counts in each resample of the patients, ``(resamples, G)``."""
-    count = int(patients.max()) + 1
+    return _draws(int(patients.max()) + 1, resampling)[:, patients]
+
+
+@lru_cache(maxsize=4)
+def _draws(count: int, resampling: Resampling) -> Values:
+    """How often each of ``count`` patients is drawn, ``(resamples, count)``; the same for every map and metric."""
     random = generator(resampling.seed, "bootstrap")
-    counts = random.multinomial(count, np.full(count, 1 / count), size=resampling.resamples)
-    return np.asarray(counts[:, patients], dtype=np.float64)
+    return random.multinomial(count, np.full(count, 1 / count), size=resampling.resamples).astype(np.float64)
 
 
 def interval(values: Grouped, resampling: Resampling) -> tuple[Values, Values]:

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..study.rows import FAILED
+from ..study.rows import FAILED, SCHEMA
 
 Key = tuple[str, str]
 """Estimator and signs of a map."""
 Values = NDArray[np.float64]
+BY_PATIENT = ("dice", "most_important_first", "least_important_first")
+"""Curves that get intervals; of the others only the mean is reported."""
 CASE = ["index", "case", "patient", "label", "predicted", "fold", "mask", "note"]
 
 
@@ -26,10 +27,12 @@ class Curves:
     """Sums of the curves of one metric, for each map.
 
     Attributes:
-        sums: ``(maps, groups, points)`` over the cases of a group in which the curve is defined.
-        counts: ``(maps, groups)`` of those cases.
+        groups: ``(G,)``, numbers of the groups, see `Measured.groups`.
+        sums: ``(maps, G, points)`` over the cases of a group in which the curve is defined.
+        counts: ``(maps, G)`` of those cases.
     """
 
+    groups: NDArray[np.intp]
     sums: Values
     counts: Values
 
@@ -42,7 +45,8 @@ class Measured:
         cases: one row for each case that succeeded, see `CASE`; ``group`` is the number of its patient and class.
         failed: one row for each case that failed, its ``note`` says why.
         maps: in the order in which the study names them.
-        groups: ``patient`` and ``label`` of each group.
+        groups: ``patient`` and ``label`` of each group; patient "" stands for all patients, where a curve's mean is
+            all that is wanted of it.
         numbers: for each metric with one number, ``(cases, maps)``, NaN where it is not defined or not measured.
         curves: for each metric with a curve.
         measured: for each metric, ``(cases, maps)``: whether it was measured at all.
@@ -93,7 +97,7 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
         tuple(reading.maps),
         groups,
         values,
-        {name: _curves(reading, name, shape[1], len(groups)) for name in reading.points},
+        {name: _curves(reading, name, shape[1]) for name in reading.points},
         measured,
     )
 
@@ -102,16 +106,16 @@ def _read_block(reading: _Reading, block: pa.Table) -> None:
     indices = block["index"].to_numpy()
     first = np.flatnonzero(np.diff(indices, prepend=-1))
     case_of_row = np.cumsum(np.diff(indices, prepend=-1) != 0) - 1
-    cases = block.select(CASE).take(first).to_pandas()
-    cases["failed"] = block["metric"].take(first).to_numpy(zero_copy_only=False) == FAILED
+    names, codes = _words(block["metric"])
+    cases = block.select(CASE).take(first).cast(pa.schema([SCHEMA.field(name) for name in CASE])).to_pandas()
+    cases["failed"] = np.isin(codes[first], [code for code, name in enumerate(names) if name == FAILED])
     cases["group"] = [
         -1 if failed else reading.groups.setdefault((patient, label), len(reading.groups))
         for patient, label, failed in zip(cases["patient"], cases["label"], cases["failed"], strict=True)
     ]
     groups = cases["group"].to_numpy()
+    everyone = np.array([reading.groups.setdefault(("", label), len(reading.groups)) for label in cases["label"]])
     maps = _map_of_row(reading, block)
-    metric_codes = block["metric"].combine_chunks().dictionary_encode()
-    names, codes = metric_codes.dictionary.to_pylist(), metric_codes.indices.to_numpy(zero_copy_only=False)
     values = block["value"].to_numpy()
     curves = block["curve"].combine_chunks()
     flat = curves.flatten().to_numpy(zero_copy_only=False)
@@ -127,21 +131,32 @@ def _read_block(reading: _Reading, block: pa.Table) -> None:
             continue
         reading.points[name] = points
         stacked = flat[offsets[rows][:, None] + np.arange(points)]
-        _add(reading, name, maps[rows], groups[case_of_row[rows]], stacked)
+        chosen = groups if name in BY_PATIENT else everyone
+        _add(reading, name, maps[rows], chosen[case_of_row[rows]], stacked)
     reading.cases.append(cases)
     reading.seen += len(cases)
 
 
 def _map_of_row(reading: _Reading, block: pa.Table) -> NDArray[np.intp]:
     """The number of each row's map, -1 for rows of the network alone."""
-    joined = pc.binary_join_element_wise(block["estimator"], block["signs"], "\x1f").combine_chunks()
-    codes = joined.dictionary_encode()
-    numbers = []
-    for name in codes.dictionary.to_pylist():
-        estimator, signs = name.split("\x1f")
-        numbers.append(reading.maps.setdefault((estimator, signs), len(reading.maps)) if estimator else -1)
-    every: NDArray[np.intp] = np.asarray(numbers, dtype=np.intp)[codes.indices.to_numpy(zero_copy_only=False)]
+    (estimators, estimator_codes), (signs, sign_codes) = _words(block["estimator"]), _words(block["signs"])
+    pairs = estimator_codes * len(signs) + sign_codes
+    present, first = np.unique(pairs, return_index=True)
+    numbers = np.full(len(estimators) * len(signs), -1, dtype=np.intp)
+    for pair in present[np.argsort(first)]:
+        key = estimators[pair // len(signs)], signs[pair % len(signs)]
+        numbers[pair] = reading.maps.setdefault(key, len(reading.maps)) if key[0] else -1
+    every: NDArray[np.intp] = numbers[pairs]
     return every
+
+
+def _words(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.intp]]:
+    """The different words of a column, and the number of each row's."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    whole = column.unify_dictionaries().combine_chunks()
+    codes: NDArray[np.intp] = whole.indices.to_numpy(zero_copy_only=False).astype(np.intp)
+    return whole.dictionary.to_pylist(), codes
 
 
 def _add(reading: _Reading, name: str, maps: NDArray[np.intp], groups: NDArray[np.intp], stacked: Values) -> None:
@@ -161,10 +176,12 @@ def _add(reading: _Reading, name: str, maps: NDArray[np.intp], groups: NDArray[n
         counts[group] = counts.get(group, 0) + int(members)
 
 
-def _curves(reading: _Reading, name: str, maps: int, groups: int) -> Curves:
-    sums, counts = np.zeros((maps, groups, reading.points[name])), np.zeros((maps, groups))
+def _curves(reading: _Reading, name: str, maps: int) -> Curves:
+    present = sorted({group for which in range(maps) for group in reading.counts.get((name, which), {})})
+    place = {group: number for number, group in enumerate(present)}
+    sums, counts = np.zeros((maps, len(present), reading.points[name])), np.zeros((maps, len(present)))
     for which in range(maps):
-        for group, total in reading.sums.get((name, which), {}).items():
-            sums[which, group] = total
-            counts[which, group] = reading.counts[name, which][group]
-    return Curves(sums, counts)
+        for group, total in reading.sums.pop((name, which), {}).items():
+            sums[which, place[group]] = total
+            counts[which, place[group]] = reading.counts[name, which][group]
+    return Curves(np.array(present, dtype=np.intp), sums, counts)

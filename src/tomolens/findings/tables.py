@@ -185,7 +185,8 @@ def _grouped(
 
 def _curves_of(measured: Measured, metric: str, which: int, balanced: bool = False) -> Grouped:
     """Curves of one map in the cases in which they are defined."""
-    curves, groups = measured.curves[metric], measured.groups
+    curves = measured.curves[metric]
+    groups = measured.groups.iloc[curves.groups]
     labels = groups["label"].to_numpy() if balanced else np.zeros(len(groups), dtype=np.int64)
     patients = pd.factorize(groups["patient"])[0]
     every = Grouped(curves.sums[which], curves.counts[which], labels, patients)

@@ -1,5 +1,6 @@
 """The executor for many machines: Ray actors that hold the network and read the cases where they evaluate them."""
 
+import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ def ray_executor(address: str | None, device: str, cpus: float, gpus: float) -> 
         import ray
     except ImportError as error:
         raise SettingsError("executor 'ray' needs Ray: pip install 'tomolens[ray]'") from error
+    _require_answer(address)
     started = not ray.is_initialized()
     try:
         if started:
@@ -130,6 +132,17 @@ class _Cluster:
         except self._ray.exceptions.RayActorError:
             return  # died before it began: another one is started
         self._actors[actor] = None
+
+
+def _require_answer(address: str | None) -> None:
+    """Ray itself tries for minutes to reach an address at which nobody listens."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise SettingsError(f"no Ray cluster at '{address}' ({error.strerror or error})") from error
 
 
 def _local_name(device: str) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from .rows import FAILED, SCHEMA
 
 BLOCK = 64
 """Cases whose rows are read together; bounds memory and the number of files."""
+
+REPEATED = ["case", "patient", "mask", "estimator", "signs", "metric", "note"]
+"""Columns of few different words, read as numbers of words."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,14 @@ class Shards:
             files.setdefault(_block_of(file), []).append(file)
         if not files:
             raise SettingsError(f"{self.folder}: no measurements")
-        for block in sorted(files):
-            yield _joined(map(_required, files[block]))
+        with ThreadPoolExecutor(1) as reader:  # the next block is read while this one is looked at
+            ahead: Future[pa.Table] | None = None
+            for block in sorted(files):
+                before, ahead = ahead, reader.submit(_block, files[block])
+                if before is not None:
+                    yield before.result()
+            if ahead is not None:
+                yield ahead.result()
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.parquet")) if self.folder.is_dir() else []
@@ -148,7 +158,7 @@ def _read(file: Path, columns: list[str] | None = None) -> pa.Table | None:
     content = file.read_bytes()
     if not file.stem.endswith(f"-{_hash(content)}"):
         return None
-    return pq.read_table(io.BytesIO(content), columns=columns)
+    return pq.read_table(pa.BufferReader(content), columns=columns, read_dictionary=REPEATED)
 
 
 def _required(file: Path) -> pa.Table:
@@ -158,6 +168,12 @@ def _required(file: Path) -> pa.Table:
     if rows.schema.names != SCHEMA.names:
         raise SettingsError(f"{file}: written by another version of TomoLens; run the study into another folder")
     return rows
+
+
+def _block(files: Sequence[Path]) -> pa.Table:
+    """The rows of one block; a single file is in order already."""
+    tables = [_required(file) for file in files]
+    return tables[0] if len(tables) == 1 else _joined(tables)
 
 
 def _joined(tables: Iterable[pa.Table]) -> pa.Table:
@@ -178,6 +194,7 @@ def _joined(tables: Iterable[pa.Table]) -> pa.Table:
 def _cases(tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
     """The rows of each case: they follow one another in every table."""
     for table in tables:
+        table = table.cast(SCHEMA)
         indices = table["index"].to_numpy()
         starts = np.flatnonzero(np.diff(indices, prepend=-1))
         for start, end in zip(starts, [*starts[1:], len(indices)], strict=True):

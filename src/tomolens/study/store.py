@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..cases import Case
 from ..errors import SettingsError
 from .evaluate import Evaluation
+from .rows import SCHEMA
 from .shards import Shards, write_durably
 
 
@@ -100,7 +101,8 @@ class Store:
         Raises:
             SettingsError: there are none, or a file is damaged.
         """
-        return pa.concat_tables(self.shards.blocks()).to_pandas()  # type: ignore[no-any-return]
+        rows = [block.cast(SCHEMA) for block in self.shards.blocks()]
+        return pa.concat_tables(rows).to_pandas()  # type: ignore[no-any-return]
 
     def write_example(self, case: Case, evaluation: Evaluation) -> None:
         """Keep a case whole."""
