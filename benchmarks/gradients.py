@@ -51,6 +51,6 @@ def measure(size: int, architecture: str, rounds: int, with_captum: bool = True)
 
 
 if __name__ == "__main__":
-    measure(128, "resnet50", 3)
-    measure(224, "resnet50", 1)
+    measure(128, "resnet50", 2)
+    measure(224, "resnet50", 1, with_captum=False)
     measure(512, "resnet18", 1, with_captum=False)

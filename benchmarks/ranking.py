@@ -23,7 +23,7 @@ def measure(size: int) -> None:
 
     def scikit_learn() -> None:
         truth = mask.ravel()
-        for one in maps:
+        for one in maps[:4]:
             scores = one.ravel()
             roc_auc_score(truth, scores)
             average_precision_score(truth, scores)
@@ -31,8 +31,8 @@ def measure(size: int) -> None:
             for percent in range(1, 101):
                 f1_score(truth, scores >= np.percentile(scores, 100 - percent))
 
-    in_turn(f"ROC, average precision and overlap, {size} x {size}, 16 maps: ours against scikit-learn (at least 10)",
-            ours, scikit_learn, 1)  # fmt: skip
+    name = f"ROC, average precision and overlap, {size} x {size}, 16 maps"
+    in_turn(f"{name}: ours against 4 times scikit-learn on 4 of them (at least 10)", ours, scikit_learn, 1, repeated=4)
 
 
 if __name__ == "__main__":

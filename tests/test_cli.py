@@ -99,7 +99,11 @@ def test_a_network_that_gives_nan(tomolens, tmp_path, manifest, study_file):
     code, _, error = tomolens(
         "study", study_file, "--cases", manifest(), "--model", tmp_path / "nan.safetensors", "--out", tmp_path / "r"
     )
-    assert_one_line(code, error.strip().splitlines()[-1] + "\n", "case c0: the network returned 1 values that are not")
+    assert_one_line(
+        code,
+        error.strip().splitlines()[-1] + "\n",
+        "every one of 8 cases failed; case c7: the network returned 1 values that are not",
+    )
 
 
 def test_a_network_without_training_cases_or_of_another_size(tomolens, tmp_path, manifest, study_file):

@@ -152,7 +152,7 @@ def test_tables_of_a_study_are_the_protocols(finished_study):
     assert len(findings.table("ranks")) == 16
     absolute = findings.table("fidelity").set_index(["estimator", "signs"])["fidelity"]
     assert absolute["smoothgrad-squared", "absolute"] == absolute["smoothgrad-squared", "original"]
-    with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, ranks"):
+    with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, ranks, baselines"):
         findings.table("dice")
 
 

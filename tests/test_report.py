@@ -30,7 +30,7 @@ def test_the_page_is_one_file(finished_study):
     assert page.sources
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert "script" not in page.tags
-    assert page.tags.count("table") == 4
+    assert page.tags.count("table") == 5
     assert page.tags.count("img") == len(list((finished_study[0] / "figures").glob("*.png")))
 
 

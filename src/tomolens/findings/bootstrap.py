@@ -1,12 +1,13 @@
 """Confidence intervals by resampling patients: the slices of one patient are not independent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from ..randomness import generator
 
@@ -92,17 +93,68 @@ def _draws(count: int, resampling: Resampling) -> Values:
     return random.multinomial(count, np.full(count, 1 / count), size=resampling.resamples).astype(np.float64)
 
 
-def interval(values: Grouped, resampling: Resampling) -> tuple[Values, Values]:
-    """Percentile bootstrap interval of the class-balanced mean of each column.
+def leave_one_out(values: Grouped) -> Values:
+    """Class-balanced means without each patient in turn, ``(patients, K)``; NaN where a class is left without cases."""
+    count = int(values.patients.max()) + 1
+    means = []
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for label in np.unique(values.labels):
+            chosen = values.labels == label
+            sums, counts = np.zeros((count, values.sums.shape[1])), np.zeros((count, 1))
+            np.add.at(sums, values.patients[chosen], values.sums[chosen])
+            np.add.at(counts[:, 0], values.patients[chosen], values.counts[chosen])
+            means.append((sums.sum(axis=0) - sums) / (counts.sum() - counts))
+    return np.asarray(np.mean(means, axis=0))
+
+
+def interval(
+    values: Grouped, resampling: Resampling, statistic: Callable[[Values], Values] | None = None
+) -> tuple[Values, Values]:
+    """Bootstrap interval over patients, bias-corrected and accelerated (BCa; Efron 1987).
+
+    Args:
+        values: added up by patient and class.
+        resampling: how.
+        statistic: of the class-balanced means, ``(B, K)`` to ``(B, M)``; the means themselves by default.
 
     Returns:
-        Lower and upper ends, ``(K,)`` each; NaN with fewer than two patients, where there is nothing to resample.
+        Lower and upper ends, ``(M,)`` each; NaN with fewer than two patients, where there is nothing to resample.
         Resamples in which a class has no case are left out.
     """
+    statistic = statistic or (lambda means: means)
+    point = statistic(class_balanced_mean(values))[0]
     if len(np.unique(values.patients)) < 2:
-        nothing = np.full(values.sums.shape[1], np.nan)
-        return nothing, nothing
+        return np.full_like(point, np.nan), np.full_like(point, np.nan)
     means = class_balanced_mean(values, patient_weights(values.patients, resampling))
-    tail = 100 * (1 - resampling.confidence) / 2
-    low, high = np.nanpercentile(means, [tail, 100 - tail], axis=0)
-    return low, high
+    draws = statistic(means[~np.isnan(means).any(axis=1)])
+    left = leave_one_out(values)
+    return bca_ends(draws, point, statistic(left[~np.isnan(left).any(axis=1)]), resampling.confidence)
+
+
+def bca_ends(draws: Values, point: Values, left_out: Values, confidence: float) -> tuple[Values, Values]:
+    """Ends of the BCa interval of each column.
+
+    Args:
+        draws: of the bootstrap, ``(B, K)``.
+        point: the estimate, ``(K,)``.
+        left_out: the estimate without each patient in turn, ``(P, K)``.
+        confidence: of the interval.
+    """
+    # Half of the draws that equal the estimate count as below it: discrete values are no bias.
+    below = (draws < point).mean(axis=0) + 0.5 * (draws == point).mean(axis=0)
+    smallest = 1 / (len(draws) + 1)
+    bias = norm.ppf(np.clip(below, smallest, 1 - smallest))
+    away = left_out.mean(axis=0) - left_out if len(left_out) else np.zeros((1, len(point)))
+    spread = (away**2).sum(axis=0)
+    acceleration = np.divide((away**3).sum(axis=0), 6 * spread**1.5, out=np.zeros_like(spread), where=spread > 1e-300)
+    ordered = np.sort(draws, axis=0)
+    ends = []
+    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
+        shifted = bias + norm.ppf(tail)
+        share = norm.cdf(bias + shifted / (1 - acceleration * shifted))
+        place = share * (len(draws) - 1)
+        low = np.floor(place).astype(np.intp)
+        high = np.minimum(low + 1, len(draws) - 1)
+        columns = np.arange(len(point))
+        ends.append(ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns]))
+    return ends[0], ends[1]

@@ -1,6 +1,6 @@
 """`Findings`: the answer of a study, recomputed from its stored measurements."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,13 +9,33 @@ from typing import Any
 import pandas as pd
 
 from ..errors import SettingsError
+from ..estimators.baselines import BASELINES
 from ..study.settings import StudySettings
 from ..study.store import Store
 from .bootstrap import Resampling
-from .measured import Measured, read_measured
-from .tables import agreement, fidelity_table, overlap_table, ranks_table, roc_table
+from .inference import (
+    VIEWS,
+    Compared,
+    CriticalDifference,
+    compared,
+    critical_difference,
+    gains_table,
+    pairs_table,
+)
+from .measured import Key, Measured, read_measured
+from .tables import (
+    agreement,
+    baselines_table,
+    fidelity_table,
+    overlap_table,
+    ranks_table,
+    roc_table,
+    with_rank_intervals,
+)
 
-TABLES = ("fidelity", "roc", "overlap", "ranks")
+TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs")
+BLIND = frozenset({"random", *BASELINES})
+"""What never looks at the network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +84,56 @@ class Findings:
         return Store(self.folder).measurements()
 
     @cached_property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """All tables by name: fidelity, roc, overlap, ranks; empty where nothing was measured."""
+    def explained(self) -> Measured:
+        """The measurements of the estimators' maps, without the blind baselines beside them."""
+        return self.measured.only([key for key in self.measured.maps if key[0] not in BASELINES])
+
+    @property
+    def resampling(self) -> Resampling:
+        """How patients are resampled."""
         statistics = self.settings.statistics
-        resampling = Resampling(statistics.resamples, statistics.confidence, self.settings.seed)
-        fidelity = fidelity_table(self.measured, resampling)
-        roc = roc_table(self.measured, resampling)
-        overlap = overlap_table(self.measured, resampling)
-        return {"fidelity": fidelity, "roc": roc, "overlap": overlap, "ranks": ranks_table(fidelity, roc, overlap)}
+        return Resampling(statistics.resamples, statistics.confidence, self.settings.seed)
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name, see `TABLES`; empty where nothing was measured."""
+        resampling = self.resampling
+        fidelity = fidelity_table(self.explained, resampling)
+        roc = roc_table(self.explained, resampling)
+        overlap = overlap_table(self.explained, resampling)
+        ranks = ranks_table(fidelity, roc, overlap)
+        return {
+            "fidelity": fidelity,
+            "roc": roc,
+            "overlap": overlap,
+            "ranks": with_rank_intervals(ranks, self.compared(), resampling),
+            "baselines": baselines_table(self.measured, BLIND, resampling),
+            "gains": self._by_view(lambda data: gains_table(data, BLIND, resampling), self.measured.maps),
+            "pairs": self._by_view(lambda data: pairs_table(data, resampling), self.explained.maps),
+        }
+
+    def compared(self) -> dict[str, Compared]:
+        """The maps of the estimators in each view, in the cases that all of them have."""
+        found = {view: compared(self.measured, view, self.explained.maps) for view in VIEWS}
+        return {view: data for view, data in found.items() if data is not None and len(data.maps) > 1}
+
+    @cached_property
+    def critical_differences(self) -> dict[str, CriticalDifference]:
+        """Friedman's test with Nemenyi's critical difference for each view in which it can be made."""
+        confidence = self.settings.statistics.confidence
+        found = {view: critical_difference(data, confidence) for view, data in self.compared().items()}
+        return {view: one for view, one in found.items() if one is not None}
+
+    def _by_view(self, table: Callable[[Compared], pd.DataFrame], maps: tuple[Key, ...]) -> pd.DataFrame:
+        parts = []
+        for view in VIEWS:
+            data = compared(self.measured, view, maps)
+            if data is not None and len(maps) > 1:
+                found = table(data)
+                if not found.empty:
+                    found.insert(0, "view", view)
+                    parts.append(found)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def table(self, name: str) -> pd.DataFrame:
         """One table with confidence intervals, a fresh copy.

@@ -4,8 +4,8 @@ Values are kept for every case. Curves are added up over the cases of a patient 
 the patients and not with the cases; that is all that means and the resampling of patients need.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,20 @@ class Measured:
     numbers: Mapping[str, Values]
     curves: Mapping[str, Curves]
     measured: Mapping[str, NDArray[np.bool_]]
+
+    def only(self, maps: Collection[Key]) -> "Measured":
+        """Some of the maps, in the same order."""
+        places = [place for place, key in enumerate(self.maps) if key in maps]
+        return replace(
+            self,
+            maps=tuple(self.maps[place] for place in places),
+            numbers={name: numbers[:, places] for name, numbers in self.numbers.items()},
+            curves={
+                name: Curves(curves.groups, curves.sums[places], curves.counts[places])
+                for name, curves in self.curves.items()
+            },
+            measured={name: there[:, places] for name, there in self.measured.items()},
+        )
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """From measurements to the tables of the protocol, every number with its interval and the cases it rests on."""
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from scipy.stats import kendalltau
 from ..metrics.overlap import PERCENTAGES
 from ..metrics.roc import curve_areas
 from .bootstrap import Grouped, Resampling, class_balanced_mean, grouped, interval
+from .inference import Compared, rank_intervals
 from .measured import Key, Measured
 
 OWN_SHARE = "mask share"
@@ -105,6 +108,33 @@ def ranks_table(fidelity: pd.DataFrame, roc: pd.DataFrame, overlap: pd.DataFrame
         table = ranks if table.empty else table.merge(ranks, on=["estimator", "signs"], how="outer", sort=False)
     columns = [column for column in table.columns if column.endswith("_rank")]
     return table.assign(mean_rank=table[columns].mean(axis=1)).sort_values("mean_rank", ignore_index=True)
+
+
+def with_rank_intervals(ranks: pd.DataFrame, data: Mapping[str, Compared], resampling: Resampling) -> pd.DataFrame:
+    """The ranks with the lowest and highest rank in each view that resampling the patients leaves possible."""
+    for view, one in data.items():
+        low, high = rank_intervals(one, resampling)
+        ends = pd.DataFrame(one.maps, columns=["estimator", "signs"])
+        ends = ends.assign(**{f"{view}_rank_low": low, f"{view}_rank_high": high})
+        ranks = ranks.merge(ends, on=["estimator", "signs"], how="left")
+    return ranks
+
+
+def baselines_table(measured: Measured, blind: Collection[str], resampling: Resampling) -> pd.DataFrame:
+    """Value of each blind baseline in each view: what an estimator reaches without ever looking at the network."""
+    only = measured.only([key for key in measured.maps if key[0] in blind and key[1] == "original"])
+    fidelity, roc = fidelity_table(only, resampling), roc_table(only, resampling)
+    views = {"fidelity": (fidelity, "fidelity"), "auc": (roc, "auc")}
+    views["dice"] = own_share_rows(overlap_table(only, resampling)), "dice"
+    parts = []
+    for view, (table, column) in views.items():
+        if not table.empty:
+            chosen = table[["estimator", column, "ci_low", "ci_high", "cases", "patients"]]
+            parts.append(chosen.rename(columns={"estimator": "baseline", column: "value"}).assign(view=view))
+    if not parts:
+        return pd.DataFrame()
+    joined = pd.concat(parts, ignore_index=True)
+    return joined[["view", *(name for name in joined.columns if name != "view")]]
 
 
 def own_share_rows(overlap: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ Line = tuple[NDArray[np.float64], NDArray[np.float64], float]
 
 def perturbation_figure(findings: Findings) -> Figure:
     """Accuracy while pixels are masked, one panel an estimator (the paper's Fig. 4)."""
-    curves = perturbation_curves(findings.measured)
+    curves = perturbation_curves(findings.explained)
     table = findings.tables["fidelity"].set_index(["estimator", "signs"])["fidelity"]
     estimators = list(dict.fromkeys(estimator for estimator, _ in curves))
     columns = min(4, len(estimators))
@@ -66,7 +66,7 @@ def _perturbation_panel(
 def roc_figure(findings: Findings) -> Figure:
     """The averaged ROC curves on the quantile grid; the exact mean AUC in the legend."""
     auc = _headline(findings.tables["roc"], "auc")
-    lines = {key: (quantile[1], quantile[0], auc[key]) for key, (quantile, _) in roc_curves(findings.measured).items()}
+    lines = {key: (quantile[1], quantile[0], auc[key]) for key, (quantile, _) in roc_curves(findings.explained).items()}
     figure, panels = _two_panels(lines, "AUC")
     for axes in panels:
         axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8, zorder=0)

@@ -15,6 +15,11 @@ from ..findings import Findings
 from ..findings.tables import own_share_rows, undefined_masks
 from .style import number, title
 
+GAIN = "gain over the best blind baseline"
+RANKS_CAPTION = (
+    "Mean rank over the patients, best on the left. Maps that a bar joins are not told apart (Friedman's test with "
+    "Nemenyi's critical difference)."
+)
 Figures = Mapping[str, Path]
 
 
@@ -36,6 +41,37 @@ def write_page(findings: Findings, figures: Figures, file: Path) -> None:
     file.write_text(text, encoding="utf-8")
 
 
+def gain_words(findings: Findings, view: str, factor: float, digits: int) -> dict[tuple[str, str], str]:
+    """For each map its gain over the best blind baseline with the interval, or that it has none."""
+    gains = findings.tables["gains"]
+    if gains.empty:
+        return {}
+    words = {}
+    for _, row in gains[gains["view"] == view].iterrows():
+        gain, low, high = (number(factor * row[name], digits) for name in ("gain", "ci_low", "ci_high"))
+        verdict = "" if row["beats"] else "not above: "
+        words[row["estimator"], row["signs"]] = f"{verdict}{gain} ({low} to {high})"
+    return words
+
+
+def blind_sentences(findings: Findings) -> list[str]:
+    """How many maps beat the best blind baseline in each view."""
+    gains = findings.tables["gains"]
+    sentences = []
+    for view, name in (("fidelity", "fidelity"), ("auc", "AUC"), ("dice", "Dice")):
+        rows = gains if gains.empty else gains[gains["view"] == view]
+        if rows.empty:
+            continue
+        beaten, best = int(rows["beats"].sum()), rows.iloc[0]
+        factor, digits = (10.0, 1) if view == "fidelity" else (1.0, 3)
+        value = number(factor * best["baseline_value"], digits)
+        sentences.append(
+            f"{beaten} of {len(rows)} maps beat the best blind baseline by {name} "
+            f"({title(best['baseline']).lower()}, {value}), which never looks at the network."
+        )
+    return sentences
+
+
 def headline(findings: Findings) -> list[str]:
     """The answer in words, made from the tables; what was not measured is said to be not assessed."""
     views = [
@@ -52,12 +88,22 @@ def headline(findings: Findings) -> list[str]:
         low, high = (form.split()[-1].format(factor * best[end]) for end in ("ci_low", "ci_high"))
         sentences.append(
             f"{title(best['estimator'])} ({best['signs']}) leads {view}: {form.format(factor * best[column])}, "
-            f"{_confidence(findings)} {low} to {high}."
+            f"{_confidence(findings)} {low} to {high}{_rank_words(findings, column, best)}."
         )
+    sentences += blind_sentences(findings)
     taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
     if taus:
         sentences.append(f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}.")
     return sentences
+
+
+def _rank_words(findings: Findings, view: str, best: pd.Series) -> str:
+    ranks = findings.tables["ranks"]
+    if f"{view}_rank_low" not in ranks:
+        return ""
+    row = ranks[(ranks["estimator"] == best["estimator"]) & (ranks["signs"] == best["signs"])].iloc[0]
+    low, high = int(row[f"{view}_rank_low"]), int(row[f"{view}_rank_high"])
+    return f", rank {low}" if low == high else f", rank {low} to {high}"
 
 
 def _confidence(findings: Findings) -> str:
@@ -117,25 +163,40 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
             "Fidelity: the model's view",
             "Pixels are masked in the order of a map, most or least important first, with a value that removes the "
             "evidence. F is the area between the two accuracy curves; larger is better.",
-            _rows(findings.tables["fidelity"], "fidelity", 10.0, 2),
-            ("estimator", "map", "F × 10", confidence, "cases", "patients"),
-            [("perturbation", "Accuracy while masking; solid: absolute maps, dashed: as they are.")],
+            _rows(findings, "fidelity", findings.tables["fidelity"], 10.0, 2),
+            ("estimator", "map", "F × 10", confidence, GAIN, "cases", "patients"),
+            [
+                ("perturbation", "Accuracy while masking; solid: absolute maps, dashed: as they are."),
+                ("ranks-fidelity", RANKS_CAPTION),
+            ],
             figures,
         ),
         _section(
             "ROC: the expert's view, by pixel",
             "How well a map's scores separate the pixels of the expert's mask from all others; 0.5 is chance.",
-            _rows(findings.tables["roc"], "auc", 1.0, 3, extra="average_precision"),
-            ("estimator", "map", "AUC", confidence, "average precision", "cases", "patients"),
-            [("roc", "ROC averaged over the images at each quantile; the exact mean AUC in the legend.")],
+            _rows(findings, "auc", findings.tables["roc"], 1.0, 3, extra="average_precision"),
+            ("estimator", "map", "AUC", confidence, GAIN, "average precision", "cases", "patients"),
+            [
+                ("roc", "ROC averaged over the images at each quantile; the exact mean AUC in the legend."),
+                ("ranks-auc", RANKS_CAPTION),
+            ],
             figures,
         ),
         _section(
             "Region overlap: the expert's view, by region",
             "Dice of the top share of the region map (XRAI) and the mask, at the mask's own share of the image.",
-            _rows(overlap, "dice", 1.0, 3, extra="kept"),
-            ("estimator", "map", "Dice", confidence, "kept (%)", "cases", "patients"),
-            [("dice", "Dice against the share of the region map kept.")],
+            _rows(findings, "dice", overlap, 1.0, 3, extra="kept"),
+            ("estimator", "map", "Dice", confidence, GAIN, "kept (%)", "cases", "patients"),
+            [("dice", "Dice against the share of the region map kept."), ("ranks-dice", RANKS_CAPTION)],
+            figures,
+        ),
+        _section(
+            "Blind baselines",
+            "Maps that never look at the network, measured in the same way. What does not beat the best of them has "
+            "told nothing about this network that could not be known without it.",
+            _baseline_rows(findings),
+            ("view", "baseline", "value", confidence, "cases", "patients"),
+            [],
             figures,
         ),
     ]
@@ -174,6 +235,19 @@ def _network_rows(findings: Findings) -> list[dict[str, Any]]:
     return rows
 
 
+def _baseline_rows(findings: Findings) -> list[dict[str, Any]]:
+    table = findings.tables["baselines"]
+    rows: list[dict[str, Any]] = []
+    for _, row in table.iterrows():
+        factor, digits = (10.0, 2) if row["view"] == "fidelity" else (1.0, 3)
+        value, low, high = (number(factor * row[name], digits) for name in ("value", "ci_low", "ci_high"))
+        name = {"fidelity": "F × 10", "auc": "AUC", "dice": "Dice"}[row["view"]]
+        best = row["value"] == table["value"][table["view"] == row["view"]].max()
+        cells = [name, title(row["baseline"]), value, f"{low} to {high}", row["cases"], row["patients"]]
+        rows.append({"cells": cells, "best": bool(best)})
+    return rows
+
+
 def _section(
     heading: str,
     text: str,
@@ -194,14 +268,17 @@ def _section(
 
 
 def _rows(
-    table: pd.DataFrame, column: str, factor: float, digits: int, extra: str | None = None
+    findings: Findings, view: str, table: pd.DataFrame, factor: float, digits: int, extra: str | None = None
 ) -> list[dict[str, Any]]:
     if table.empty:
         return []
+    column = view
+    gains = gain_words(findings, view, factor, digits)
     rows: list[dict[str, Any]] = []
     for _, row in table.sort_values(column, ascending=False).iterrows():
         value, low, high = (number(factor * row[name], digits) for name in (column, "ci_low", "ci_high"))
-        cells = [title(row["estimator"]), row["signs"], value, f"{low} to {high}"]
+        gain = gains.get((row["estimator"], row["signs"]), "–")
+        cells = [title(row["estimator"]), row["signs"], value, f"{low} to {high}", gain]
         if extra is not None:
             cells.append(number(row[extra], digits))
         rows.append({"cells": [*cells, row["cases"], row["patients"]], "best": not rows})

@@ -32,6 +32,12 @@ TITLES = {
     "deconvolution": "Deconvolution",
     "integrated-gradients": "Integrated gradients",
     "random": "Random",
+    "centre-prior": "Centre prior",
+    "raw-intensity": "Raw intensity",
+    "difference-from-fill": "Difference from the fill",
+    "sobel-edges": "Sobel edges",
+    "body-mask": "Body mask",
+    "mean-mask": "Mean mask",
 }
 SPARE = ("#882255", "#117733", "#332288", "#999933")
 

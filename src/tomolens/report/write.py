@@ -12,6 +12,7 @@ from ..study.store import Store
 from .curves import dice_figure, perturbation_figure, roc_figure
 from .page import write_page
 from .panels import maps_figure, regions_figure
+from .ranks import critical_difference_figure
 
 
 def write_report(findings: Findings, store: Store, progress: Progress) -> None:
@@ -50,6 +51,8 @@ def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[
         yield "roc", lambda: roc_figure(findings)
     if not findings.tables["overlap"].empty:
         yield "dice", lambda: dice_figure(findings)
+    for view, found in findings.critical_differences.items():
+        yield f"ranks-{view}", lambda found=found: critical_difference_figure(found)  # type: ignore[misc]
     classes = findings.settings.cases.classes
     for place, example in enumerate(store.examples(), start=1):
         yield f"example-{place}-maps", lambda example=example: maps_figure(example, classes)  # type: ignore[misc]

@@ -13,10 +13,10 @@ from ..classifier import Classifier
 from ..classifier.architectures import build
 from ..estimators.backward_rules import gradients
 from ..estimators.explain import passes
-from ..metrics.fidelity import masked_images
 from ..metrics.ranked import rank_map
 from ..metrics.roc import roc_of_map
 from ..regions import segment, xrai
+from .runner import images_of_case
 from .settings import StudySettings
 
 AS_IF = 5_000
@@ -97,7 +97,7 @@ def estimate(
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
     batch = batch.to(classifier.device)
-    images = len(estimators) * masked_images(settings.metrics.steps)
+    images = images_of_case(settings)
     if settings.precision == "auto" and "fidelity" in settings.metrics.names:
         # Compiling is not tried: it would take longer than all the rest of this.
         classifier = classifier.quickened(batch, min(images * held_out, AS_IF))
@@ -113,7 +113,7 @@ def estimate(
     seconds["gradients"] = held_out * count * gradient
     if "fidelity" in settings.metrics.names:
         seconds["fidelity"] = held_out * images * _decision_time(classifier, batch)
-    maps = 2 * len(estimators)
+    maps = 2 * len(estimators) + len(settings.estimators.baselines)
     seconds["sorting, ROC and regions"] = held_out * _map_time(case, maps, settings)
     numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return Cost(

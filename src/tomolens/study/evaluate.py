@@ -10,9 +10,11 @@ from torch import Tensor
 from ..cases import Case
 from ..classifier import Classifier
 from ..errors import TomolensError
+from ..estimators.baselines import Scene, draw_baselines
 from ..estimators.estimators import BlindEstimator, Estimator
 from ..estimators.explain import Signs, explain
 from ..estimators.probes import References
+from ..metrics.fidelity import fill_value
 from ..metrics.metric import METRICS, Evaluand, MapKey, MetricSettings
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.roc import is_usable
@@ -29,6 +31,7 @@ class Plan:
         signs: see `explain`.
         metrics: to compute.
         batch_size: images the network sees at a time, in every stage.
+        baselines: blind maps that are measured beside the estimators'.
     """
 
     seed: int
@@ -36,6 +39,7 @@ class Plan:
     signs: Signs
     metrics: MetricSettings
     batch_size: int
+    baselines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,17 @@ class Evaluation:
     region_maps: dict[MapKey, NDArray[np.float64]]
 
 
-def evaluate(case: Case, classifier: Classifier, plan: Plan, references: References | None = None) -> Evaluation:
-    """Explain one case with every estimator and measure every map, as it is and absolute.
+def evaluate(
+    case: Case,
+    classifier: Classifier,
+    plan: Plan,
+    references: References | None = None,
+    mean_mask: NDArray[np.float64] | None = None,
+) -> Evaluation:
+    """Explain one case with every estimator and measure every map, as it is and absolute, and the blind baselines.
 
-    Maps explain the predicted class; fidelity counts decisions against the true one.
+    Maps explain the predicted class; fidelity counts decisions against the true one. A baseline has no negative
+    values and is measured once. ``mean_mask`` is the mean of the training cases' masks, for the baseline of that name.
 
     Raises:
         TomolensError: a network that fails on this case; the message names the case.
@@ -89,6 +100,7 @@ def evaluate(case: Case, classifier: Classifier, plan: Plan, references: Referen
             batch_size=plan.batch_size,
         )
         rankings = rank_both_ways({name: stack[0] for name, stack in maps.items()}, plan.seed, case.name)
+        rankings |= rank_baselines(case, plan, mean_mask)
         region_maps = regions_of(case, rankings, plan.metrics)
         evaluand = Evaluand(
             classifier, image, case.label, case.mask, rankings, region_maps, plan.metrics, plan.batch_size
@@ -103,7 +115,17 @@ def evaluate(case: Case, classifier: Classifier, plan: Plan, references: Referen
         measurements = (correct, *measured)
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
-    return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, region_maps)
+    explained = {key: regions for key, regions in region_maps.items() if key[0] in maps}
+    return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, explained)
+
+
+def rank_baselines(case: Case, plan: Plan, mean_mask: NDArray[np.float64] | None) -> dict[MapKey, RankedMap]:
+    """Rankings of the blind baselines' maps."""
+    if not plan.baselines:
+        return {}
+    scene = Scene(case.image, fill_value(plan.metrics.fill, case.label), mean_mask)
+    drawn = draw_baselines(plan.baselines, scene)
+    return {(name, "original"): rank_map(one, seed=plan.seed, name=case.name) for name, one in drawn.items()}
 
 
 def rank_both_ways(maps: dict[str, Tensor], seed: int, name: str) -> dict[MapKey, RankedMap]:

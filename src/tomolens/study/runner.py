@@ -157,7 +157,7 @@ def job_of(
     left: int,
 ) -> Job:
     """What is to be done with the held-out cases of one network, ``left`` of all networks."""
-    decisions = left * len(settings.estimators.names) * masked_images(settings.metrics.steps)
+    decisions = left * images_of_case(settings)
     quick = settings.precision == "auto" and "fidelity" in settings.metrics.names
     chosen = settings.estimators
     return Job(
@@ -165,8 +165,9 @@ def job_of(
         masks=found.masks,
         fold=side.fold,
         classifier=fitted.classifier,
-        plan=Plan(settings.seed, chosen.make(), chosen.signs, settings.metrics, settings.batch_size),
+        plan=Plan(settings.seed, chosen.make(), chosen.signs, settings.metrics, settings.batch_size, chosen.baselines),
         references=draw_references(found.cases, side.training, settings),
+        mean_mask=mean_mask_of(found, side.training, settings),
         device=resources.device,
         decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,
         whole=examples,
@@ -265,6 +266,21 @@ def choose_examples(
     by_label = [[i for i in held_out if cases.entries[i].label == label] for label in range(len(cases.classes))]
     order = sorted((place, label) for label, members in enumerate(by_label) for place in range(len(members)))
     return frozenset(by_label[label][place] for place, label in order[: settings.examples])
+
+
+def images_of_case(settings: StudySettings) -> int:
+    """Masked images of a case, at most: estimators have two maps each, baselines one."""
+    chosen = settings.estimators
+    return masked_images(settings.metrics.steps) * (2 * len(chosen.names) + len(chosen.baselines)) // 2
+
+
+def mean_mask_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:
+    """Mean of the usable masks of at most ``references`` training cases; None where there are none."""
+    if "mean-mask" not in settings.estimators.baselines:
+        return None
+    masked = [int(index) for index in training if found.masks[index] == "usable"][: settings.estimators.references]
+    masks = [mask for index in masked if (mask := found.cases[index].mask) is not None]
+    return np.mean(masks, axis=0) if masks else None
 
 
 def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:

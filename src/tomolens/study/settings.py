@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..classifier.training import Recipe
 from ..errors import SettingsError
+from ..estimators.baselines import BASELINES
 from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
 from ..estimators.explain import Signs
 from ..metrics.metric import METRICS, MetricSettings
@@ -93,15 +94,19 @@ class ClassifierSettings(_Section):
 
 
 class EstimatorSettings(_Section):
-    """Which estimators, with which parameters, of which score."""
+    """Which estimators, with which parameters, of which score, and the blind baselines that they must beat."""
 
     names: tuple[str, ...] = tuple(ESTIMATORS)
+    baselines: tuple[str, ...] = tuple(BASELINES)
     signs: Signs = "class"
     references: Count = 256
     parameters: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
     def _known(self) -> Self:
+        unknown = [name for name in self.baselines if name not in BASELINES]
+        if unknown:
+            raise ValueError(f"unknown baseline '{unknown[0]}', known are {', '.join(BASELINES)}")
         self.make()
         return self
 

@@ -30,6 +30,7 @@ class Job:
         classifier: the network.
         plan: what is done to each case.
         references: training images for expected gradients.
+        mean_mask: mean of training cases' masks, for the baseline of that name.
         device: where the network runs.
         decisions: about how many masked images one process will see; 0 where only the network as it is may decide.
         whole: cases that are kept whole for the figures.
@@ -42,6 +43,7 @@ class Job:
     classifier: Classifier
     plan: Plan
     references: References | None
+    mean_mask: NDArray[np.float64] | None
     device: str
     decisions: int
     whole: frozenset[int]
@@ -122,7 +124,7 @@ class Worker:
         job, classifier, plan = self.job, self.classifier, self.job.plan
         while True:
             try:
-                evaluation = evaluate(case, classifier, plan, job.references)
+                evaluation = evaluate(case, classifier, plan, job.references, job.mean_mask)
             except Exception as error:
                 if not is_out_of_memory(error) or plan.batch_size == 1:
                     raise

@@ -1,0 +1,115 @@
+"""Inference that holds on simulated patients with 16 correlated slices each."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import bootstrap, wilcoxon
+
+from tomolens.findings.bootstrap import Resampling, grouped, interval
+from tomolens.findings.inference import (
+    Compared,
+    critical_difference,
+    gains_table,
+    holm,
+    pairs_table,
+    rank_intervals,
+    signed_rank,
+)
+
+PATIENTS, SLICES = 40, 16
+QUICK = Resampling(resamples=1000)
+
+
+def simulated(seed, maps=1, truth=0.0):
+    """Slices of which half of the variance is the patient's (ICC 0.5), ``(N, maps)``."""
+    random = np.random.default_rng(seed)
+    own = random.normal(0, np.sqrt(0.5), (PATIENTS, 1, maps))
+    values = truth + own + random.normal(0, np.sqrt(0.5), (PATIENTS, SLICES, maps))
+    return values.reshape(-1, maps)
+
+
+def patients(clustered=True):
+    return [f"p{i // SLICES if clustered else i}" for i in range(PATIENTS * SLICES)]
+
+
+def test_the_interval_covers_as_often_as_it_says_and_slices_would_not():
+    covered = {True: 0, False: 0}
+    runs, labels = 600, np.zeros(PATIENTS * SLICES, dtype=np.int64)
+    for clustered in covered:
+        count = runs if clustered else 100
+        for seed in range(count):
+            low, high = interval(grouped(simulated(seed), labels, patients(clustered)), Resampling(1000, 0.95, seed))
+            covered[clustered] += bool(low[0] <= 0 <= high[0])
+        covered[clustered] /= count
+    assert 0.93 <= covered[True] <= 0.97
+    assert covered[False] < 0.6
+
+
+def test_the_test_finds_what_is_not_there_as_rarely_as_it_says_and_on_slices_would_not():
+    found, on_slices = [], []
+    for seed in range(400):
+        one, other = simulated(seed, maps=2).T
+        differences = one - other
+        found.append(signed_rank(differences.reshape(PATIENTS, SLICES).mean(axis=1)) < 0.05)
+        on_slices.append(wilcoxon(differences).pvalue < 0.05)
+    assert np.mean(found) <= 0.06
+    assert np.mean(on_slices) > 0.3
+
+
+def test_bca_is_scipys():
+    values = np.random.default_rng(2).exponential(size=60)
+    low, high = interval(
+        grouped(values[:, None], np.zeros(60, dtype=np.int64), [f"p{i}" for i in range(60)]), Resampling(20000)
+    )
+    ours = np.array([low[0], high[0]])
+    theirs = bootstrap((values,), np.mean, n_resamples=20000, method="BCa", rng=np.random.default_rng(0))
+    np.testing.assert_allclose(ours, theirs.confidence_interval, atol=0.01)
+
+
+def test_holm_is_the_textbooks():
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
+
+
+def compared(means, seed=0, noise=0.3):
+    values = simulated(seed, maps=len(means)) * noise + np.asarray(means)
+    maps = tuple((f"e{i}", "original") for i in range(len(means)))
+    return Compared(maps, values, np.zeros(len(values), dtype=np.int64), tuple(patients()))
+
+
+def test_pairs_are_told_apart_where_they_differ():
+    table = pairs_table(compared([1.0, 1.0, 0.0]), QUICK)
+    assert len(table) == 3
+    same, *different = table.itertuples()
+    assert same.p_holm > 0.05
+    assert same.ci_low < 0 < same.ci_high
+    assert all(pair.p_holm < 1e-4 and pair.ci_low > 0.5 for pair in different)
+    assert (table["p_holm"] >= table["p"]).all()
+
+
+def test_the_critical_difference_is_demsars():
+    found = critical_difference(compared([0.0, 1.0, 0.5, 1.0], noise=0.1), 0.95)
+    assert [key[0] for key in found.maps[2:]] == ["e2", "e0"]
+    assert found.p < 1e-10
+    # Demsar 2006, table 5: q = 2.569 for four classifiers at 0.05.
+    assert found.difference == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * PATIENTS)), abs=1e-3)
+    assert found.groups() == [(0, 1)]
+    assert critical_difference(compared([0.0, 1.0]), 0.95) is None
+
+
+def test_ranks_are_as_sure_as_the_data():
+    low, high = rank_intervals(compared([0.0, 1.0, 1.0, 2.0], noise=0.2), QUICK)
+    assert (low[3], high[3]) == (1, 1)
+    assert (low[0], high[0]) == (4, 4)
+    assert list(low[1:3]) == [2, 2]
+    assert list(high[1:3]) == [3, 3]
+
+
+def test_gains_are_over_the_best_baseline():
+    data = compared([0.0, 1.0, 2.0, 1.0], noise=0.2)
+    table = gains_table(data, frozenset({"e0", "e1"}), QUICK)
+    assert table["estimator"].tolist() == ["e2", "e3"]
+    assert set(table["baseline"]) == {"e1"}
+    assert table["gain"].tolist() == pytest.approx([1.0, 0.0], abs=0.12)
+    assert table["beats"].tolist() == [True, False]
+    assert gains_table(data, frozenset(), QUICK).empty
+    assert isinstance(table, pd.DataFrame)
