@@ -23,7 +23,7 @@ SETTINGS = {
     "statistics": {"resamples": 100},
 }
 MARK = 0.5
-TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs")
+TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views")
 
 
 class Moody(nn.Module):

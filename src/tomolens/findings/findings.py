@@ -32,8 +32,9 @@ from .tables import (
     roc_table,
     with_rank_intervals,
 )
+from .views import agreement_by_case, concordance
 
-TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs")
+TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views")
 BLIND = frozenset({"random", *BASELINES})
 """What never looks at the network."""
 
@@ -109,8 +110,17 @@ class Findings:
             "ranks": with_rank_intervals(ranks, self.compared(), resampling),
             "baselines": baselines_table(self.measured, BLIND, resampling),
             "gains": self._by_view(lambda data: gains_table(data, BLIND, resampling), self.measured.maps),
+            "views": agreement_by_case(self.explained, resampling),
             "pairs": self._by_view(lambda data: pairs_table(data, resampling), self.explained.maps),
         }
+
+    @cached_property
+    def concordance(self) -> float:
+        """Kendall's W of the rankings of all maps by the views: 1 they agree, 0 they do not; NaN with one view."""
+        ranks = self.tables["ranks"]
+        columns = [column for column in ("fidelity_rank", "auc_rank", "dice_rank") if column in ranks]
+        whole = ranks[columns].dropna()
+        return concordance(whole.to_numpy().T) if len(columns) > 1 and len(whole) > 1 else float("nan")
 
     def compared(self) -> dict[str, Compared]:
         """The maps of the estimators in each view, in the cases that all of them have."""

@@ -15,6 +15,7 @@ from ..findings import Findings
 from ..findings.tables import own_share_rows, undefined_masks
 from .style import number, title
 
+TITLES = {"fidelity": "fidelity", "auc": "AUC", "dice": "Dice"}
 GAIN = "gain over the best blind baseline"
 RANKS_CAPTION = (
     "Mean rank over the patients, best on the left. Maps that a bar joins are not told apart (Friedman's test with "
@@ -58,7 +59,7 @@ def blind_sentences(findings: Findings) -> list[str]:
     """How many maps beat the best blind baseline in each view."""
     gains = findings.tables["gains"]
     sentences = []
-    for view, name in (("fidelity", "fidelity"), ("auc", "AUC"), ("dice", "Dice")):
+    for view, name in TITLES.items():
         rows = gains if gains.empty else gains[gains["view"] == view]
         if rows.empty:
             continue
@@ -93,7 +94,24 @@ def headline(findings: Findings) -> list[str]:
     sentences += blind_sentences(findings)
     taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
     if taus:
-        sentences.append(f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}.")
+        sentences.append(
+            f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}; W = {findings.concordance:.2f}."
+        )
+    return sentences
+
+
+def view_sentences(findings: Findings) -> list[str]:
+    """Case by case: whether the model's view and the expert's rank the maps alike."""
+    sentences = []
+    for _, row in findings.tables["views"].iterrows():
+        if row["view"] != "fidelity":
+            continue
+        sentences.append(
+            f"Case by case, fidelity and {TITLES[row['other']]} rank the maps with τ = {row['tau']:+.2f} "
+            f"({_confidence(findings)} {row['ci_low']:+.2f} to {row['ci_high']:+.2f}); "
+            f"in {100 * row['disagree']:.0f} % of {row['cases']} cases they rank them the other way round, "
+            f"most in case {row['part_most']}."
+        )
     return sentences
 
 
@@ -188,6 +206,14 @@ def _sections(findings: Findings, figures: Figures) -> list[dict[str, Any]]:
             _rows(findings, "dice", overlap, 1.0, 3, extra="kept"),
             ("estimator", "map", "Dice", confidence, GAIN, "kept (%)", "cases", "patients"),
             [("dice", "Dice against the share of the region map kept."), ("ranks-dice", RANKS_CAPTION)],
+            figures,
+        ),
+        _section(
+            "The two views",
+            " ".join(view_sentences(findings)) or "The two views could not be compared: not assessed.",
+            [],
+            (),
+            [("views", "Every map by fidelity and by the expert's view, with intervals.")],
             figures,
         ),
         _section(

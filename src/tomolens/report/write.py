@@ -13,6 +13,7 @@ from .curves import dice_figure, perturbation_figure, roc_figure
 from .page import write_page
 from .panels import maps_figure, regions_figure
 from .ranks import critical_difference_figure
+from .views import views_figure
 
 
 def write_report(findings: Findings, store: Store, progress: Progress) -> None:
@@ -51,6 +52,8 @@ def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[
         yield "roc", lambda: roc_figure(findings)
     if not findings.tables["overlap"].empty:
         yield "dice", lambda: dice_figure(findings)
+    if not findings.tables["views"].empty and "fidelity" in findings.compared():
+        yield "views", lambda: views_figure(findings)
     for view, found in findings.critical_differences.items():
         yield f"ranks-{view}", lambda found=found: critical_difference_figure(found)  # type: ignore[misc]
     classes = findings.settings.cases.classes
