@@ -11,7 +11,7 @@ study: $(VENV)/.installed
 	@$(BIN)/tomolens study --out $(OUT)
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests benchmarks

@@ -1,8 +1,6 @@
 """No identifier of a patient leaves the readers unless asked: not into an index, a cache, results or messages."""
 
-import os
 import stat
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -74,7 +72,9 @@ def hospital(tmp_path):
     return paths
 
 
-def test_nothing_that_identifies_leaves_a_study(hospital, tmp_path):
+def test_nothing_that_identifies_leaves_a_study(hospital, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     values = identifying(hospital)
     assert {"HOSP-776655000", "Nowak3", IDENTITY["AccessionNumber"]} <= values
     (tmp_path / "study.toml").write_text(STUDY)
@@ -92,7 +92,7 @@ def test_nothing_that_identifies_leaves_a_study(hospital, tmp_path):
     assert "1 of 28 cases could not be read" in " ".join(ran.output.split())
     assert leaks(out, values) == []
     assert leaks(index, values) == []
-    cache = Path(os.environ["XDG_CACHE_HOME"])
+    assert any(cache.rglob("*.parquet"))
     names = {value for value in values if not value.startswith(("1.", "2."))}  # UIDs tell files apart there
     assert leaks(cache, names) == []
     assert not any(value in run.output + ran.output for value in names)

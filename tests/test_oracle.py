@@ -7,7 +7,7 @@ import torch
 from conftest import SMALL
 from tomolens.cases import phantom
 from tomolens.estimators import explain
-from tomolens.findings.bootstrap import Resampling, interval
+from tomolens.findings.bootstrap import Resampling, grouped, interval
 from tomolens.metrics import fidelity, region_overlap, roc
 from tomolens.metrics.fidelity import area_between
 from tomolens.regions import segment, xrai
@@ -33,7 +33,7 @@ def test_the_oracle_beats_random_by_the_models_view(trained, held_out):
     assert best.area > chance.area + 0.2
     correct = chance.decisions == cases.labels[:, None, None]
     areas = np.array([[area_between(*one)] for one in correct.astype(float)])
-    low, high = interval(areas, cases.labels, cases.patients, Resampling())
+    low, high = interval(grouped(areas, cases.labels, cases.patients), Resampling())
     assert low[0] <= 0 <= high[0]
 
 
