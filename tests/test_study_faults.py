@@ -243,6 +243,20 @@ def test_blocks_bound_the_files(tmp_path, monkeypatch):
     assert [file.name.split("-")[0] for file in files] == ["0000000", "0000001"]
 
 
+def test_a_study_says_where_its_numbers_come_from(tmp_path):
+    quick_study().run(tmp_path / "r", workers=1)
+    said = Store(tmp_path / "r").description()
+    assert len(said["settings_hash"]) == len(said["identity"]) == len(said["content"]["cases"]["hash"]) == 32
+    assert len(said["networks"][0]["weights"]) == 32
+    assert said["machine"]["device"] == "cpu"
+    assert said["machine"]["name"]
+    assert {"python", "torch", "tomolens"} <= set(said["versions"])
+    assert said["commit"] is None or len(said["commit"].removesuffix("+changes")) == 40
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert said["identity"] in page
+    assert said["machine"]["name"] in page
+
+
 def test_verify_computes_cases_again(tmp_path):
     study = quick_study()
     study.run(tmp_path / "r", workers=2)

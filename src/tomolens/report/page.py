@@ -38,6 +38,8 @@ def write_page(findings: Findings, figures: Figures, file: Path) -> None:
         settings=json.dumps(description["content"]["settings"], indent=2),
         versions=description["versions"],
         identity=description["identity"],
+        commit=description["commit"],
+        machine=description["machine"],
     )
     file.write_text(text, encoding="utf-8")
 

@@ -246,16 +246,20 @@ def describe(
         "cases": {"count": len(found.cases), "hash": found.hash},
         "classifier": None if classifier is None else weights_hash(classifier.network),
     }
-    identity = hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
     states = dict(zip(*np.unique(found.masks, return_counts=True), strict=True))
     return {
-        "identity": identity,
+        "identity": _hash(content),
         "content": content,
+        "settings_hash": _hash(content["settings"]),
         "fingerprints": dict(zip(found.cases.names, found.cases.fingerprints, strict=True)),
         "masks": {str(state): int(count) for state, count in states.items()},
         "skipped": found.skipped,
         **provenance(resources.device, resources.executor),
     }
+
+
+def _hash(content: Any) -> str:
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def choose_examples(
