@@ -243,6 +243,23 @@ def test_blocks_bound_the_files(tmp_path, monkeypatch):
     assert [file.name.split("-")[0] for file in files] == ["0000000", "0000001"]
 
 
+def test_tables_alone_as_csv_and_latex(tmp_path, undisturbed):
+    quick_study(name="50 % of_all").run(tmp_path / "r", workers=1)
+    for file in (tmp_path / "r" / "tables").iterdir():
+        file.unlink()
+    runner = CliRunner()
+    assert runner.invoke(app, ["report", str(tmp_path / "r"), "--format", "csv"]).exit_code == 0
+    assert tables(tmp_path / "r") == undisturbed
+    done = runner.invoke(app, ["report", str(tmp_path / "r"), "--format", "latex"])
+    assert done.output.strip().endswith("findings.tex")
+    text = (tmp_path / "r" / "tables" / "findings.tex").read_text()
+    assert "50 \\% of\\_all: mean with 95\\,\\% interval" in text
+    rows = [line for line in text.splitlines() if line.startswith(("Backpropagation", "SmoothGrad", "Random"))]
+    assert len(rows) == 6
+    assert all(row.count("&") == 4 and row.endswith("\\\\") for row in rows)
+    assert text.count("\\textbf") >= 3
+
+
 def test_a_study_says_where_its_numbers_come_from(tmp_path):
     quick_study().run(tmp_path / "r", workers=1)
     said = Store(tmp_path / "r").description()

@@ -17,7 +17,7 @@ from .classifier.weights import load_weights
 from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
-from .report import write_report
+from .report import write_latex, write_report, write_tables
 from .study.cost import Cost, estimate
 from .study.networks import fit_network
 from .study.runner import Resources, run_study
@@ -184,6 +184,20 @@ def report(out: str | Path, progress: Progress = silent) -> Findings:
     findings = Findings.from_folder(out)
     write_report(findings, Store(Path(out)), progress)
     return findings
+
+
+def report_tables(out: str | Path, kind: Literal["csv", "latex"]) -> list[Path]:
+    """Write only the tables of a study's folder anew, as CSV or as LaTeX; returns the files.
+
+    Raises:
+        SettingsError: no study there, or a damaged one.
+    """
+    findings, folder = Findings.from_folder(out), Path(out) / "tables"
+    if kind == "csv":
+        return write_tables(findings, folder)
+    folder.mkdir(exist_ok=True)
+    write_latex(findings, folder / "findings.tex")
+    return [folder / "findings.tex"]
 
 
 def free_folder(out: str | Path) -> Path:

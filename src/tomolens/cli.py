@@ -24,6 +24,7 @@ app.add_typer(cases_app, name="cases")
 
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
 Executor = Literal["local", "ray"]
+Format = Literal["html", "csv", "latex"]
 Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
 
 
@@ -103,11 +104,21 @@ def train(
 
 @app.command()
 @answered
-def report(results: Annotated[Path, typer.Argument(help="Folder of a study.")] = Path("results")) -> None:
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of a study.")] = Path("results"),
+    format: Annotated[
+        Format, typer.Option(help="html: tables, figures and page; csv: the tables alone; latex: a table for a paper.")
+    ] = "html",
+) -> None:
     """Rebuild tables, figures and page of a study from its stored measurements."""
     from .api import report as rebuild
+    from .api import report_tables
     from .bars import bars
 
+    if format != "html":
+        for file in report_tables(results, format):
+            typer.echo(str(file.resolve()))
+        return
     with bars() as progress:
         findings = rebuild(results, progress)
     _show(findings, results)

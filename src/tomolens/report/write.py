@@ -37,11 +37,14 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
         raise SettingsError(f"{store.folder} cannot be written ({error.strerror})") from error
 
 
-def write_tables(findings: Findings, folder: Path) -> None:
-    """One CSV a table, full precision."""
+def write_tables(findings: Findings, folder: Path) -> list[Path]:
+    """One CSV a table, full precision; returns the files."""
     folder.mkdir(exist_ok=True)
+    files = []
     for name, table in findings.tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        files.append(folder / f"{name}.csv")
+        table.to_csv(files[-1], index=False)
+    return files
 
 
 def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[], Figure]]]:
