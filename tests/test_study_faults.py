@@ -130,14 +130,14 @@ def test_a_network_that_fails_on_every_case_ends_the_study(tmp_path):
         quick_study("raises", marked=range(12)).run(tmp_path / "r", workers=1)
 
 
-def test_a_worker_that_dies_costs_nothing(tmp_path, undisturbed):
-    quick_study("dies once", marked=(), folder=tmp_path).run(tmp_path / "plain", workers=2)
-    assert tables(tmp_path / "plain") == undisturbed
+def test_a_worker_that_dies_costs_nothing(tmp_path):
     study = quick_study("dies once", marked=(5,), folder=tmp_path)
     findings = study.run(tmp_path / "r", workers=2)
     assert (tmp_path / "died").exists()
     assert len(findings.measured.failed) == 0
     assert len(findings.measured.cases) == 12
+    quick_study("good", marked=(5,)).run(tmp_path / "undisturbed", workers=1)
+    assert tables(tmp_path / "r") == tables(tmp_path / "undisturbed")
 
 
 def test_a_case_that_kills_its_workers_is_found_and_left_out(tmp_path):
@@ -206,7 +206,7 @@ def test_ctrl_c_once_finishes_what_is_at_work(tmp_path, workers):
     assert code == 130
     assert "stopping after the cases at work; Ctrl-C again stops now" in told
     done = Store(tmp_path / "r").shards.finished()
-    assert 3 <= len(done) < 40
+    assert 2 <= len(done) < 40
     assert done == set(range(len(done)))
 
 
