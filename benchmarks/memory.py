@@ -37,7 +37,7 @@ def study(cases: int) -> None:
             "name": "memory",
             "examples": 2,
             "cases": {"size": 32},
-            "estimators": {"names": ["backpropagation", "random"]},
+            "estimators": {"names": ["backpropagation", "random"], "baselines": []},
             "metrics": {"steps": 4, "roc_points": 11},
             "statistics": {"resamples": 200},
         }

@@ -1,7 +1,10 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from tomolens.cases import Preprocessing, phantom
+from tomolens.cases.phantom.markers import Marker
 
 
 def test_the_same_seed_and_index_give_the_same_phantom():
@@ -48,8 +51,24 @@ def test_cases_carry_mask_and_evidence():
     assert case.image.shape == (1, 64, 64)
     assert case.image.dtype == np.float32
     assert case.mask.shape == (64, 64)
-    evidence = phantom.evidence(cases.entries[1], cases.read)
-    assert evidence[0][case.mask].mean() > 10 * evidence[0][~case.mask].mean()
+    assert case.evidence[case.mask].mean() > 10 * case.evidence[~case.mask].mean()
+
+
+@pytest.mark.parametrize("marker", get_args(Marker))
+def test_a_marker_is_planted_in_one_class_and_changes_nothing_else(marker):
+    preprocessing = Preprocessing(size=128)
+    marked, plain = (phantom.cases(6, seed=3, preprocessing=preprocessing, marker=one) for one in (marker, None))
+    for index in range(6):
+        case = marked[index]
+        np.testing.assert_array_equal(case.evidence, plain[index].evidence)
+        if case.label == 0:
+            assert case.unmarked is None
+            np.testing.assert_array_equal(case.image, plain[index].image)
+        else:
+            np.testing.assert_array_equal(case.unmarked, plain[index].image)
+            changed = (case.image != case.unmarked).any(axis=0)
+            assert 0.0005 < changed.mean() < 0.02
+            assert case.image[0][changed].mean() > case.unmarked[0][changed].mean() + 0.2
 
 
 def test_ranges_of_one_seed_are_other_patients():

@@ -9,6 +9,7 @@ from tomolens.findings.bootstrap import Resampling, class_balanced_mean, grouped
 from tomolens.findings.measured import read_measured
 from tomolens.findings.tables import (
     agreement,
+    by_view,
     fidelity_table,
     overlap_table,
     perturbation_curves,
@@ -53,8 +54,8 @@ def read(*frames, blocks=1):
 
 def test_classes_count_the_same_whatever_their_size():
     values = np.array([[1.0], [1.0], [1.0], [0.0]])
-    assert class_balanced_mean(grouped(values, np.array([0, 0, 0, 1]), list("ppqr")))[0, 0] == 0.5
-    assert class_balanced_mean(grouped(values, np.zeros(4, int), list("ppqr")))[0, 0] == 0.75
+    assert class_balanced_mean(grouped(values, np.array([0, 0, 0, 1]), list("ppqr")))[0] == 0.5
+    assert class_balanced_mean(grouped(values, np.zeros(4, int), list("ppqr")))[0] == 0.75
 
 
 def test_the_interval_of_independent_patients_is_the_normal_one():
@@ -127,9 +128,9 @@ def test_perturbation_curves_are_averaged_over_the_classes():
 
 
 def test_ranks_and_agreement():
-    fidelity = pd.DataFrame({"estimator": list("abc"), "signs": "original", "fidelity": [0.1, 0.3, 0.2]})
-    roc = pd.DataFrame({"estimator": list("cab"), "signs": "original", "auc": [0.9, 0.5, 0.8]})
-    ranks = ranks_table(fidelity, roc, pd.DataFrame()).set_index("estimator")
+    fidelity = pd.DataFrame({"estimator": list("abc"), "signs": "original", "value": [0.1, 0.3, 0.2]})
+    roc = pd.DataFrame({"estimator": list("cab"), "signs": "original", "value": [0.9, 0.5, 0.8]})
+    ranks = ranks_table(by_view({"fidelity": fidelity, "auc": roc})).set_index("estimator")
     assert ranks["fidelity_rank"].to_dict() == {"a": 3, "b": 1, "c": 2}
     assert ranks["auc_rank"].to_dict() == {"a": 3, "b": 2, "c": 1}
     assert ranks["mean_rank"].to_dict() == {"a": 3, "b": 1.5, "c": 1.5}
@@ -152,7 +153,7 @@ def test_tables_of_a_study_are_the_protocols(finished_study):
     assert len(findings.table("ranks")) == 16
     absolute = findings.table("fidelity").set_index(["estimator", "signs"])["fidelity"]
     assert absolute["smoothgrad-squared", "absolute"] == absolute["smoothgrad-squared", "original"]
-    with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, ranks, baselines"):
+    with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, evidence, ranks"):
         findings.table("dice")
 
 

@@ -73,11 +73,11 @@ def test_holm_is_the_textbooks():
 def compared(means, seed=0, noise=0.3):
     values = simulated(seed, maps=len(means)) * noise + np.asarray(means)
     maps = tuple((f"e{i}", "original") for i in range(len(means)))
-    return Compared(maps, values, np.zeros(len(values), dtype=np.int64), tuple(patients()))
+    return Compared.of(maps, values, np.zeros(len(values), dtype=np.int64), patients(), QUICK)
 
 
 def test_pairs_are_told_apart_where_they_differ():
-    table = pairs_table(compared([1.0, 1.0, 0.0]), QUICK)
+    table = pairs_table(compared([1.0, 1.0, 0.0]))
     assert len(table) == 3
     same, *different = table.itertuples()
     assert same.p_holm > 0.05
@@ -97,7 +97,7 @@ def test_the_critical_difference_is_demsars():
 
 
 def test_ranks_are_as_sure_as_the_data():
-    low, high = rank_intervals(compared([0.0, 1.0, 1.0, 2.0], noise=0.2), QUICK)
+    low, high = rank_intervals(compared([0.0, 1.0, 1.0, 2.0], noise=0.2))
     assert (low[3], high[3]) == (1, 1)
     assert (low[0], high[0]) == (4, 4)
     assert list(low[1:3]) == [2, 2]
@@ -106,10 +106,10 @@ def test_ranks_are_as_sure_as_the_data():
 
 def test_gains_are_over_the_best_baseline():
     data = compared([0.0, 1.0, 2.0, 1.0], noise=0.2)
-    table = gains_table(data, frozenset({"e0", "e1"}), QUICK)
+    table = gains_table(data, frozenset({"e0", "e1"}))
     assert table["estimator"].tolist() == ["e2", "e3"]
     assert set(table["baseline"]) == {"e1"}
     assert table["gain"].tolist() == pytest.approx([1.0, 0.0], abs=0.12)
     assert table["beats"].tolist() == [True, False]
-    assert gains_table(data, frozenset(), QUICK).empty
+    assert gains_table(data, frozenset()).empty
     assert isinstance(table, pd.DataFrame)

@@ -17,7 +17,7 @@ from tomolens.regions import segment, xrai
 def held_out(trained):
     cases = phantom.cases(16, seed=11, first=5000, preprocessing=SMALL)
     images = torch.from_numpy(cases.images())
-    oracle = torch.from_numpy(np.stack([phantom.evidence(entry, cases.read) for entry in cases.entries]))
+    oracle = torch.from_numpy(np.stack([case.evidence[None] for case in cases]))
     random = explain(trained, images, ["random"], names=cases.names)["random"]
     return cases, images, oracle, random
 

@@ -170,7 +170,7 @@ def test_without_masks_the_experts_view_is_not_assessed(tmp_path):
     study = own_study()
     findings = Study(study.settings, cases=bare, classifier=study.classifier).run(tmp_path / "r")
     assert findings.table("roc").empty
-    assert "by pixel): not assessed" in (tmp_path / "r" / "report.html").read_text()
+    assert "by pixel: AUC not assessed" in (tmp_path / "r" / "report.html").read_text()
     assert not (tmp_path / "r" / "figures" / "roc.png").exists()
 
 

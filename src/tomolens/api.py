@@ -271,7 +271,9 @@ def read_classifier(path: Path, settings: StudySettings) -> Classifier:
 def simulated_cases(settings: StudySettings) -> Cases:
     """Training and test phantoms of one seed, each with its side."""
     chosen = settings.cases
-    drawn = phantom.cases(chosen.train + chosen.test, seed=settings.seed, preprocessing=chosen.preprocessing)
+    drawn = phantom.cases(
+        chosen.train + chosen.test, seed=settings.seed, preprocessing=chosen.preprocessing, marker=chosen.marker
+    )
     entries = tuple(
         replace(entry, split="train" if index < chosen.train else "test") for index, entry in enumerate(drawn.entries)
     )

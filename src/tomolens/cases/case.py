@@ -23,6 +23,8 @@ class Case:
         label: index into the study's classes.
         patient: all cases of one patient stay on one side of every split.
         mask: bool ``(*spatial)`` of the expert, or None where there is none.
+        evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known.
+        unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Case:
     label: int
     patient: str
     mask: NDArray[np.bool_] | None = None
+    evidence: NDArray[np.float32] | None = None
+    unmarked: NDArray[np.float32] | None = None
 
     @property
     def fingerprint(self) -> str:

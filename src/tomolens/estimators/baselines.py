@@ -56,13 +56,17 @@ def sobel_edges(scene: Scene) -> Values:
 
 
 def body_mask(scene: Scene) -> Values:
-    """1 in the body: the largest connected part that is not air, with its holes filled."""
-    plane = scene.image.mean(axis=0)
-    parts, count = ndimage.label(ndimage.binary_opening(plane > 0))
+    """1 in the body, see `body_of`."""
+    return np.broadcast_to(body_of(scene.image).astype(np.float64), scene.image.shape)
+
+
+def body_of(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The body in an image ``(C, *spatial)``: the largest connected part that is not air, with its holes filled."""
+    parts, count = ndimage.label(ndimage.binary_opening(image.mean(axis=0) > 0))
     if count == 0:
-        return np.zeros(scene.image.shape)
+        return np.zeros(image.shape[1:], dtype=bool)
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return np.broadcast_to(ndimage.binary_fill_holes(parts == largest).astype(np.float64), scene.image.shape)
+    return np.asarray(ndimage.binary_fill_holes(parts == largest), dtype=bool)
 
 
 def mean_mask(scene: Scene) -> Values | None:

@@ -31,59 +31,95 @@ class Resampling:
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """Values added up over the cases of each patient and class.
+    """Values added up over the cases of each patient in each class.
 
     Attributes:
-        sums: ``(G, K)``.
-        counts: ``(G,)``, cases of each group.
-        labels: ``(G,)``; one label for all gives plain means instead of class-balanced ones.
-        patients: ``(G,)``, numbers of the patients by first appearance: pseudonyms differ between users.
+        sums: ``(L, P, K)`` for L classes and P patients, 0 where a patient has no case of a class; one class for all
+            gives plain means instead of class-balanced ones.
+        counts: ``(L, P)``, cases in each sum.
     """
 
     sums: Values
     counts: Values
-    labels: NDArray[np.int64]
-    patients: NDArray[np.intp]
-
-    def chosen(self, groups: NDArray[np.bool_]) -> "Grouped":
-        """Some of the groups, their patients numbered anew."""
-        patients = pd.factorize(self.patients[groups])[0]
-        return Grouped(self.sums[groups], self.counts[groups], self.labels[groups], patients)
 
 
-def grouped(values: Values, labels: NDArray[np.int64], patients: Sequence[str]) -> Grouped:
-    """Add up ``(N, K)`` values over the cases of each patient and class."""
-    numbers = pd.factorize(np.asarray(patients))[0]
-    key, first = pd.factorize(pd.MultiIndex.from_arrays([numbers, labels]))
-    sums = np.zeros((len(first), values.shape[1]))
-    np.add.at(sums, key, values)
-    pairs = np.array(first.tolist(), dtype=np.int64).reshape(-1, 2)
-    return Grouped(sums, np.bincount(key, minlength=len(first)).astype(np.float64), pairs[:, 1], pairs[:, 0])
+def grouped(
+    values: Values, labels: NDArray[np.int64], patients: Sequence[str], counts: Values | None = None
+) -> Grouped:
+    """Add up ``(N, K)`` values over the cases of each patient in each class.
 
-
-def class_balanced_mean(values: Grouped, weights: Values | None = None) -> Values:
-    """Mean within each class, then over the classes.
-
-    Args:
-        values: of the cases.
-        weights: how often each group counts, ``(B, G)``; once by default.
-
-    Returns:
-        ``(B, K)``, NaN where a class has no case.
+    Patients are numbered by first appearance: pseudonyms differ between users. ``counts`` tells how many cases each
+    value stands for, where it is a sum already.
     """
-    weights = np.ones((1, len(values.counts))) if weights is None else weights
-    means = []
+    classes, label = np.unique(labels, return_inverse=True)
+    number, names = pd.factorize(np.asarray(patients))
+    shape = len(classes), len(names)
+    key = label * shape[1] + number
+    sums = np.stack([np.bincount(key, column, shape[0] * shape[1]) for column in values.T], axis=-1).astype(np.float64)
+    members = np.bincount(key, counts, shape[0] * shape[1]).astype(np.float64)
+    return Grouped(sums.reshape(*shape, -1), members.reshape(shape))
+
+
+def class_balanced_mean(values: Grouped) -> Values:
+    """Mean within each class, then over the classes, ``(K,)``."""
+    means = values.sums.sum(axis=1) / values.counts.sum(axis=1)[:, None]
+    return np.asarray(means.mean(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Class-balanced means of K columns, and of what resampling the patients makes of them.
+
+    Attributes:
+        point: of the cases themselves, ``(1, K)``.
+        draws: of each resample, ``(B, K)``, without those in which a class has no case; none with fewer than two
+            patients, where there is nothing to resample.
+        left_out: without each patient in turn, ``(P, K)``, likewise.
+        confidence: of intervals.
+    """
+
+    point: Values
+    draws: Values
+    left_out: Values
+    confidence: float
+
+    def interval(self, statistic: Callable[[Values], Values] | None = None) -> tuple[Values, Values]:
+        """Bootstrap interval over patients, bias-corrected and accelerated (BCa; Efron 1987).
+
+        Args:
+            statistic: of the means, ``(B, K)`` to ``(B, M)``; the means themselves by default.
+
+        Returns:
+            Lower and upper ends, ``(M,)`` each; NaN with fewer than two patients.
+        """
+        point, draws, left_out = (
+            part if statistic is None else statistic(part) for part in (self.point, self.draws, self.left_out)
+        )
+        if not len(draws):
+            return np.full_like(point[0], np.nan), np.full_like(point[0], np.nan)
+        return bca_ends(draws, point[0], left_out, self.confidence)
+
+
+def resampled(values: Grouped, resampling: Resampling) -> Resampled:
+    """Resample the patients, each with all of its cases."""
+    point = class_balanced_mean(values)[None]
+    count = values.counts.shape[1]
+    if count < 2:
+        return Resampled(point, point[:0], point[:0], resampling.confidence)
+    draws = _draws(count, resampling)
+    every, without = [], []
     with np.errstate(invalid="ignore", divide="ignore"):
-        for label in np.unique(values.labels):
-            chosen = values.labels == label
-            weighted = weights if chosen.all() else weights[:, chosen]
-            means.append(weighted @ values.sums[chosen] / (weighted @ values.counts[chosen])[:, None])
-    return np.asarray(np.mean(means, axis=0))
+        for sums, counts in zip(values.sums, values.counts, strict=True):
+            every.append((draws @ sums) / (draws @ counts)[:, None])
+            without.append((sums.sum(axis=0) - sums) / (counts.sum() - counts)[:, None])
+    parts = (np.mean(every, axis=0), np.mean(without, axis=0))
+    means, left_out = (part[~np.isnan(part).any(axis=1)] for part in parts)
+    return Resampled(point, means, left_out, resampling.confidence)
 
 
-def patient_weights(patients: NDArray[np.intp], resampling: Resampling) -> Values:
-    """How often each group counts in each resample of the patients, ``(resamples, G)``."""
-    return _draws(int(patients.max()) + 1, resampling)[:, patients]
+def interval(values: Grouped, resampling: Resampling) -> tuple[Values, Values]:
+    """Ends of the interval of each column's class-balanced mean; see `Resampled.interval`."""
+    return resampled(values, resampling).interval()
 
 
 @lru_cache(maxsize=4)
@@ -91,44 +127,6 @@ def _draws(count: int, resampling: Resampling) -> Values:
     """How often each of ``count`` patients is drawn, ``(resamples, count)``; the same for every map and metric."""
     random = generator(resampling.seed, "bootstrap")
     return random.multinomial(count, np.full(count, 1 / count), size=resampling.resamples).astype(np.float64)
-
-
-def leave_one_out(values: Grouped) -> Values:
-    """Class-balanced means without each patient in turn, ``(patients, K)``; NaN where a class is left without cases."""
-    count = int(values.patients.max()) + 1
-    means = []
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for label in np.unique(values.labels):
-            chosen = values.labels == label
-            sums, counts = np.zeros((count, values.sums.shape[1])), np.zeros((count, 1))
-            np.add.at(sums, values.patients[chosen], values.sums[chosen])
-            np.add.at(counts[:, 0], values.patients[chosen], values.counts[chosen])
-            means.append((sums.sum(axis=0) - sums) / (counts.sum() - counts))
-    return np.asarray(np.mean(means, axis=0))
-
-
-def interval(
-    values: Grouped, resampling: Resampling, statistic: Callable[[Values], Values] | None = None
-) -> tuple[Values, Values]:
-    """Bootstrap interval over patients, bias-corrected and accelerated (BCa; Efron 1987).
-
-    Args:
-        values: added up by patient and class.
-        resampling: how.
-        statistic: of the class-balanced means, ``(B, K)`` to ``(B, M)``; the means themselves by default.
-
-    Returns:
-        Lower and upper ends, ``(M,)`` each; NaN with fewer than two patients, where there is nothing to resample.
-        Resamples in which a class has no case are left out.
-    """
-    statistic = statistic or (lambda means: means)
-    point = statistic(class_balanced_mean(values))[0]
-    if len(np.unique(values.patients)) < 2:
-        return np.full_like(point, np.nan), np.full_like(point, np.nan)
-    means = class_balanced_mean(values, patient_weights(values.patients, resampling))
-    draws = statistic(means[~np.isnan(means).any(axis=1)])
-    left = leave_one_out(values)
-    return bca_ends(draws, point, statistic(left[~np.isnan(left).any(axis=1)]), resampling.confidence)
 
 
 def bca_ends(draws: Values, point: Values, left_out: Values, confidence: float) -> tuple[Values, Values]:

@@ -1,6 +1,6 @@
 """`Findings`: the answer of a study, recomputed from its stored measurements."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
 from ..study.settings import StudySettings
 from ..study.store import Store
+from .agreement import agreement_by_case, concordance
 from .bootstrap import Resampling
 from .inference import (
-    VIEWS,
     Compared,
     CriticalDifference,
     compared,
@@ -22,19 +22,36 @@ from .inference import (
     gains_table,
     pairs_table,
 )
-from .measured import Key, Measured, read_measured
+from .measured import Measured, read_measured
+from .shortcut import Shortcut, shortcut_of
+from .strata import patients_table, strata_table
 from .tables import (
     agreement,
-    baselines_table,
+    by_view,
+    evidence_table,
     fidelity_table,
     overlap_table,
     ranks_table,
     roc_table,
+    values_table,
     with_rank_intervals,
 )
-from .views import agreement_by_case, concordance
+from .views import TWO_VIEWS, VIEWS
 
-TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views")
+TABLES = (
+    "fidelity",
+    "roc",
+    "overlap",
+    "evidence",
+    "ranks",
+    "baselines",
+    "gains",
+    "pairs",
+    "views",
+    "strata",
+    "patients",
+    "shortcut",
+)
 BLIND = frozenset({"random", *BASELINES})
 """What never looks at the network."""
 
@@ -98,52 +115,61 @@ class Findings:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by name, see `TABLES`; empty where nothing was measured."""
-        resampling = self.resampling
-        fidelity = fidelity_table(self.explained, resampling)
-        roc = roc_table(self.explained, resampling)
-        overlap = overlap_table(self.explained, resampling)
-        ranks = ranks_table(fidelity, roc, overlap)
+        resampling, explained = self.resampling, self.explained
         return {
-            "fidelity": fidelity,
-            "roc": roc,
-            "overlap": overlap,
-            "ranks": with_rank_intervals(ranks, self.compared(), resampling),
-            "baselines": baselines_table(self.measured, BLIND, resampling),
-            "gains": self._by_view(lambda data: gains_table(data, BLIND, resampling), self.measured.maps),
-            "views": agreement_by_case(self.explained, resampling),
-            "pairs": self._by_view(lambda data: pairs_table(data, resampling), self.explained.maps),
+            "fidelity": fidelity_table(explained, resampling),
+            "roc": roc_table(explained, resampling),
+            "overlap": overlap_table(explained, resampling),
+            "evidence": evidence_table(explained, resampling),
+            "ranks": with_rank_intervals(ranks_table(self.view_values), self.compared),
+            "baselines": self._baselines(),
+            "gains": by_view({view: gains_table(data, BLIND) for view, data in self._compared(self.measured).items()}),
+            "pairs": by_view({view: pairs_table(data) for view, data in self.compared.items()}),
+            "views": agreement_by_case(explained, resampling),
+            "strata": strata_table(explained, resampling),
+            "patients": patients_table(explained),
+            "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
         }
 
     @cached_property
+    def view_values(self) -> pd.DataFrame:
+        """The one number of each estimator's map in each view with its interval."""
+        return values_table(self.explained, self.resampling)
+
+    def _baselines(self) -> pd.DataFrame:
+        """Value of each blind baseline in each view: what an estimator reaches without looking at the network."""
+        keys = [key for key in self.measured.maps if key[0] in BLIND and key[1] == "original"]
+        table = values_table(self.measured.only(keys), self.resampling)
+        return table if table.empty else table.drop(columns="signs").rename(columns={"estimator": "baseline"})
+
+    @cached_property
+    def shortcut(self) -> Shortcut | None:
+        """Whether the network relies on a planted marker; None where none was planted."""
+        return shortcut_of(self.explained, self.compared.get("fidelity"), self.resampling)
+
+    @cached_property
     def concordance(self) -> float:
-        """Kendall's W of the rankings of all maps by the views: 1 they agree, 0 they do not; NaN with one view."""
+        """Kendall's W of the rankings of all maps by the two views: 1 they agree, 0 they do not; NaN with one."""
         ranks = self.tables["ranks"]
-        columns = [column for column in ("fidelity_rank", "auc_rank", "dice_rank") if column in ranks]
+        columns = [f"{view}_rank" for view in TWO_VIEWS if f"{view}_rank" in ranks]
         whole = ranks[columns].dropna()
         return concordance(whole.to_numpy().T) if len(columns) > 1 and len(whole) > 1 else float("nan")
 
+    @cached_property
     def compared(self) -> dict[str, Compared]:
         """The maps of the estimators in each view, in the cases that all of them have."""
-        found = {view: compared(self.measured, view, self.explained.maps) for view in VIEWS}
+        return self._compared(self.explained)
+
+    def _compared(self, measured: Measured) -> dict[str, Compared]:
+        found = {view.name: compared(measured, view, self.resampling) for view in VIEWS.values()}
         return {view: data for view, data in found.items() if data is not None and len(data.maps) > 1}
 
     @cached_property
     def critical_differences(self) -> dict[str, CriticalDifference]:
         """Friedman's test with Nemenyi's critical difference for each view in which it can be made."""
         confidence = self.settings.statistics.confidence
-        found = {view: critical_difference(data, confidence) for view, data in self.compared().items()}
+        found = {view: critical_difference(data, confidence) for view, data in self.compared.items()}
         return {view: one for view, one in found.items() if one is not None}
-
-    def _by_view(self, table: Callable[[Compared], pd.DataFrame], maps: tuple[Key, ...]) -> pd.DataFrame:
-        parts = []
-        for view in VIEWS:
-            data = compared(self.measured, view, maps)
-            if data is not None and len(maps) > 1:
-                found = table(data)
-                if not found.empty:
-                    found.insert(0, "view", view)
-                    parts.append(found)
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def table(self, name: str) -> pd.DataFrame:
         """One table with confidence intervals, a fresh copy.
@@ -157,5 +183,5 @@ class Findings:
 
     @cached_property
     def agreement(self) -> dict[str, float]:
-        """Kendall's tau-b between the rankings by fidelity, AUC and Dice."""
+        """Kendall's tau-b between the rankings by each two views, named by their titles."""
         return agreement(self.tables["ranks"])

@@ -4,6 +4,7 @@ A patient is the unit of everything here. The slices of one patient are not inde
 differences that are not there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,11 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, wilcoxon
 
-from .bootstrap import Grouped, Resampling, class_balanced_mean, grouped, interval, patient_weights
+from .bootstrap import Resampled, Resampling, grouped, resampled
 from .measured import Key, Measured, Values
-
-VIEWS = {"fidelity": "fidelity", "auc": "auc", "dice": "dice_own_share"}
-"""Name of each view and the metric with one number a case that it rests on."""
+from .views import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,64 +24,66 @@ class Compared:
 
     Attributes:
         maps: the maps.
-        numbers: ``(N, maps)``.
-        labels: ``(N,)``; all 0 where the view is not balanced over the classes.
-        patients: ``(N,)``.
+        cases: how many.
+        means: of each patient, ``(patients, maps)``.
+        resampled: class-balanced means of the maps (plain ones where the view is not balanced over the classes).
     """
 
     maps: tuple[Key, ...]
-    numbers: Values
-    labels: NDArray[np.int64]
-    patients: tuple[str, ...]
+    cases: int
+    means: Values
+    resampled: Resampled
 
-    @property
-    def sums(self) -> Grouped:
-        """Added up by patient and class."""
-        return grouped(self.numbers, self.labels, self.patients)
+    @classmethod
+    def of(
+        cls,
+        maps: tuple[Key, ...],
+        numbers: Values,
+        labels: NDArray[np.int64],
+        patients: Sequence[str],
+        resampling: Resampling,
+    ) -> "Compared":
+        """From ``(N, maps)`` numbers of cases; ``labels`` are all 0 where the view is not balanced."""
+        sums = grouped(numbers, labels, patients)
+        means = sums.sums.sum(axis=0) / sums.counts.sum(axis=0)[:, None]
+        return cls(maps, len(numbers), means, resampled(sums, resampling))
 
-    def patient_means(self) -> Values:
-        """``(patients, maps)``."""
-        numbers = pd.factorize(np.asarray(self.patients))[0]
-        sums = np.zeros((numbers.max() + 1, self.numbers.shape[1]))
-        np.add.at(sums, numbers, self.numbers)
-        return sums / np.bincount(numbers)[:, None]
 
-
-def compared(measured: Measured, view: str, maps: tuple[Key, ...]) -> Compared | None:
-    """The cases in which every one of the maps has a value; None where there are none."""
-    metric = VIEWS[view]
-    if metric not in measured.numbers:
+def compared(measured: Measured, view: View, resampling: Resampling) -> Compared | None:
+    """All maps in the cases in which every one of them has a value; None where there are no such cases."""
+    if view.metric not in measured.numbers:
         return None
-    places = [measured.maps.index(key) for key in maps]
-    values = measured.numbers[metric][:, places]
+    values = measured.numbers[view.metric]
     defined = ~np.isnan(values).any(axis=1)
     if not defined.any():
         return None
     cases = measured.cases[defined]
-    labels = cases["label"].to_numpy() if view == "fidelity" else np.zeros(len(cases), dtype=np.int64)
-    return Compared(maps, values[defined], labels, tuple(cases["patient"]))
+    labels = cases["label"].to_numpy() if view.balanced else np.zeros(len(cases), dtype=np.int64)
+    return Compared.of(measured.maps, values[defined], labels, cases["patient"].tolist(), resampling)
 
 
-def pairs_table(data: Compared, resampling: Resampling) -> pd.DataFrame:
+def pairs_table(data: Compared) -> pd.DataFrame:
     """Every two maps: difference with its interval, Wilcoxon's signed-rank test on patient means, Holm's correction."""
     places = list(combinations(range(len(data.maps)), 2))
     first, second = (np.array(side, dtype=np.intp) for side in zip(*places, strict=True))
-    differences = grouped(data.numbers[:, first] - data.numbers[:, second], data.labels, data.patients)
-    low, high = interval(differences, resampling)
-    means = data.patient_means()
-    p = np.array([signed_rank(means[:, one] - means[:, other]) for one, other in places])
+
+    def difference(means: Values) -> Values:
+        return np.asarray(means[:, first] - means[:, second])
+
+    low, high = data.resampled.interval(difference)
+    p = np.array([signed_rank(column) for column in difference(data.means).T])
     return pd.DataFrame(
         {
             "estimator": [data.maps[one][0] for one in first],
             "signs": [data.maps[one][1] for one in first],
             "other": [data.maps[one][0] for one in second],
             "other_signs": [data.maps[one][1] for one in second],
-            "difference": class_balanced_mean(differences)[0],
+            "difference": difference(data.resampled.point)[0],
             "ci_low": low,
             "ci_high": high,
             "p": p,
             "p_holm": holm(p),
-            "patients": len(means),
+            "patients": len(data.means),
         }
     )
 
@@ -131,30 +132,30 @@ class CriticalDifference:
 
 def critical_difference(data: Compared, confidence: float) -> CriticalDifference | None:
     """Friedman's test and Nemenyi's difference; None with fewer than three maps or two patients."""
-    means = data.patient_means()
+    means = data.means
     patients, count = means.shape
     if count < 3 or patients < 2:
         return None
     ranks = rankdata(-means, axis=1).mean(axis=0)
     order = np.argsort(ranks, kind="stable")
+    with np.errstate(invalid="ignore"):
+        p = float(friedmanchisquare(*means.T).pvalue)
     quantile = studentized_range.ppf(confidence, count, np.inf) / np.sqrt(2)
     return CriticalDifference(
         tuple(data.maps[place] for place in order),
         ranks[order],
-        float(friedmanchisquare(*means.T).pvalue),
+        1.0 if np.isnan(p) else p,  # all maps equal in every patient
         float(quantile * np.sqrt(count * (count + 1) / (6 * patients))),
         patients,
     )
 
 
-def rank_intervals(data: Compared, resampling: Resampling) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def rank_intervals(data: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Lowest and highest rank of each map that resampling the patients leaves possible; 1 is best."""
-    sums = data.sums
-    if len(np.unique(sums.patients)) < 2:
+    means = data.resampled.draws
+    if not len(means):
         return np.ones(len(data.maps), dtype=np.int64), np.full(len(data.maps), len(data.maps))
-    means = class_balanced_mean(sums, patient_weights(sums.patients, resampling))
-    means = means[~np.isnan(means).any(axis=1)]
-    tail = (1 - resampling.confidence) / 2
+    tail = (1 - data.resampled.confidence) / 2
     best = rankdata(-means, axis=1, method="min")
     worst = rankdata(-means, axis=1, method="max")
     low = np.quantile(best, tail, axis=0, method="lower").astype(np.int64)
@@ -162,7 +163,7 @@ def rank_intervals(data: Compared, resampling: Resampling) -> tuple[NDArray[np.i
     return low, high
 
 
-def gains_table(data: Compared, blind: frozenset[str], resampling: Resampling) -> pd.DataFrame:
+def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
     """Each estimator's gain over the best blind baseline, chosen anew in every resample of the patients.
 
     ``beats`` says whether the whole interval lies above 0.
@@ -170,14 +171,13 @@ def gains_table(data: Compared, blind: frozenset[str], resampling: Resampling) -
     is_blind = np.array([key[0] in blind for key in data.maps])
     if not is_blind.any() or is_blind.all():
         return pd.DataFrame()
-    sums = data.sums
 
     def gain(means: Values) -> Values:
         best: Values = means[:, is_blind].max(axis=1, keepdims=True)
         return means[:, ~is_blind] - best
 
-    low, high = interval(sums, resampling, gain)
-    means = class_balanced_mean(sums)
+    low, high = data.resampled.interval(gain)
+    means = data.resampled.point
     best = int(np.flatnonzero(is_blind)[means[0, is_blind].argmax()])
     keys = [key for key, is_one in zip(data.maps, is_blind, strict=True) if not is_one]
     return pd.DataFrame(
@@ -191,7 +191,7 @@ def gains_table(data: Compared, blind: frozenset[str], resampling: Resampling) -
             "ci_low": low,
             "ci_high": high,
             "beats": low > 0,
-            "cases": len(data.numbers),
-            "patients": len(set(data.patients)),
+            "cases": data.cases,
+            "patients": len(data.means),
         }
     )

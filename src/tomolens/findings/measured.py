@@ -17,7 +17,13 @@ from ..study.rows import FAILED, SCHEMA
 Key = tuple[str, str]
 """Estimator and signs of a map."""
 Values = NDArray[np.float64]
-BY_PATIENT = ("dice", "most_important_first", "least_important_first")
+BY_PATIENT = (
+    "dice",
+    "most_important_first",
+    "least_important_first",
+    "true_positive_rate_quantile",
+    "false_positive_rate_quantile",
+)
 """Curves that get intervals; of the others only the mean is reported."""
 CASE = ["index", "case", "patient", "label", "predicted", "fold", "mask", "note"]
 
@@ -50,6 +56,7 @@ class Measured:
         numbers: for each metric with one number, ``(cases, maps)``, NaN where it is not defined or not measured.
         curves: for each metric with a curve.
         measured: for each metric, ``(cases, maps)``: whether it was measured at all.
+        of_network: numbers of the cases that concern no map, ``(cases,)`` each, NaN where not measured.
     """
 
     cases: pd.DataFrame
@@ -59,6 +66,18 @@ class Measured:
     numbers: Mapping[str, Values]
     curves: Mapping[str, Curves]
     measured: Mapping[str, NDArray[np.bool_]]
+    of_network: Mapping[str, Values]
+
+    def of_cases(self, chosen: NDArray[np.bool_]) -> "Measured":
+        """The numbers of some of the cases; curves are added up already and cannot be told apart."""
+        return replace(
+            self,
+            cases=self.cases[chosen],
+            numbers={name: numbers[chosen] for name, numbers in self.numbers.items()},
+            curves={},
+            measured={name: there[chosen] for name, there in self.measured.items()},
+            of_network={name: numbers[chosen] for name, numbers in self.of_network.items()},
+        )
 
     def only(self, maps: Collection[Key]) -> "Measured":
         """Some of the maps, in the same order."""
@@ -83,6 +102,7 @@ class _Reading:
     maps: dict[Key, int] = field(default_factory=dict)
     groups: dict[tuple[str, int], int] = field(default_factory=dict)
     numbers: dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp], Values]]] = field(default_factory=dict)
+    of_network: dict[str, list[tuple[NDArray[np.intp], Values]]] = field(default_factory=dict)
     sums: dict[tuple[str, int], dict[int, Values]] = field(default_factory=dict)
     counts: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
@@ -104,6 +124,10 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
         for case, which, numbers in parts:
             values[name][place[case], which] = numbers
             measured[name][place[case], which] = True
+    of_network = {name: np.full(shape[0], np.nan) for name in reading.of_network}
+    for name, alone in reading.of_network.items():
+        for case, single in alone:
+            of_network[name][place[case]] = single
     groups = pd.DataFrame(list(reading.groups), columns=["patient", "label"])
     return Measured(
         cases[~failed].drop(columns="failed").reset_index(drop=True),
@@ -113,6 +137,7 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
         values,
         {name: _curves(reading, name, shape[1]) for name in reading.points},
         measured,
+        of_network,
     )
 
 
@@ -135,6 +160,9 @@ def _read_block(reading: _Reading, block: pa.Table) -> None:
     flat = curves.flatten().to_numpy(zero_copy_only=False)
     offsets = curves.offsets.to_numpy() - curves.offsets[0].as_py()
     for code, name in enumerate(names):
+        alone = np.flatnonzero((codes == code) & (maps < 0))
+        if len(alone) and name != FAILED:
+            reading.of_network.setdefault(name, []).append((case_of_row[alone] + reading.seen, values[alone]))
         rows = np.flatnonzero((codes == code) & (maps >= 0))
         if not len(rows):
             continue

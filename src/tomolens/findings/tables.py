@@ -1,6 +1,8 @@
 """From measurements to the tables of the protocol, every number with its interval and the cases it rests on."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,72 +13,100 @@ from ..metrics.overlap import PERCENTAGES
 from ..metrics.roc import curve_areas
 from .bootstrap import Grouped, Resampling, class_balanced_mean, grouped, interval
 from .inference import Compared, rank_intervals
-from .measured import Key, Measured
+from .measured import Key, Measured, Values
+from .views import TWO_VIEWS, VIEWS
 
 OWN_SHARE = "mask share"
-VIEWS = {"fidelity_rank": "fidelity", "auc_rank": "AUC", "dice_rank": "Dice"}
+"""In the overlap table's column ``at``: the mask's own share of the image."""
+
+
+def values_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
+    """The one number of each map in each view with its interval: what ranks the maps."""
+    return by_view(
+        {view.name: means_table(measured, view.metric, resampling, view.balanced) for view in VIEWS.values()}
+    )
+
+
+def means_table(measured: Measured, metric: str, resampling: Resampling, balanced: bool = False) -> pd.DataFrame:
+    """Mean of a metric for each map over the cases in which it is defined, over the classes where ``balanced``."""
+    if metric not in measured.numbers:
+        return pd.DataFrame()
+    numbers = measured.numbers[metric]
+    defined = ~np.isnan(numbers)
+    alike: dict[bytes, list[int]] = {}
+    for which in range(len(measured.maps)):
+        if defined[:, which].any():
+            alike.setdefault(defined[:, which].tobytes(), []).append(which)
+    rows = {}
+    for maps in alike.values():  # nearly always all of them: the cases of one are those of every other
+        there = defined[:, maps[0]]
+        values = _grouped(measured, numbers[there][:, maps], there, balanced)
+        columns = class_balanced_mean(values), *interval(values, resampling)
+        for which, value, low, high in zip(maps, *columns, strict=True):
+            (estimator, signs), basis = measured.maps[which], _basis(measured, there)
+            row = {"estimator": estimator, "signs": signs, "value": value, "ci_low": low, "ci_high": high}
+            rows[which] = row | basis
+    return pd.DataFrame([rows[which] for which in sorted(rows)])
+
+
+def by_view(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all views under one another, the view in the first column."""
+    named = [table.assign(view=view) for view, table in tables.items() if not table.empty]
+    if not named:
+        return pd.DataFrame()
+    joined = pd.concat(named, ignore_index=True)
+    return joined[["view", *(name for name in joined.columns if name != "view")]]
 
 
 def fidelity_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
     """Metric 1: fidelity F (the paper prints 10 F), averaged over the classes."""
-    rows = []
-    for which, (estimator, signs) in enumerate(measured.maps):
-        there = _there(measured, "fidelity", which)
-        if not there.any():
-            continue
-        values = _grouped(measured, ["fidelity"], which, there, balanced=True)
-        low, high = interval(values, resampling)
-        rows.append(
-            {
-                "estimator": estimator,
-                "signs": signs,
-                "fidelity": class_balanced_mean(values)[0, 0],
-                "ci_low": low[0],
-                "ci_high": high[0],
-                **_basis(measured, there),
-            }
-        )
-    return pd.DataFrame(rows)
+    return means_table(measured, "fidelity", resampling, balanced=True).rename(columns={"value": "fidelity"})
+
+
+def evidence_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
+    """On simulated CT: how well each map finds what truly carries the class."""
+    return means_table(measured, "evidence", resampling).rename(columns={"value": "evidence"})
 
 
 def roc_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """Metric 2: exact AUC and average precision by image, and the areas of the paper's averaged curves."""
+    """Metric 2: exact AUC and average precision by image, and the areas of the paper's averaged curves.
+
+    ``auc_body`` is the AUC among the pixels of the body alone, which the air around the patient does not flatter.
+    """
+    table = means_table(measured, "auc", resampling).rename(columns={"value": "auc"})
+    if table.empty:
+        return table
+    keys = ["estimator", "signs"]
+    for metric in ("average_precision", "auc_body"):
+        other = means_table(measured, metric, resampling)
+        if not other.empty:
+            names = {"value": metric, "ci_low": f"{metric}_ci_low", "ci_high": f"{metric}_ci_high"}
+            other = other[[*keys, *names]].rename(columns=names)
+            table = table.merge(other, on=keys, how="left")
     curves = roc_curves(measured)
-    rows = []
-    for which, key in enumerate(measured.maps):
-        there, defined = _there(measured, "auc", which), _defined(measured, "auc", which)
-        if not defined.any():
-            continue
-        values = _grouped(measured, ["auc", "average_precision"], which, defined)
-        low, high = interval(values, resampling)
-        auc, average_precision = class_balanced_mean(values)[0]
-        rows.append(
-            {
-                "estimator": key[0],
-                "signs": key[1],
-                "auc": auc,
-                "ci_low": low[0],
-                "ci_high": high[0],
-                "average_precision": average_precision,
-                "average_precision_ci_low": low[1],
-                "average_precision_ci_high": high[1],
-                **{f"auc_{name}": area for name, area in curve_areas(*curves[key]).items()},
-                **_basis(measured, defined),
-                "undefined": int((there & ~defined).sum()),
-            }
-        )
-    return pd.DataFrame(rows)
+    areas = pd.DataFrame(
+        [
+            (*key, *(area for area in curve_areas(*curves[key]).values()), _undefined(measured, "auc", which))
+            for which, key in enumerate(measured.maps)
+            if key in curves
+        ],
+        columns=[*keys, *(f"auc_{name}" for name in curve_areas(*next(iter(curves.values())))), "undefined"],
+    )
+    return table.merge(areas, on=keys, how="left")
 
 
 def overlap_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
     """Metric 3: Dice at p = 1..100 % and at the mask's own share (column ``at``), with the share of the image kept."""
     rows = []
     for which, key in enumerate(measured.maps):
-        there, defined = _there(measured, "dice_own_share", which), _defined(measured, "dice_own_share", which)
+        defined = _defined(measured, "dice_own_share", which)
         if not defined.any():
             continue
         dice, kept = (
-            [_curves_of(measured, name, which), _grouped(measured, [f"{name}_own_share"], which, defined)]
+            [
+                _curves_of(measured, name, which),
+                _grouped(measured, measured.numbers[f"{name}_own_share"][defined, which][:, None], defined),
+            ]
             for name in ("dice", "kept")
         )
         ends = [interval(part, resampling) for part in dice]
@@ -85,56 +115,36 @@ def overlap_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
                 "estimator": key[0],
                 "signs": key[1],
                 "at": [*(str(p) for p in PERCENTAGES), OWN_SHARE],
-                "dice": np.concatenate([class_balanced_mean(part)[0] for part in dice]),
+                "dice": np.concatenate([class_balanced_mean(part) for part in dice]),
                 "ci_low": np.concatenate([low for low, _ in ends]),
                 "ci_high": np.concatenate([high for _, high in ends]),
-                "kept": np.concatenate([class_balanced_mean(part)[0] for part in kept]),
+                "kept": np.concatenate([class_balanced_mean(part) for part in kept]),
                 **_basis(measured, defined),
-                "undefined": int((there & ~defined).sum()),
+                "undefined": _undefined(measured, "dice_own_share", which),
             }
         )
         rows.append(frame)
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
-def ranks_table(fidelity: pd.DataFrame, roc: pd.DataFrame, overlap: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each map by fidelity, by AUC and by Dice at the mask's own share; 1 is best, ties share the mean."""
-    views = [("fidelity", fidelity, "fidelity"), ("auc", roc, "auc"), ("dice", own_share_rows(overlap), "dice")]
+def ranks_table(values: pd.DataFrame) -> pd.DataFrame:
+    """Rank of each map in each view; 1 is best, ties share the mean. The mean rank is over the two views."""
     table = pd.DataFrame(columns=["estimator", "signs"])
-    for name, frame, column in views:
-        if frame.empty:
-            continue
-        ranks = frame[["estimator", "signs"]].assign(**{f"{name}_rank": frame[column].rank(ascending=False).to_numpy()})
+    for view, frame in values.groupby("view", sort=False) if len(values) else ():
+        ranks = frame[["estimator", "signs"]].assign(**{f"{view}_rank": frame["value"].rank(ascending=False)})
         table = ranks if table.empty else table.merge(ranks, on=["estimator", "signs"], how="outer", sort=False)
-    columns = [column for column in table.columns if column.endswith("_rank")]
+    columns = [f"{view}_rank" for view in TWO_VIEWS if f"{view}_rank" in table]
     return table.assign(mean_rank=table[columns].mean(axis=1)).sort_values("mean_rank", ignore_index=True)
 
 
-def with_rank_intervals(ranks: pd.DataFrame, data: Mapping[str, Compared], resampling: Resampling) -> pd.DataFrame:
+def with_rank_intervals(ranks: pd.DataFrame, data: Mapping[str, Compared]) -> pd.DataFrame:
     """The ranks with the lowest and highest rank in each view that resampling the patients leaves possible."""
     for view, one in data.items():
-        low, high = rank_intervals(one, resampling)
+        low, high = rank_intervals(one)
         ends = pd.DataFrame(one.maps, columns=["estimator", "signs"])
         ends = ends.assign(**{f"{view}_rank_low": low, f"{view}_rank_high": high})
         ranks = ranks.merge(ends, on=["estimator", "signs"], how="left")
     return ranks
-
-
-def baselines_table(measured: Measured, blind: Collection[str], resampling: Resampling) -> pd.DataFrame:
-    """Value of each blind baseline in each view: what an estimator reaches without ever looking at the network."""
-    only = measured.only([key for key in measured.maps if key[0] in blind and key[1] == "original"])
-    fidelity, roc = fidelity_table(only, resampling), roc_table(only, resampling)
-    views = {"fidelity": (fidelity, "fidelity"), "auc": (roc, "auc")}
-    views["dice"] = own_share_rows(overlap_table(only, resampling)), "dice"
-    parts = []
-    for view, (table, column) in views.items():
-        if not table.empty:
-            chosen = table[["estimator", column, "ci_low", "ci_high", "cases", "patients"]]
-            parts.append(chosen.rename(columns={"estimator": "baseline", column: "value"}).assign(view=view))
-    if not parts:
-        return pd.DataFrame()
-    joined = pd.concat(parts, ignore_index=True)
-    return joined[["view", *(name for name in joined.columns if name != "view")]]
 
 
 def own_share_rows(overlap: pd.DataFrame) -> pd.DataFrame:
@@ -144,14 +154,12 @@ def own_share_rows(overlap: pd.DataFrame) -> pd.DataFrame:
 
 def agreement(ranks: pd.DataFrame) -> dict[str, float]:
     """Kendall's tau-b between the rankings by each two views: 1 the same order, 0 unrelated, -1 reversed."""
-    columns = [column for column in VIEWS if column in ranks]
     taus = {}
-    for place, first in enumerate(columns):
-        for second in columns[place + 1 :]:
-            both = ranks[[first, second]].dropna()
-            taus[f"{VIEWS[first]} and {VIEWS[second]}"] = (
-                float(kendalltau(both[first], both[second]).statistic) if len(both) > 1 else float("nan")
-            )
+    for first, second in combinations([view for view in VIEWS.values() if f"{view.name}_rank" in ranks], 2):
+        both = ranks[[f"{first.name}_rank", f"{second.name}_rank"]].dropna()
+        taus[f"{first.title} and {second.title}"] = (
+            float(kendalltau(*both.to_numpy().T).statistic) if len(both) > 1 else float("nan")
+        )
     return taus
 
 
@@ -160,10 +168,28 @@ def mean_curves(measured: Measured, metric: str, balanced: bool = False) -> dict
     if metric not in measured.curves:
         return {}
     return {
-        key: class_balanced_mean(_curves_of(measured, metric, which, balanced))[0]
+        key: class_balanced_mean(_curves_of(measured, metric, which, balanced))
         for which, key in enumerate(measured.maps)
         if measured.curves[metric].counts[which].any()
     }
+
+
+class Band(NamedTuple):
+    """A mean curve with the ends of its interval at each point."""
+
+    mean: Values
+    low: Values
+    high: Values
+
+
+def curve_bands(measured: Measured, metric: str, resampling: Resampling, balanced: bool = False) -> dict[Key, Band]:
+    """Mean curve of each map with its interval over patients; only for curves that are kept by patient."""
+    bands = {}
+    for which, key in enumerate(measured.maps):
+        if metric in measured.curves and measured.curves[metric].counts[which].any():
+            values = _curves_of(measured, metric, which, balanced)
+            bands[key] = Band(class_balanced_mean(values), *interval(values, resampling))
+    return bands
 
 
 def perturbation_curves(measured: Measured) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -191,10 +217,9 @@ def undefined_masks(measured: Measured) -> dict[str, list[str]]:
     return {state: cases["case"][cases["mask"] == state].tolist() for state in ("empty", "full")}
 
 
-def _there(measured: Measured, metric: str, which: int) -> NDArray[np.bool_]:
-    if metric not in measured.measured:
-        return np.zeros(len(measured.cases), dtype=bool)
-    return measured.measured[metric][:, which]
+def _undefined(measured: Measured, metric: str, which: int) -> int:
+    """In how many cases a metric was measured and has no value."""
+    return int((measured.measured[metric][:, which] & ~_defined(measured, metric, which)).sum())
 
 
 def _defined(measured: Measured, metric: str, which: int) -> NDArray[np.bool_]:
@@ -203,12 +228,9 @@ def _defined(measured: Measured, metric: str, which: int) -> NDArray[np.bool_]:
     return ~np.isnan(measured.numbers[metric][:, which])
 
 
-def _grouped(
-    measured: Measured, metrics: list[str], which: int, chosen: NDArray[np.bool_], balanced: bool = False
-) -> Grouped:
-    """Values of one map in the chosen cases, a column for each metric."""
+def _grouped(measured: Measured, values: Values, chosen: NDArray[np.bool_], balanced: bool = False) -> Grouped:
+    """Values of the chosen cases, ``(chosen, K)``, added up by patient."""
     cases = measured.cases[chosen]
-    values = np.stack([measured.numbers[metric][chosen, which] for metric in metrics], axis=1)
     labels = cases["label"].to_numpy() if balanced else np.zeros(len(cases), dtype=np.int64)
     return grouped(values, labels, cases["patient"].tolist())
 
@@ -216,11 +238,10 @@ def _grouped(
 def _curves_of(measured: Measured, metric: str, which: int, balanced: bool = False) -> Grouped:
     """Curves of one map in the cases in which they are defined."""
     curves = measured.curves[metric]
-    groups = measured.groups.iloc[curves.groups]
+    there = curves.counts[which] > 0
+    groups = measured.groups.iloc[curves.groups[there]]
     labels = groups["label"].to_numpy() if balanced else np.zeros(len(groups), dtype=np.int64)
-    patients = pd.factorize(groups["patient"])[0]
-    every = Grouped(curves.sums[which], curves.counts[which], labels, patients)
-    return every.chosen(curves.counts[which] > 0)
+    return grouped(curves.sums[which][there], labels, groups["patient"].tolist(), curves.counts[which][there])
 
 
 def _basis(measured: Measured, chosen: NDArray[np.bool_]) -> dict[str, int]:

@@ -1,57 +1,50 @@
-"""The two views: whether the model's own behaviour and the expert's masks rank the maps alike, case by case."""
+"""The views: who judges a map, by which number, and how that number is printed."""
 
-from itertools import combinations
-
-import numpy as np
-import pandas as pd
-from scipy.stats import kendalltau
-
-from .bootstrap import Resampling, grouped, interval
-from .inference import VIEWS
-from .measured import Measured, Values
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 
-def agreement_by_case(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """Kendall's tau-b between the rankings of a case's maps by each two views.
+@dataclass(frozen=True)
+class View:
+    """One way to judge a map by one number a case.
 
-    Returns:
-        For each two views the mean over the cases, its interval over patients, the share of cases in which the views
-        disagree (tau below 0), and the case in which they part most.
+    Attributes:
+        name: in tables.
+        metric: the measurement that it rests on.
+        title: how its number is called.
+        judge: whose view it is.
+        label: of a column or axis with its number.
+        factor: by which it is multiplied for printing.
+        digits: after the point, in tables.
+        balanced: whether its mean is taken over the classes' means.
     """
-    rows = []
-    for first, second in combinations([view for view in VIEWS if VIEWS[view] in measured.numbers], 2):
-        one, other = measured.numbers[VIEWS[first]], measured.numbers[VIEWS[second]]
-        taus = np.array([_tau(a, b) for a, b in zip(one, other, strict=True)])
-        defined = ~np.isnan(taus)
-        if not defined.any():
-            continue
-        cases = measured.cases[defined]
-        values = grouped(taus[defined, None], np.zeros(len(cases), dtype=np.int64), cases["patient"].tolist())
-        low, high = interval(values, resampling)
-        rows.append(
-            {
-                "view": first,
-                "other": second,
-                "tau": taus[defined].mean(),
-                "ci_low": low[0],
-                "ci_high": high[0],
-                "disagree": float((taus[defined] < 0).mean()),
-                "part_most": cases["case"].iloc[int(taus[defined].argmin())],
-                "cases": len(cases),
-                "patients": cases["patient"].nunique(),
-            }
+
+    name: str
+    metric: str
+    title: str
+    judge: str
+    label: str
+    factor: float = 1.0
+    digits: int = 3
+    balanced: bool = False
+
+    @property
+    def form(self) -> str:
+        """Of its number in a sentence."""
+        return f"{self.label} = {{}}" if self.factor != 1 else f"{self.label} {{}}"
+
+
+VIEWS: Mapping[str, View] = MappingProxyType(
+    {
+        view.name: view
+        for view in (
+            View("fidelity", "fidelity", "fidelity", "the model's view", "F × 10", 10.0, 2, True),
+            View("auc", "auc", "AUC", "the expert's view, by pixel", "AUC"),
+            View("dice", "dice_own_share", "Dice", "the expert's view, by region", "Dice at the mask's share"),
+            View("evidence", "evidence", "evidence AUC", "the truth of simulated CT", "evidence AUC"),
         )
-    return pd.DataFrame(rows)
-
-
-def concordance(ranks: Values) -> float:
-    """Kendall's W of ``(judges, maps)`` ranks, corrected for ties: 1 all judges agree, 0 no agreement."""
-    judges, count = ranks.shape
-    ties = sum(float((sizes**3 - sizes).sum()) for sizes in (np.unique(row, return_counts=True)[1] for row in ranks))
-    spread = float(((ranks.sum(axis=0) - ranks.sum() / count) ** 2).sum())
-    return float(12 * spread / (judges**2 * (count**3 - count) - judges * ties))
-
-
-def _tau(one: Values, other: Values) -> float:
-    both = ~np.isnan(one) & ~np.isnan(other)
-    return float(kendalltau(one[both], other[both]).statistic) if both.sum() > 1 else float("nan")
+    }
+)
+TWO_VIEWS = ("fidelity", "auc", "dice")
+"""The model's view and the expert's, which are compared; the truth settles who is right."""

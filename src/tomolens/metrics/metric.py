@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..regions import RegionSettings
+from .evidence import auc_among, evidence_auc
 from .fidelity import Fill, area_between, fill_value, masked_decisions
 from .overlap import region_overlap
 from .ranked import RankedMap
@@ -38,7 +39,7 @@ class MetricSettings:
         regions: constants of the region maps.
     """
 
-    names: tuple[str, ...] = ("fidelity", "roc", "overlap")
+    names: tuple[str, ...] = ("fidelity", "roc", "overlap", "evidence", "marker")
     fill: Fill = "label"
     steps: int = 40
     roc_points: int = 101
@@ -56,6 +57,9 @@ class Evaluand:
         mask: of the expert, bool ``(*spatial)``, or None.
         rankings: the sorted maps.
         region_maps: ``(*spatial)`` each; empty where there is no usable mask to compare with.
+        body: bool ``(*spatial)``, without the air around the patient.
+        evidence: how far each pixel truly carries the class, ``(*spatial)``, or None where that is not known.
+        marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
     """
@@ -66,6 +70,9 @@ class Evaluand:
     mask: NDArray[np.bool_] | None
     rankings: Mapping[MapKey, RankedMap]
     region_maps: Mapping[MapKey, NDArray[np.float64]]
+    body: NDArray[np.bool_]
+    evidence: NDArray[np.float32] | None
+    marker: NDArray[np.bool_] | None
     settings: MetricSettings
     batch_size: int
 
@@ -91,13 +98,14 @@ def measure_fidelity(evaluand: Evaluand) -> Iterator[Measured]:
 
 
 def measure_roc(evaluand: Evaluand) -> Iterator[Measured]:
-    """AUC, average precision and both curves, where there is a mask."""
+    """AUC, average precision and both curves, and the AUC within the body, where there is a mask."""
     if evaluand.mask is None:
         return
     for key, ranked in evaluand.rankings.items():
         result = roc_of_map(ranked, evaluand.mask, evaluand.settings.roc_points)
         yield key, "auc", result.auc
         yield key, "average_precision", result.average_precision
+        yield key, "auc_body", auc_among(ranked, evaluand.mask, evaluand.body)
         for grid, (true_rate, false_rate) in (("quantile", result.quantile), ("linear", result.linear)):
             yield key, f"true_positive_rate_{grid}", true_rate
             yield key, f"false_positive_rate_{grid}", false_rate
@@ -117,8 +125,26 @@ def measure_overlap(evaluand: Evaluand) -> Iterator[Measured]:
         yield key, "kept_own_share", result.kept_own_share
 
 
+def measure_evidence(evaluand: Evaluand) -> Iterator[Measured]:
+    """AUC against the true evidence, where that is known."""
+    if evaluand.evidence is None:
+        return
+    for key, ranked in evaluand.rankings.items():
+        yield key, "evidence", evidence_auc(ranked, evaluand.evidence)
+
+
+def measure_marker(evaluand: Evaluand) -> Iterator[Measured]:
+    """AUC against the pixels of a planted shortcut, where one was planted."""
+    if evaluand.marker is None:
+        return
+    for key, ranked in evaluand.rankings.items():
+        yield key, "marker", auc_among(ranked, evaluand.marker, np.ones_like(evaluand.marker))
+
+
 METRICS: dict[str, Callable[[Evaluand], Iterator[Measured]]] = {
     "fidelity": measure_fidelity,
     "roc": measure_roc,
     "overlap": measure_overlap,
+    "evidence": measure_evidence,
+    "marker": measure_marker,
 }

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from ..findings import Findings
-from ..findings.tables import own_share_rows
+from ..findings.views import VIEWS, View
 from . import style
+from .answer import printed, values_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 )
-VIEWS = (("fidelity", "Fidelity $F \\times 10$", 10.0, 2), ("auc", "AUC", 1.0, 3), ("dice", "Dice", 1.0, 3))
+HEADINGS = {"fidelity": "Fidelity $F \\times 10$", "auc": "AUC", "dice": "Dice", "evidence": "Evidence AUC"}
 
 
 def write_latex(findings: Findings, file: Path) -> None:
@@ -22,15 +21,7 @@ def write_latex(findings: Findings, file: Path) -> None:
 
 def latex_table(findings: Findings) -> str:
     """The table: best of each view in bold, a dagger where the best blind baseline is not beaten."""
-    tables = {
-        "fidelity": findings.tables["fidelity"],
-        "auc": findings.tables["roc"],
-        "dice": own_share_rows(findings.tables["overlap"]),
-    }
-    columns = {}
-    for view, heading, factor, digits in VIEWS:
-        if not tables[view].empty:
-            columns[heading] = _cells(findings, view, tables[view], factor, digits)
+    columns = {HEADINGS[view.name]: _cells(findings, view) for view in VIEWS.values() if len(values_of(findings, view))}
     keys = list(dict.fromkeys(key for cells in columns.values() for key in cells))
     body = [
         " & ".join(
@@ -65,19 +56,14 @@ def latex_table(findings: Findings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(
-    findings: Findings, view: str, table: pd.DataFrame, factor: float, digits: int
-) -> dict[tuple[str, str], str]:
-    gains = findings.tables["gains"]
-    beaten = (
-        set() if gains.empty else {(r.estimator, r.signs) for r in gains.itertuples() if r.view == view and r.beats}
-    )
-    judged = set() if gains.empty else {(r.estimator, r.signs) for r in gains.itertuples() if r.view == view}
-    best, cells = table[view].max(), {}
-    for _, row in table.iterrows():
+def _cells(findings: Findings, view: View) -> dict[tuple[str, str], str]:
+    gains, values = findings.tables["gains"], values_of(findings, view)
+    beats = {} if gains.empty else {(r.estimator, r.signs): r.beats for r in gains.itertuples() if r.view == view.name}
+    best, cells = values["value"].max(), {}
+    for _, row in values.iterrows():
         key = str(row["estimator"]), str(row["signs"])
-        value, low, high = (style.number(factor * row[name], digits) for name in (view, "ci_low", "ci_high"))
-        shown = f"\\textbf{{{value}}}" if row[view] == best else value
-        mark = "\\textdagger" if key in judged and key not in beaten else ""
+        value, low, high = (printed(view, row[name]) for name in ("value", "ci_low", "ci_high"))
+        shown = f"\\textbf{{{value}}}" if row["value"] == best else value
+        mark = "" if beats.get(key, True) else "\\textdagger"
         cells[key] = f"{shown}{mark} [{low}, {high}]"
     return cells

@@ -9,6 +9,7 @@ from ..errors import SettingsError
 from ..findings import Findings
 from ..progress import Progress
 from ..study.store import Store
+from .captions import caption, write_captions
 from .curves import dice_figure, perturbation_figure, roc_figure
 from .page import write_page
 from .panels import maps_figure, regions_figure
@@ -17,7 +18,7 @@ from .views import views_figure
 
 
 def write_report(findings: Findings, store: Store, progress: Progress) -> None:
-    """Write ``tables/``, ``figures/`` and ``report.html`` into the study's folder.
+    """Write ``tables/``, ``figures/`` (PNG and PDF with captions) and ``report.html`` into the study's folder.
 
     Raises:
         SettingsError: the folder cannot be written.
@@ -30,9 +31,12 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
         folder.mkdir(exist_ok=True)
         for done, (name, draw) in enumerate(pictures, start=1):
             files[name] = folder / f"{name}.png"
-            draw().savefig(files[name])
+            figure = draw()
+            figure.savefig(files[name])
+            figure.savefig(files[name].with_suffix(".pdf"), metadata={"Subject": caption(name), "CreationDate": None})
             progress("drawing the report", done, len(pictures), name)
-        write_page(findings, files, store.folder / "report.html")
+        write_captions(folder / "captions.md", list(files))
+        write_page(findings, files, list(store.viewed()), store.folder / "report.html")
     except OSError as error:
         raise SettingsError(f"{store.folder} cannot be written ({error.strerror})") from error
 
@@ -55,7 +59,7 @@ def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[
         yield "roc", lambda: roc_figure(findings)
     if not findings.tables["overlap"].empty:
         yield "dice", lambda: dice_figure(findings)
-    if not findings.tables["views"].empty and "fidelity" in findings.compared():
+    if not findings.tables["views"].empty and "fidelity" in findings.compared:
         yield "views", lambda: views_figure(findings)
     for view, found in findings.critical_differences.items():
         yield f"ranks-{view}", lambda found=found: critical_difference_figure(found)  # type: ignore[misc]

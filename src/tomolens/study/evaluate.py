@@ -10,7 +10,7 @@ from torch import Tensor
 from ..cases import Case
 from ..classifier import Classifier
 from ..errors import TomolensError
-from ..estimators.baselines import Scene, draw_baselines
+from ..estimators.baselines import Scene, body_of, draw_baselines
 from ..estimators.estimators import BlindEstimator, Estimator
 from ..estimators.explain import Signs, explain
 from ..estimators.probes import References
@@ -103,20 +103,39 @@ def evaluate(
         rankings |= rank_baselines(case, plan, mean_mask)
         region_maps = regions_of(case, rankings, plan.metrics)
         evaluand = Evaluand(
-            classifier, image, case.label, case.mask, rankings, region_maps, plan.metrics, plan.batch_size
+            classifier=classifier,
+            image=image,
+            label=case.label,
+            mask=case.mask,
+            rankings=rankings,
+            region_maps=region_maps,
+            body=body_of(case.image),
+            evidence=case.evidence,
+            marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
+            settings=plan.metrics,
+            batch_size=plan.batch_size,
         )
-        # Of the network and no map: a case that no metric applies to is a row all the same.
-        correct = Measurement("", "", "correct", float(predicted == case.label), None)
         measured = (
             Measurement(*key, metric, *_value_or_curve(result))
             for name in plan.metrics.names
             for key, metric, result in METRICS[name](evaluand)
         )
-        measurements = (correct, *measured)
+        measurements = (*of_network(case, classifier, predicted), *measured)
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     explained = {key: regions for key, regions in region_maps.items() if key[0] in maps}
     return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, explained)
+
+
+def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measurement]:
+    """What concerns no map; a case that no metric applies to has these rows all the same."""
+    numbers = {"correct": float(predicted == case.label)}
+    if case.mask is not None and is_usable(case.mask):
+        numbers["mask_share"] = float(case.mask.mean())
+    if case.unmarked is not None:
+        without = int(classifier.predict(torch.from_numpy(case.unmarked)[None])[0])
+        numbers["correct_without_marker"] = float(without == case.label)
+    return [Measurement("", "", name, value, None) for name, value in numbers.items()]
 
 
 def rank_baselines(case: Case, plan: Plan, mean_mask: NDArray[np.float64] | None) -> dict[MapKey, RankedMap]:

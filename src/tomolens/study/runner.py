@@ -36,6 +36,7 @@ from .sides import Side, sides_of
 from .stopping import stop_when_asked
 from .store import Store
 from .survey import Survey, survey
+from .viewed import write_viewed
 from .work import Job
 from .writer import Writer
 
@@ -116,6 +117,7 @@ def run_study(
     finished = store.shards.finished()
     left = len(set(wanted) - finished)
     tally = Tally(len(wanted))
+    shown = order_of_showing(found, wanted)
     facts = []
     with _executor(settings, resources, left) as execute:
         for side, fitted in networks_of(settings, found.cases, sides, store, classifier, resources.device, progress):
@@ -123,8 +125,7 @@ def run_study(
             tally.done += len(side.held_out) - len(pending)
             tally.ways.clear()
             if pending:
-                examples = choose_examples(found.cases, sides, found.masks, settings)
-                job = job_of(settings, found, side, fitted, resources, examples, left)
+                job = job_of(settings, found, side, fitted, resources, shown, left)
                 _evaluate_all(execute, job, pending, Writer(store.shards, wanted), store, tally, progress)
             facts.append(_facts(store, side, fitted, tally))
     progress(STAGE, tally.done, tally.total)
@@ -153,7 +154,7 @@ def job_of(
     side: Side,
     fitted: Fitted,
     resources: Resources,
-    examples: frozenset[int],
+    shown: Sequence[int],
     left: int,
 ) -> Job:
     """What is to be done with the held-out cases of one network, ``left`` of all networks."""
@@ -170,7 +171,8 @@ def job_of(
         mean_mask=mean_mask_of(found, side.training, settings),
         device=resources.device,
         decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,
-        whole=examples,
+        whole=frozenset(shown[: settings.examples]),
+        viewed=frozenset(shown[: settings.viewed]),
         keep_maps=settings.keep_maps,
     )
 
@@ -196,6 +198,8 @@ def _evaluate_all(
             name = job.cases.entries[outcome.index].name
             if outcome.example is not None:
                 store.write_example(*outcome.example)
+            if outcome.viewed:
+                write_viewed(store.viewed_folder, outcome.index, outcome.viewed)
             if outcome.maps:
                 kept = kept or _kept_maps(store, job)
                 kept.write(outcome.index, outcome.maps)
@@ -262,14 +266,15 @@ def _hash(content: Any) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def choose_examples(
-    cases: Cases, sides: Sequence[Side], masks: Sequence[str], settings: StudySettings
-) -> frozenset[int]:
-    """The held-out cases kept whole for the figures: those with usable masks first, the classes in turn."""
-    held_out = sorted((index for side in sides for index in side.held_out), key=lambda i: (masks[i] != "usable", i))
-    by_label = [[i for i in held_out if cases.entries[i].label == label] for label in range(len(cases.classes))]
+def order_of_showing(found: Survey, held_out: Sequence[int]) -> list[int]:
+    """The held-out cases in the order in which they are worth showing: usable masks first, the classes in turn."""
+    entries = found.cases.entries
+    first = sorted(held_out, key=lambda index: (found.masks[index] != "usable", index))
+    by_label = [
+        [index for index in first if entries[index].label == label] for label in range(len(found.cases.classes))
+    ]
     order = sorted((place, label) for label, members in enumerate(by_label) for place in range(len(members)))
-    return frozenset(by_label[label][place] for place, label in order[: settings.examples])
+    return [by_label[label][place] for place, label in order]
 
 
 def images_of_case(settings: StudySettings) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator, with_config
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
+from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
@@ -29,7 +30,8 @@ class _Section(BaseModel):
 class CaseSettings(_Section):
     """Which cases, what the network sees of them, and which of them are held out.
 
-    ``source = "phantom"`` simulates ``train`` and ``test`` cases. ``source = "manifest"`` reads the CSV given on
+    ``source = "phantom"`` simulates ``train`` and ``test`` cases; ``marker`` plants a shortcut in those with contrast.
+    ``source = "manifest"`` reads the CSV given on
     the command line, or a folder with one sub-folder a class; with ``folds`` each case is explained by a network that
     never saw its patient, with ``hold_out`` about this share of the patients is kept for the test, and without either
     the CSV's ``split`` column decides. ``train_per_scan`` thins the slices of training scans, as the paper does.
@@ -47,6 +49,7 @@ class CaseSettings(_Section):
     window: tuple[float, float] = (-160.0, 240.0)
     train: Count = 240
     test: Count = 24
+    marker: Marker | None = None
     folds: Annotated[int, Field(ge=2)] | None = None
     hold_out: Annotated[float, Field(gt=0.0, le=0.5)] | None = None
     train_per_scan: Count | None = None
@@ -74,6 +77,8 @@ class CaseSettings(_Section):
             raise ValueError(f"{len(self.classes)} classes; studies compare two")
         if self.source == "phantom" and (self.folds is not None or self.hold_out is not None):
             raise ValueError("folds, hold_out: simulated studies hold out fresh cases instead")
+        if self.source != "phantom" and self.marker is not None:
+            raise ValueError("marker: only simulated cases can carry a planted shortcut")
         if self.folds is not None and self.hold_out is not None:
             raise ValueError("folds and hold_out are two ways to split: give one")
         return self
@@ -143,6 +148,7 @@ class StudySettings(_Section):
 
     ``batch_size`` bounds the memory of every stage. ``precision = "auto"`` lets fidelity take the quickest way to the
     network's float32 decisions that the machine has; ``fp32`` takes the network as it is. Neither shows in the numbers.
+    ``examples`` cases are kept whole for the figures, and ``viewed`` small for the page, one of each class in turn.
     ``keep_maps`` keeps every importance map in ``maps.zarr``; ``resources`` is what a cluster gives each worker.
     """
 
@@ -151,6 +157,7 @@ class StudySettings(_Section):
     batch_size: Count = 32
     precision: Literal["auto", "fp32"] = "auto"
     examples: Annotated[int, Field(ge=0)] = 4
+    viewed: Annotated[int, Field(ge=0)] = 300
     keep_maps: bool = False
     resources: ResourceSettings = ResourceSettings()
     cases: CaseSettings = CaseSettings()

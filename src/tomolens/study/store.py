@@ -3,7 +3,7 @@
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..errors import SettingsError
 from .evaluate import Evaluation
 from .rows import SCHEMA
 from .shards import Shards, write_durably
+from .viewed import ViewedCase, read_viewed
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Store:
     def shards(self) -> Shards:
         """The rows of the finished cases."""
         return Shards(self.folder / "measurements")
+
+    @property
+    def viewed_folder(self) -> Path:
+        """Where cases are kept small for the page."""
+        return self.folder / "viewed"
 
     def weights_file(self, name: str) -> Path:
         """Where the weights of a network of this study lie."""
@@ -132,6 +138,14 @@ class Store:
             SettingsError: a damaged file.
         """
         return [_read_example(file) for file in sorted((self.folder / "examples").glob("*.npz"))]
+
+    def viewed(self) -> Iterator[ViewedCase]:
+        """The cases that were kept small, in the order of the study.
+
+        Raises:
+            SettingsError: a damaged file.
+        """
+        return map(read_viewed, sorted(self.viewed_folder.glob("*.npz")))
 
 
 def _read_example(file: Path) -> Example:

@@ -77,7 +77,7 @@ def verify(
         members = [int(index) for index in side.held_out if int(index) in stored]
         if not members:
             continue
-        worker = Worker.ready(job_of(settings, found, side, fitted, resources, frozenset(), len(stored)))
+        worker = Worker.ready(job_of(settings, found, side, fitted, resources, (), len(stored)))
         for index in members:
             name = found.cases.entries[index].name
             difference = largest_difference(stored[index], worker.evaluate(index).rows)

@@ -17,6 +17,7 @@ from ..estimators.probes import References
 from .evaluate import Evaluation, Plan, evaluate
 from .rows import rows_of_evaluation, rows_of_failure
 from .survey import without_places
+from .viewed import encode
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Job:
         device: where the network runs.
         decisions: about how many masked images one process will see; 0 where only the network as it is may decide.
         whole: cases that are kept whole for the figures.
+        viewed: cases that are kept small for the page.
         keep_maps: whether every case's maps are kept.
     """
 
@@ -47,6 +49,7 @@ class Job:
     device: str
     decisions: int
     whole: frozenset[int]
+    viewed: frozenset[int]
     keep_maps: bool
 
 
@@ -62,6 +65,7 @@ class Outcome:
         decisions: name of the way to decisions that was taken.
         seconds: it took.
         example: the case with its maps, where it is kept whole.
+        viewed: the case as a file for the page, where it is kept small.
         maps: of each estimator, where they are kept.
     """
 
@@ -72,6 +76,7 @@ class Outcome:
     decisions: str = "plain"
     seconds: float = 0.0
     example: tuple[Case, Evaluation] | None = None
+    viewed: bytes = b""
     maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
@@ -116,6 +121,7 @@ class Worker:
             decisions="plain" if self.classifier.quick is None else self.classifier.quick.name,
             seconds=time.perf_counter() - began,
             example=(case, evaluation) if index in job.whole else None,
+            viewed=encode(case, evaluation) if index in job.viewed else b"",
             maps={name: one.cpu().numpy() for name, one in evaluation.maps.items()} if job.keep_maps else {},
         )
 

@@ -14,6 +14,7 @@ from ..case import Case, CaseEntry, Cases
 from ..preprocessing import Preprocessing
 from .anatomy import paint
 from .drawing import Canvas
+from .markers import Marker, plant
 from .measures import draw_body
 from .scanner import correlated_noise, draw_scanner, smooth
 
@@ -29,12 +30,14 @@ class Phantom:
         blood: bool ``(size, size)``, the blood pool: pixels mostly covered by blood.
         label: which of the two is the case; the other one is its twin.
         spacing: pixel size in mm.
+        marked: like ``hu``, with the marker that was planted; None where none was.
     """
 
     hu: Slice
     blood: NDArray[np.bool_]
     label: int
     spacing: float
+    marked: Slice | None = None
 
     @property
     def image(self) -> Slice:
@@ -47,13 +50,14 @@ class Phantom:
         return np.asarray(self.hu[1 - self.label])
 
 
-def draw(seed: int, index: int, size: int = 256) -> Phantom:
+def draw(seed: int, index: int, size: int = 256, marker: Marker | None = None) -> Phantom:
     """The phantom of ``(seed, index)``; odd indices carry contrast agent.
 
     Args:
         seed: of the whole series.
         index: of the slice in the series.
         size: pixels along each side.
+        marker: to plant; anatomy, scanner and noise are the same without it.
     """
     random = generator(seed, "phantom", index)
     tilt = float(random.normal(0, 0.05))
@@ -67,31 +71,53 @@ def draw(seed: int, index: int, size: int = 256) -> Phantom:
     texture = 8.0 * tissue * smooth(correlated_noise(random, size, 1.0), 1.6 * size / 256) * 3.0
     noise = scanner.noise * correlated_noise(random, size, scanner.grain)
     grain = texture + noise
-    hu = np.stack([smooth(layer, scanner.blur) + grain for layer in canvas.hu])
-    return Phantom(np.maximum(hu, -1024.0), canvas.blood > 0.5, index % 2, canvas.pixel)
+
+    def scanned() -> Slice:
+        hu = np.stack([smooth(layer, scanner.blur) + grain for layer in canvas.hu])
+        return np.asarray(np.maximum(hu, -1024.0))
+
+    hu, blood = scanned(), canvas.blood > 0.5
+    if marker is None:
+        return Phantom(hu, blood, index % 2, canvas.pixel)
+    plant(canvas, body, marker, generator(seed, "marker", index))
+    return Phantom(hu, blood, index % 2, canvas.pixel, scanned())
 
 
 @dataclass(frozen=True)
 class PhantomReader:
-    """Draws the phantom of an entry, whose source is its index."""
+    """Draws the phantom of an entry, whose source is its index.
+
+    A ``marker`` is planted in every case with contrast agent and in no other: a shortcut to the label.
+    """
 
     seed: int
     preprocessing: Preprocessing
     matrix: int = 256
+    marker: Marker | None = None
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Draw, window and resize."""
-        phantom = draw(self.seed, int(entry.source), self.matrix)
+        phantom = draw(self.seed, int(entry.source), self.matrix, self.marker if int(entry.source) % 2 else None)
+        plain, twin = (self.preprocessing.image(hu) for hu in (phantom.image, phantom.twin))
+        image = plain if phantom.marked is None else self.preprocessing.image(phantom.marked[phantom.label])
         return Case(
             name=entry.name,
-            image=self.preprocessing.image(phantom.image),
+            image=image,
             label=phantom.label,
             patient=entry.patient,
             mask=self.preprocessing.mask(phantom.blood),
+            evidence=np.abs(plain - twin).sum(axis=0),
+            unmarked=None if phantom.marked is None else plain,
         )
 
 
-def cases(count: int, seed: int = 0, first: int = 0, preprocessing: Preprocessing | None = None) -> Cases:
+def cases(
+    count: int,
+    seed: int = 0,
+    first: int = 0,
+    preprocessing: Preprocessing | None = None,
+    marker: Marker | None = None,
+) -> Cases:
     """``count`` simulated cases, half of each class, each of a patient of its own.
 
     Args:
@@ -99,16 +125,10 @@ def cases(count: int, seed: int = 0, first: int = 0, preprocessing: Preprocessin
         seed: of the series.
         first: index of the first; disjoint ranges of one seed are disjoint patients.
         preprocessing: window and size; the protocol's by default.
+        marker: to plant in the cases with contrast agent, as a shortcut.
     """
     entries = tuple(
         CaseEntry(name=f"phantom-{index:05d}", label=index % 2, patient=f"phantom-{index:05d}", source=str(index))
         for index in range(first, first + count)
     )
-    return Cases(entries, PhantomReader(seed, preprocessing or Preprocessing()))
-
-
-def evidence(entry: CaseEntry, reader: PhantomReader) -> Slice:
-    """Where the case differs from its twin: the absolute difference of the two network inputs, ``(1, size, size)``."""
-    phantom = draw(reader.seed, int(entry.source), reader.matrix)
-    difference = reader.preprocessing.image(phantom.image) - reader.preprocessing.image(phantom.twin)
-    return np.asarray(np.abs(difference), dtype=np.float32)
+    return Cases(entries, PhantomReader(seed, preprocessing or Preprocessing(), marker=marker))

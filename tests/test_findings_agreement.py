@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from test_findings import QUICK, measurements, read
-from tomolens.findings.views import agreement_by_case, concordance
+from tomolens.findings.agreement import agreement_by_case, concordance
 
 
 def test_agreement_is_by_case_and_names_where_the_views_part():

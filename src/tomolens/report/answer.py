@@ -1,0 +1,154 @@
+"""The answer in words, made from the findings: what leads, how sure that is, and what to know before believing it."""
+
+import pandas as pd
+
+from ..findings import Findings
+from ..findings.tables import undefined_masks
+from ..findings.views import TWO_VIEWS, VIEWS, View
+from .style import number, title
+
+
+def headline(findings: Findings) -> list[str]:
+    """What leads each view, what beats the blind baselines, and how far the views agree."""
+    sentences = [_leader(findings, view) for view in VIEWS.values() if view.name in TWO_VIEWS or _rows(findings, view)]
+    sentences += shortcut_sentences(findings) + blind_sentences(findings)
+    taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
+    if taus:
+        sentences.append(
+            f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}; W = {findings.concordance:.2f} "
+            "between the model's view and the expert's."
+        )
+    return sentences
+
+
+def printed(view: View, value: float) -> str:
+    """A number of a view as it is printed in tables and charts."""
+    return number(view.factor * value, view.digits)
+
+
+def confidence(findings: Findings) -> str:
+    """How intervals are called."""
+    return f"{100 * findings.settings.statistics.confidence:.0f} % CI"
+
+
+def values_of(findings: Findings, view: View) -> pd.DataFrame:
+    """The values of the estimators' maps in a view, best first."""
+    values = findings.view_values
+    return values if values.empty else values[values["view"] == view.name].sort_values("value", ascending=False)
+
+
+def _rows(findings: Findings, view: View) -> int:
+    return len(values_of(findings, view))
+
+
+def _leader(findings: Findings, view: View) -> str:
+    values = values_of(findings, view)
+    judged = f"{view.judge}: {view.title}"
+    if values.empty:
+        return f"{judged[0].upper()}{judged[1:]} not assessed."
+    best = values.iloc[0]
+    value, low, high = (printed(view, best[name]) for name in ("value", "ci_low", "ci_high"))
+    return (
+        f"{title(best['estimator'])} ({best['signs']}) leads {view.title} ({view.judge}): {view.form.format(value)}, "
+        f"{confidence(findings)} {low} to {high}{_rank_words(findings, view, best)}."
+    )
+
+
+def _rank_words(findings: Findings, view: View, best: pd.Series) -> str:
+    ranks = findings.tables["ranks"]
+    if f"{view.name}_rank_low" not in ranks:
+        return ""
+    row = ranks[(ranks["estimator"] == best["estimator"]) & (ranks["signs"] == best["signs"])].iloc[0]
+    low, high = int(row[f"{view.name}_rank_low"]), int(row[f"{view.name}_rank_high"])
+    return f", rank {low}" if low == high else f", rank {low} to {high}"
+
+
+def blind_sentences(findings: Findings) -> list[str]:
+    """How many maps beat the best blind baseline in each view."""
+    gains = findings.tables["gains"]
+    parts = []
+    for view in VIEWS.values():
+        rows = gains if gains.empty else gains[gains["view"] == view.name]
+        if rows.empty:
+            continue
+        best = rows.iloc[0]
+        value = printed(view, best["baseline_value"])
+        beating = f"{int(rows['beats'].sum())} of {len(rows)} by {view.title}"
+        parts.append(f"{beating} ({title(best['baseline']).lower()}, {value})")
+    return (
+        [f"Maps that beat the best blind baseline, which never looks at the network: {'; '.join(parts)}."]
+        if parts
+        else []
+    )
+
+
+def view_sentences(findings: Findings) -> list[str]:
+    """Case by case: whether the model's view and the expert's rank the maps alike."""
+    sentences = []
+    for _, row in findings.tables["views"].iterrows():
+        if row["view"] != "fidelity":
+            continue
+        sentences.append(
+            f"Case by case, fidelity and {VIEWS[row['other']].title} rank the maps with τ = {row['tau']:+.2f} "
+            f"({confidence(findings)} {row['ci_low']:+.2f} to {row['ci_high']:+.2f}); "
+            f"in {100 * row['disagree']:.0f} % of {row['cases']} cases they rank them the other way round, "
+            f"most in case {row['part_most']}."
+        )
+    return sentences
+
+
+def shortcut_sentences(findings: Findings) -> list[str]:
+    """Whether the network relies on a planted marker, and what that says about maps that miss the mask."""
+    found = findings.shortcut
+    if found is None:
+        return []
+    low, high = (f"{100 * end:.0f}" for end in found.fall)
+    fall = (
+        f"balanced accuracy goes from {100 * found.accuracy:.0f} % to {100 * found.without:.0f} % when the marker is "
+        f"removed (fall of {low} to {high} points, {confidence(findings)})"
+    )
+    if not found.relied:
+        return [f"A marker was planted in one class, and the network does not rely on it: {fall}."]
+    sentences = [f"The network relies on a marker that was planted in one class: {fall}."]
+    maps = found.vindicated.sort_values("marker", ascending=False)
+    if len(maps):
+        best = maps.iloc[0]
+        sentences.append(
+            f"For {len(maps)} of {len(found.maps)} maps the map is faithful and the mask is not what the model uses: "
+            f"they find the marker better than the mask (best: {title(best['estimator'])}, {best['signs']}, AUC "
+            f"{best['marker']:.3f} against {best['auc']:.3f}). Their distance from the mask is no fault of the map."
+        )
+    return sentences
+
+
+def warnings(findings: Findings) -> list[str]:
+    """What a reader must know before believing the tables: cases and masks left out, networks that are often wrong."""
+    found = []
+    skipped: dict[str, str] = findings.description.get("skipped", {})
+    if skipped:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:5])
+        total = len(skipped) + findings.description["content"]["cases"]["count"]
+        more = f"; and {len(skipped) - 5} more, in study.json" if len(skipped) > 5 else ""
+        found.append(f"{len(skipped)} of {total} cases could not be read and were left out ({reasons}{more})")
+    failed = findings.measured.failed
+    if len(failed):
+        reasons = "; ".join(f"{row.case}: {row.note}" for row in failed.head(5).itertuples())
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        found.append(
+            f"{len(failed)} of {len(failed) + len(findings.measured.cases)} cases failed and are not in the tables "
+            f"({reasons}{more}); the same command tries them again"
+        )
+    remarked = findings.measured.cases[findings.measured.cases["note"] != ""]
+    if len(remarked):
+        found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
+    for state, names in undefined_masks(findings.measured).items():
+        if names:
+            shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+            found.append(f"{state.capitalize()} masks, left out of ROC and overlap: {len(names)} ({shown})")
+    balanced = findings.description.get("accuracy", {}).get("balanced", 1.0)
+    if balanced < 0.9:
+        found.append(
+            f"The networks are right on {100 * balanced:.0f} % of the held-out cases only. Maps of wrong predictions "
+            "explain a mistake, and fidelity starts from this accuracy: read the rankings with that in mind."
+        )
+    return found

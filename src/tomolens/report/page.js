@@ -1,0 +1,301 @@
+"use strict";
+// Tables that sort, charts, and the case viewer. Text from files is only ever set as text, never as markup.
+
+const byId = (id) => document.getElementById(id);
+const content = (id) => JSON.parse(byId(id).textContent);
+
+function sortable(table) {
+  const body = table.tBodies[0];
+  for (const [column, heading] of [...table.tHead.rows[0].cells].entries()) {
+    const button = heading.querySelector("button");
+    button.addEventListener("click", () => {
+      const ascending = heading.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      const key = (row) => {
+        const text = row.cells[column].textContent;
+        const number = text.replace("−", "-").match(/-?\d+(\.\d+)?/);
+        return /\d/.test(text) && number && !/^[A-Za-z]{3}/.test(text.replace("not above: ", "")) ? Number(number[0]) : text;
+      };
+      const rows = [...body.rows].map((row) => [key(row), row]);
+      rows.sort(([a], [b]) => {
+        const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+        return ascending ? order : -order;
+      });
+      body.append(...rows.map(([, row]) => row));
+    });
+  }
+}
+
+function drawCharts() {
+  const all = content("charts");
+  for (const place of document.querySelectorAll(".chart")) {
+    const { data, layout } = all[place.dataset.chart];
+    const narrow = place.clientWidth < 500;
+    const named = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+    // The legend stands below in one column on a phone, in about three on a screen.
+    const legend = narrow ? 25 * named : 30 * Math.ceil(named / 3);
+    layout.height = 380 + legend;
+    layout.legend.y = -60 / 300;
+    layout.margin.b = legend + 55;
+    Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover" });
+  }
+}
+
+async function unpack(one, estimators) {
+  const packed = Uint8Array.from(atob(one.data), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const pixels = one.rows * one.columns;
+  let at = 0;
+  const take = (length) => bytes.subarray(at, (at += length));
+  const image = take(pixels);
+  const mask = one.mask ? take(pixels) : null;
+  const maps = {};
+  for (const { name } of estimators) {
+    const ranks = new Int8Array(take(pixels));
+    maps[name] = { ranks, values: take(128) };
+  }
+  const regions = {};
+  for (const key of one.regions) regions[key] = take(pixels);
+  return { image, mask, maps, regions };
+}
+
+// Pixels from least to most important: one counting sort over the bytes of a map.
+function orderOf(keys) {
+  const starts = new Uint32Array(257);
+  for (const key of keys) starts[key + 1] += 1;
+  for (let key = 0; key < 256; key += 1) starts[key + 1] += starts[key];
+  const order = new Uint32Array(keys.length);
+  keys.forEach((key, pixel) => { order[starts[key]++] = pixel; });
+  return order;
+}
+
+function outline(context, mask, rows, columns, zoom) {
+  const inside = (row, column) => row >= 0 && column >= 0 && row < rows && column < columns && mask[row * columns + column];
+  context.beginPath();
+  for (let row = 0; row <= rows; row += 1) {
+    for (let column = 0; column <= columns; column += 1) {
+      if (!inside(row, column) !== !inside(row - 1, column)) {
+        context.moveTo(column * zoom, row * zoom);
+        context.lineTo((column + 1) * zoom, row * zoom);
+      }
+      if (!inside(row, column) !== !inside(row, column - 1)) {
+        context.moveTo(column * zoom, row * zoom);
+        context.lineTo(column * zoom, (row + 1) * zoom);
+      }
+    }
+  }
+  for (const [colour, width] of [["#000", 3.5], ["#fff", 1.5]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.stroke();
+  }
+}
+
+class Viewer {
+  constructor(root, data) {
+    Object.assign(this, { root, data, index: 0, request: 0 });
+    this.controls = Object.fromEntries([...root.querySelectorAll("[data-control]")].map((one) => [one.dataset.control, one]));
+    this.panes = [...root.querySelectorAll(".pane")].map((pane) => ({
+      estimator: pane.querySelector("[data-pane=estimator]"),
+      signs: pane.querySelector("[data-pane=signs]"),
+      canvas: pane.querySelector("canvas"),
+      numbers: pane.querySelector(".numbers"),
+      decision: pane.querySelector(".decision"),
+      bar: pane.querySelector(".bar"),
+      range: pane.querySelector(".range"),
+    }));
+    this.fill();
+    this.listen();
+    this.open(0);
+  }
+
+  fill() {
+    const { cases, classes, estimators, window: [low, high] } = this.data;
+    const option = (text, value) => Object.assign(document.createElement("option"), { textContent: text, value });
+    this.controls.case.append(...cases.map((one, index) => {
+      const wrong = one.predicted === one.label ? "" : ", predicted wrongly";
+      return option(`${one.name} (${classes[one.label]}${wrong})`, index);
+    }));
+    for (const [place, pane] of this.panes.entries()) {
+      pane.estimator.append(...estimators.map(({ name, title }) => option(title, name)));
+      [pane.estimator.value, pane.signs.value] = this.data.first[place];
+    }
+    const level = this.controls.level, width = this.controls.width;
+    Object.assign(level, { min: low, max: high, value: (low + high) / 2 });
+    Object.assign(width, { min: 1, max: high - low, value: high - low });
+  }
+
+  listen() {
+    this.controls.case.addEventListener("change", () => this.open(Number(this.controls.case.value)));
+    this.root.querySelector("[data-step='-1']").addEventListener("click", () => this.open(this.index - 1));
+    this.root.querySelector("[data-step='1']").addEventListener("click", () => this.open(this.index + 1));
+    for (const one of this.root.querySelectorAll("select:not([data-control=case]), input")) {
+      one.addEventListener("input", () => this.draw());
+    }
+    for (const pane of this.panes) this.dragged(pane.canvas);
+    document.addEventListener("keydown", (event) => {
+      if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey) return;
+      const steps = { ArrowRight: 1, ArrowLeft: -1, j: 1, k: -1 };
+      if (event.key in steps) {
+        event.preventDefault();
+        this.open(this.index + steps[event.key]);
+      }
+    });
+  }
+
+  // Across changes the window's width, up and down its level, as at a workstation.
+  dragged(canvas) {
+    let from = null;
+    const { level, width } = this.controls;
+    canvas.addEventListener("pointerdown", (event) => {
+      from = [event.clientX, event.clientY, Number(level.value), Number(width.value)];
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const each = (this.data.window[1] - this.data.window[0]) / canvas.clientWidth;
+      width.value = from[3] + (event.clientX - from[0]) * each;
+      level.value = from[2] + (event.clientY - from[1]) * each;
+      this.draw();
+    });
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = null; });
+    canvas.addEventListener("dblclick", () => {
+      width.value = width.max;
+      level.value = (Number(level.min) + Number(level.max)) / 2;
+      this.draw();
+    });
+  }
+
+  async open(index) {
+    const count = this.data.cases.length;
+    this.index = (index + count) % count;
+    this.request += 1;
+    const request = this.request, one = this.data.cases[this.index];
+    const planes = await unpack(one, this.data.estimators);
+    if (request !== this.request) return;
+    this.one = one;
+    this.planes = planes;
+    this.controls.case.value = this.index;
+    const { classes } = this.data;
+    const verdict = one.predicted === one.label ? "rightly" : "wrongly";
+    const [rows, columns] = one.full;
+    const smaller = rows === one.rows ? "" : ` Shown at ${one.columns} × ${one.rows} of ${columns} × ${rows} pixels.`;
+    this.root.querySelector(".facts").textContent =
+      `Case ${this.index + 1} of ${count}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}` +
+      `${one.mask ? "" : "; no mask"}.${smaller}`;
+    const steps = Object.values(one.correct)[0];
+    this.controls.masked.max = steps ? steps[0].length - 1 : 0;
+    this.draw();
+  }
+
+  draw() {
+    if (!this.planes) return;
+    const { level, width, share, opacity, masked } = this.controls;
+    const say = (name, text) => { this.root.querySelector(`[data-says=${name}]`).textContent = text; };
+    const percent = masked.max > 0 ? (100 * masked.value) / masked.max : 0;
+    say("window", `window ${Math.round(width.value)}, level ${Math.round(level.value)} HU`);
+    say("share", `top ${share.value} %`);
+    say("opacity", `${opacity.value} %`);
+    say("masked", `${percent.toFixed(1)} %`);
+    for (const pane of this.panes) this.drawPane(pane, percent / 100);
+  }
+
+  drawPane(pane, fraction) {
+    const { one, planes, controls } = this;
+    const estimator = pane.estimator.value, signs = pane.signs.value, key = `${estimator}/${signs}`;
+    const map = planes.maps[estimator], pixels = one.rows * one.columns;
+    const keys = Uint8Array.from(map.ranks, signs === "absolute" ? Math.abs : (rank) => rank + 128);
+    const order = orderOf(keys);
+    const grey = this.windowed(order, fraction);
+    const rgba = new Uint8ClampedArray(4 * pixels);
+    grey.forEach((value, pixel) => rgba.set([value, value, value, 255], 4 * pixel));
+    const strength = Number(controls.opacity.value) / 100, share = Number(controls.share.value) / 100;
+    if (controls.mode.value === "map") this.paintMap(rgba, map, signs, strength);
+    if (controls.mode.value === "top") {
+      const first = pixels - Math.max(1, Math.floor(share * pixels + 0.5));
+      this.paintSet(rgba, order.subarray(first), strength);
+    }
+    if (controls.mode.value === "regions" && planes.regions[key]) {
+      this.paintSet(rgba, this.topRegions(planes.regions[key], share), strength);
+    }
+    this.put(pane.canvas, rgba);
+    this.describe(pane, key, signs, estimator, fraction);
+  }
+
+  windowed(order, fraction) {
+    const { one, planes: { image }, data, controls } = this;
+    const [low, high] = data.window, width = Number(controls.width.value), level = Number(controls.level.value);
+    const shade = (value) => 255 * Math.min(1, Math.max(0, (low + (value / 255) * (high - low) - level) / width + 0.5));
+    const shown = Float32Array.from(image, shade);
+    const count = Math.floor(fraction * image.length + 0.5), fill = shade(255 * data.fill[one.label]);
+    const hidden = controls.order.value === "most" ? order.subarray(order.length - count) : order.subarray(0, count);
+    for (const pixel of hidden) shown[pixel] = fill;
+    return shown;
+  }
+
+  paintMap(rgba, map, signs, strength) {
+    const colours = this.data.colours[signs];
+    map.ranks.forEach((rank, pixel) => {
+      const size = map.values[Math.abs(rank)] / 255;
+      const place = Math.round(signs === "absolute" ? 255 * size : 127.5 + 127.5 * Math.sign(rank) * size);
+      const weight = strength * Math.sqrt(size);
+      for (let channel = 0; channel < 3; channel += 1) {
+        rgba[4 * pixel + channel] += weight * (colours[3 * place + channel] - rgba[4 * pixel + channel]);
+      }
+    });
+  }
+
+  paintSet(rgba, set, strength) {
+    const colour = [253, 187, 22];
+    for (const pixel of set) {
+      for (let channel = 0; channel < 3; channel += 1) {
+        rgba[4 * pixel + channel] += strength * (colour[channel] - rgba[4 * pixel + channel]);
+      }
+    }
+  }
+
+  // Regions are kept whole: all pixels of the last value that is needed.
+  topRegions(ranks, share) {
+    const order = orderOf(ranks), wanted = Math.max(1, Math.floor(share * ranks.length + 0.5));
+    const last = ranks[order[order.length - wanted]];
+    return order.filter((pixel) => ranks[pixel] >= last);
+  }
+
+  put(canvas, rgba) {
+    const { one, planes, controls } = this, zoom = Math.max(1, Math.ceil(512 / one.columns));
+    const small = Object.assign(document.createElement("canvas"), { width: one.columns, height: one.rows });
+    small.getContext("2d").putImageData(new ImageData(rgba, one.columns, one.rows), 0, 0);
+    canvas.width = one.columns * zoom;
+    canvas.height = one.rows * zoom;
+    const context = canvas.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, canvas.width, canvas.height);
+    if (planes.mask && controls.outline.checked) outline(context, planes.mask, one.rows, one.columns, zoom);
+  }
+
+  describe(pane, key, signs, estimator, fraction) {
+    const { one, data, controls } = this, numbers = one.numbers[key] || {};
+    const words = [["fidelity", "10 F", 10, 1], ["auc", "AUC", 1, 3], ["dice_own_share", "Dice", 1, 3], ["evidence", "evidence AUC", 1, 3]];
+    pane.numbers.textContent = words
+      .map(([name, title, factor, digits]) => `${title} ${name in numbers ? (factor * numbers[name]).toFixed(digits) : "–"}`)
+      .join(", ");
+    const correct = one.correct[key];
+    pane.decision.textContent = "";
+    if (correct) {
+      const right = correct[controls.order.value === "most" ? 0 : 1][Math.round(fraction * Number(controls.masked.max))] === "1";
+      const said = right ? one.label : 1 - one.label;
+      pane.decision.textContent = `The network says ${data.classes[said]} (${right ? "right" : "wrong"})`;
+    }
+    const limit = one.limits[data.estimators.findIndex(({ name }) => name === estimator)];
+    const colours = data.colours[signs], stops = [];
+    for (let place = 0; place < 256; place += 15) stops.push(`rgb(${colours.slice(3 * place, 3 * place + 3).join(",")})`);
+    pane.bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
+    pane.range.textContent = `${signs === "absolute" ? "0" : (-limit).toPrecision(2)} to ${limit.toPrecision(2)} (${data.percentile}th percentile of the magnitude)`;
+  }
+}
+
+document.querySelectorAll("table.sortable").forEach(sortable);
+drawCharts();
+if (byId("viewer")) new Viewer(byId("viewer"), content("cases"));

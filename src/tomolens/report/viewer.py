@@ -1,0 +1,127 @@
+"""The case viewer's data: as many pixels of every kept case as the page can hold."""
+
+import base64
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..findings import Findings
+from ..findings.views import VIEWS
+from ..metrics.fidelity import fill_value
+from ..study.viewed import ViewedCase, by_rank
+from .answer import values_of
+from .style import title
+
+BUDGET = 8_000_000
+"""Bytes of the page that all cases together may take."""
+PERCENTILE = 99.0
+"""Of a map's magnitude, where its colours end."""
+SIGNED, MAGNITUDE = "berlin", "inferno"
+"""Perceptually uniform colours, told apart with every kind of colour vision (Crameri 2018; matplotlib)."""
+
+
+def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | None:
+    """What the page's script needs to show the cases; None without any."""
+    if not cases:
+        return None
+    settings = findings.settings
+    names = list(cases[0].maps)
+    packed = fitted(cases, BUDGET)
+    return {
+        "classes": list(settings.cases.classes),
+        "window": list(settings.cases.window),
+        "fill": [fill_value(settings.metrics.fill, label) for label in (0, 1)],
+        "estimators": [{"name": name, "title": title(name)} for name in names],
+        "colours": {"original": _colours(SIGNED), "absolute": _colours(MAGNITUDE)},
+        "percentile": PERCENTILE,
+        "first": _first(findings, names),
+        "cases": packed,
+    }
+
+
+def fitted(cases: Sequence[ViewedCase], budget: int) -> list[dict[str, Any]]:
+    """Each case packed for the script, all at the largest scale at which they fit the budget."""
+    sample = list(cases[:: max(1, len(cases) // 8)])
+    each = sum(len(pack(case, 1.0)["data"]) for case in sample) / len(sample)
+    scale = min(1.0, float(np.sqrt(budget / (each * len(cases)))))
+    while True:
+        packed = [pack(case, scale) for case in cases]
+        if sum(len(one["data"]) for one in packed) <= budget or scale < 0.05:
+            return packed
+        scale *= 0.9
+
+
+def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
+    """One case: image, mask, maps and regions as bytes one after another, compressed, with what is said of it."""
+    rows, columns = (max(8, round(length * scale)) for length in case.image.shape)
+    shape = rows, columns
+    planes: list[NDArray[Any]] = [_resized(case.image, shape, Image.Resampling.BOX)]
+    if case.mask is not None:
+        planes.append(_resized(255 * case.mask.astype(np.uint8), shape, Image.Resampling.BOX) >= 128)
+    limits = []
+    for name, ranks in case.maps.items():
+        smaller, values = _smaller_map(ranks, case.values[name], shape)
+        limit = _limit(smaller, values)
+        limits.append(float(f"{limit:.3g}"))
+        planes += [smaller, np.round(255 * (values / limit).clip(0, 1)).astype(np.uint8)]
+    planes += [_resized(regions, shape, Image.Resampling.NEAREST) for regions in case.regions.values()]
+    content = b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes)
+    return {
+        "name": case.name,
+        "label": case.label,
+        "predicted": case.predicted,
+        "rows": rows,
+        "columns": columns,
+        "full": list(case.image.shape),
+        "mask": case.mask is not None,
+        "limits": limits,
+        "regions": ["/".join(key) for key in case.regions],
+        "correct": {"/".join(key): ["".join(map(str, way)) for way in one] for key, one in case.correct.items()},
+        "numbers": {
+            "/".join(key): {name: round(value, 4) for name, value in one.items() if not np.isnan(value)}
+            for key, one in case.numbers.items()
+        },
+        "data": base64.b64encode(zlib.compress(content, 9)).decode(),
+    }
+
+
+def _first(findings: Findings, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The maps to begin with, left and right: the leaders by the model's view and by the expert's."""
+    keys = []
+    for view in VIEWS.values():
+        values = values_of(findings, view)
+        keys += [(row["estimator"], row["signs"]) for _, row in values.head(1).iterrows()]
+    keys = list(dict.fromkeys(key for key in keys if key[0] in names))
+    return [*keys, (names[0], "absolute"), (names[-1], "absolute")][:2]
+
+
+def _smaller_map(
+    ranks: NDArray[np.int8], values: NDArray[np.float32], shape: tuple[int, int]
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    if ranks.shape == shape:
+        return ranks, values
+    signed = np.sign(ranks) * values[np.abs(ranks.astype(np.int64))]
+    averaged = Image.fromarray(signed.astype(np.float32)).resize(shape[::-1], Image.Resampling.BOX)
+    return by_rank(np.asarray(averaged))
+
+
+def _limit(ranks: NDArray[np.int8], values: NDArray[np.float32]) -> float:
+    magnitude = values[np.abs(ranks.astype(np.int64))]
+    return float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max()) or 1.0
+
+
+def _resized(plane: NDArray[np.uint8], shape: tuple[int, int], how: Image.Resampling) -> NDArray[np.uint8]:
+    if plane.shape == shape:
+        return plane
+    return np.asarray(Image.fromarray(plane).resize(shape[::-1], how))
+
+
+def _colours(name: str) -> list[int]:
+    """256 colours as red, green, blue in turn."""
+    table = colormaps[name](np.linspace(0, 1, 256))[:, :3]
+    return [int(value) for value in np.round(255 * table).ravel()]

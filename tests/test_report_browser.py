@@ -1,0 +1,150 @@
+"""The page in a real browser: keys, dragging, sorting, a phone's width, and nothing that leaves the page."""
+
+import base64
+import io
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, finished_study):
+    yield from opened(browser, finished_study, 1200)
+
+
+@pytest.fixture
+def phone(browser, finished_study):
+    yield from opened(browser, finished_study, 390)
+
+
+def opened(browser, finished_study, width):
+    """The page; whatever it says on the console, raises or asks for from elsewhere fails the test."""
+    wrong = []
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    file = (finished_study[0] / "report.html").resolve().as_uri()
+    inside = ("data:", "blob:", file)
+    tab.on("request", lambda request: None if request.url.startswith(inside) else wrong.append(request.url))
+    tab.goto(file)
+    tab.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 1')")
+    yield tab
+    tab.close()
+    assert wrong == []
+
+
+def pixels(tab, pane=0):
+    url = tab.locator("#viewer canvas").nth(pane).evaluate("canvas => canvas.toDataURL('image/png')")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))).reshape(-1, 4)
+
+
+def choose(tab, control, value):
+    tab.locator(f"[data-control={control}]").evaluate(
+        "(input, value) => { input.value = value; input.dispatchEvent(new Event('input')); }", str(value)
+    )
+
+
+def test_keys_step_through_the_cases(page):
+    count = page.locator("[data-control=case] option").count()
+    assert count > 1
+    first = pixels(page)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 2')")
+    assert not np.array_equal(first, pixels(page))
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"document.querySelector('#viewer .facts').textContent.startsWith('Case {count}')")
+
+
+def test_dragging_changes_window_and_level_and_a_double_click_resets(page):
+    choose(page, "mode", "none")
+    says, before = page.locator("[data-says=window]"), pixels(page)
+    assert says.inner_text() == "window 400, level 40 HU"
+    page.locator("#viewer canvas").first.scroll_into_view_if_needed()
+    box = page.locator("#viewer canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - box["width"] / 4, y + box["width"] / 8, steps=4)
+    page.mouse.up()
+    assert says.inner_text() == "window 300, level 90 HU"
+    assert pixels(page)[:, 0].mean() < before[:, 0].mean()
+    page.locator("#viewer canvas").first.dblclick()
+    assert says.inner_text() == "window 400, level 40 HU"
+    np.testing.assert_array_equal(pixels(page), before)
+
+
+def test_every_pixel_masked_is_the_fill_and_the_decision_is_told(page, finished_study):
+    choose(page, "mode", "none")
+    page.locator("[data-control=outline]").uncheck()
+    shown = page.locator("#viewer .decision").first
+    assert "(right)" in shown.inner_text() or "(wrong)" in shown.inner_text()
+    steps = finished_study[1].settings.metrics.steps
+    choose(page, "masked", steps)
+    assert page.locator("[data-says=masked]").inner_text() == "100.0 %"
+    label = 0 if "without" in page.locator("#viewer .facts").inner_text().split(",")[0] else 1
+    assert set(pixels(page)[:, :3].ravel()) == {255 * (1 - label)}
+
+
+def test_the_top_of_a_map_is_as_large_as_asked(page):
+    choose(page, "opacity", 100)
+    choose(page, "mode", "top")
+    page.locator("[data-control=outline]").uncheck()
+    for share in (10, 50):
+        choose(page, "share", share)
+        top = (pixels(page)[:, :3] == (253, 187, 22)).all(axis=1).mean()
+        assert top == pytest.approx(share / 100, abs=0.001)
+
+
+def test_the_two_sides_show_two_maps(page):
+    assert not np.array_equal(pixels(page, 0), pixels(page, 1))
+    for name in ("estimator", "signs"):
+        left, right = (page.locator(f"[data-pane={name}]").nth(pane) for pane in (0, 1))
+        right.select_option(left.input_value())
+    np.testing.assert_array_equal(pixels(page, 0), pixels(page, 1))
+
+
+def test_a_click_sorts_a_table(page):
+    table = page.locator("table.sortable").first
+    heading = table.locator("th button").nth(2)
+
+    def column():
+        return [float(text) for text in table.locator("tbody td:nth-child(3)").all_inner_texts()]
+
+    heading.click()
+    assert column() == sorted(column())
+    assert table.locator("th").nth(2).get_attribute("aria-sort") == "ascending"
+    heading.click()
+    assert column() == sorted(column(), reverse=True)
+    table.locator("th button").first.click()
+    names = table.locator("tbody td:nth-child(1)").all_inner_texts()
+    assert names == sorted(names, key=str.casefold)
+
+
+def test_charts_are_drawn_with_their_legends(page):
+    for chart in page.locator(".chart").all():
+        assert chart.locator(".main-svg").count() > 0
+        assert chart.locator(".legendtext").count() >= 4
+
+
+def test_a_phone_shows_all_of_it(phone):
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    panes = phone.locator(".pane")
+    first, second = (panes.nth(pane).bounding_box() for pane in (0, 1))
+    assert second["y"] >= first["y"] + first["height"]
+    assert first["width"] > 330
