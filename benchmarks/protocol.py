@@ -13,7 +13,8 @@ from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import ESTIMATORS, References, make_estimator
 from tomolens.metrics.metric import MetricSettings
-from tomolens.study.evaluate import Plan, evaluate
+from tomolens.study.evaluate import evaluate
+from tomolens.study.plan import Plan
 
 BATCH, STEPS = 16, 40
 

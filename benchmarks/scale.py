@@ -21,7 +21,8 @@ from tomolens.estimators import ESTIMATORS
 from tomolens.findings import Findings
 from tomolens.metrics.metric import SIGNS
 from tomolens.study import work
-from tomolens.study.evaluate import Evaluation, Measurement
+from tomolens.study.evaluate import Evaluation
+from tomolens.study.plan import Measurement
 from tomolens.study.runner import Resources, run_study
 from tomolens.study.settings import StudySettings
 from tomolens.study.store import Store

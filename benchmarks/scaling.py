@@ -10,6 +10,7 @@ from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import ESTIMATORS, References, explain
 from tomolens.metrics.fidelity import masked_decisions
+from tomolens.metrics.fills import filler
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.roc import roc_of_map
 from tomolens.regions import segment, xrai
@@ -41,7 +42,7 @@ def main() -> None:
     def fidelity(size: int, maps: int = 1, steps: int = 20) -> Callable[[], object]:
         image = torch.from_numpy(slice_of(size).image)
         ranked = [rank_map(random.random(image.shape)) for _ in range(maps)]
-        return lambda: masked_decisions(classifier, image, ranked, 0.0, steps, 16)
+        return lambda: masked_decisions(classifier, ranked, filler(0.0, image, 0), steps, 16)
 
     def regions(size: int, maps: int = 4) -> Callable[[], object]:
         image = slice_of(size).image

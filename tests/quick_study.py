@@ -23,7 +23,7 @@ SETTINGS = {
     "statistics": {"resamples": 100},
 }
 MARK = 0.5
-TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views")
+TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views", "strata", "patients")
 
 
 class Moody(nn.Module):

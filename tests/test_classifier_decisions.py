@@ -16,6 +16,7 @@ from tomolens.classifier import Classifier, quick
 from tomolens.classifier.decisions import COMPARED, FEWEST, SAFETY, decide
 from tomolens.classifier.quick import WAYS, Quick, quickest
 from tomolens.metrics.fidelity import masked_decisions
+from tomolens.metrics.fills import filler
 from tomolens.metrics.ranked import rank_map
 from tomolens.study.settings import StudySettings
 
@@ -57,10 +58,12 @@ def disagreements(trained, cases, names, steps):
     ways = {name: by_way(trained, name, example) for name in names}
     differ, asked, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0), 0
     for image, rankings, fill in fidelity_inputs(cases):
-        plain = masked_decisions(trained, image, rankings, fill, steps, 16)
+        plain = masked_decisions(trained, rankings, filler(fill, image, 0), steps, 16)
         total += plain.size
         for name, classifier in ways.items():
-            differ[name] += int((masked_decisions(classifier, image, rankings, fill, steps, 16) != plain).sum())
+            differ[name] += int(
+                (masked_decisions(classifier, rankings, filler(fill, image, 0), steps, 16) != plain).sum()
+            )
         noisy = image * torch.linspace(0, 1, FEWEST)[:, None, None, None]
         for name, classifier in ways.items():
             decided = decide(classifier, lambda numbers, images=noisy: images[list(numbers)], FEWEST, 16)

@@ -18,6 +18,8 @@ def evaluand(mask, batch_size=32, seed=0):
     usable = mask is not None and mask.any() and not mask.all()
     regions = {key: ranked.scores.reshape(24, 24) for key, ranked in rankings.items()} if usable else {}
     return Evaluand(
+        name="case",
+        seed=0,
         classifier=Classifier(convolutional()),
         image=torch.from_numpy(image),
         label=1,

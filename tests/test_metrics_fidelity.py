@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from conftest import convolutional
 from tomolens.classifier import Classifier
-from tomolens.errors import MapError, SettingsError
+from tomolens.errors import MapError
 from tomolens.metrics import fidelity, rank_map
-from tomolens.metrics.fidelity import area_between, fill_value, masked_decisions
+from tomolens.metrics.fidelity import area_between, masked_decisions
+from tomolens.metrics.fills import filler
 
 
 class Bright(torch.nn.Module):
@@ -81,7 +82,7 @@ def test_equal_images_are_seen_once():
     image[:, 5:15, 5:15] = 0.8
     network = Bright(0.05)
     ranked = rank_map(image)
-    first = masked_decisions(Classifier(network), image, [ranked, ranked], 0.0, 40, 64)
+    first = masked_decisions(Classifier(network), [ranked, ranked], filler(0.0, image, 0), 40, 64)
     # 100 of 400 pixels can change: ten steps each way for each map, their ends shared.
     assert network.seen == 2 * (9 + 9) + 2
     np.testing.assert_array_equal(first[0], first[1])
@@ -90,7 +91,7 @@ def test_equal_images_are_seen_once():
 def test_an_image_that_is_all_fill_is_seen_once():
     network = Bright()
     ranked = rank_map(np.random.default_rng(0).random((1, 8, 8)))
-    decisions = masked_decisions(Classifier(network), torch.zeros(1, 8, 8), [ranked], 0.0, 40, 8)
+    decisions = masked_decisions(Classifier(network), [ranked], filler(0.0, torch.zeros(1, 8, 8), 0), 40, 8)
     assert network.seen == 1
     assert (decisions == 0).all()
 
@@ -113,16 +114,6 @@ def test_area_is_between_the_curves(values):
     assert area_between(curve, curve) == 0
     assert area_between(np.zeros_like(curve), curve) == pytest.approx(-area_between(curve, np.zeros_like(curve)))
     assert -1e-12 <= area_between(np.zeros_like(curve), curve) <= 1 + 1e-12
-
-
-def test_fills():
-    assert fill_value("label", 1) == 0.0
-    assert fill_value("label", 0) == 1.0
-    assert fill_value(0.25, 3) == 0.25
-    with pytest.raises(SettingsError, match="defined for the classes 0 and 1, the case is of class 2"):
-        fill_value("label", 2)
-    with pytest.raises(SettingsError, match="fill 'mean', expected 'label' or a number"):
-        fill_value("mean", 1)
 
 
 def test_mistakes_are_named(classifier, images):

@@ -15,7 +15,8 @@ from tomolens.estimators import make_estimator
 from tomolens.findings import Findings
 from tomolens.metrics.metric import MetricSettings
 from tomolens.report.words import summary
-from tomolens.study.evaluate import Plan, evaluate
+from tomolens.study.evaluate import evaluate
+from tomolens.study.plan import Plan
 from tomolens.study.rows import SCHEMA
 from tomolens.study.settings import StudySettings, read_settings
 from tomolens.study.sides import sides_of

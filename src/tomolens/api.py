@@ -48,6 +48,8 @@ class Study:
         path: str | Path | None = None,
         cases: str | Path | Sequence[str | Path] | Cases | None = None,
         classifier: str | Path | Classifier | None = None,
+        *,
+        vary: bool = False,
     ) -> "Study":
         """A study from its file (the built-in one without), with a manifest or cases of one's own.
 
@@ -55,12 +57,23 @@ class Study:
             path: the study file.
             cases: CSV manifest or several, a folder with one sub-folder a class, or cases.
             classifier: weights (safetensors) of a network that TomoLens trained, or any classifier.
+            vary: also try other options for the choices that matter, see `VarySettings`.
 
         Raises:
             SettingsError: a file that is missing or wrong; see `read_settings`.
             NetworkError: weights that cannot be used; see `load_weights`.
         """
         settings = read_settings(None if path is None else Path(path))
+        return cls.of(settings.varied() if vary else settings, cases, classifier)
+
+    @classmethod
+    def of(
+        cls,
+        settings: StudySettings,
+        cases: str | Path | Sequence[str | Path] | Cases | None = None,
+        classifier: str | Path | Classifier | None = None,
+    ) -> "Study":
+        """A study from its settings; see `from_toml`."""
         if isinstance(classifier, str | Path):
             classifier = read_classifier(Path(classifier), settings)
         if isinstance(cases, Cases):
@@ -233,17 +246,12 @@ def verify_study(
         SettingsError: no study there, or other cases or another network than the study's.
     """
     store = Store(Path(results))
-    settings = Findings.settings_of(store)
-    if isinstance(classifier, str | Path):
-        classifier = read_classifier(Path(classifier), settings)
-    own = cases if isinstance(cases, Cases) else None
-    given = () if cases is None or own is not None else (cases,) if isinstance(cases, str | Path) else cases
-    study = Study(settings, tuple(map(Path, given)), own, classifier)  # type: ignore[arg-type]
+    study = Study.of(Findings.settings_of(store), cases, classifier)
     found = verify(
-        settings,
+        study.settings,
         store,
         study.load_cases(progress),
-        classifier=classifier,
+        classifier=study.classifier,
         count=sample,
         device=device,
         progress=progress,

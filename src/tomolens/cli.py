@@ -46,6 +46,9 @@ def study(
     ] = None,
     executor: Annotated[Executor, typer.Option(help="Who does the work: this machine, or a Ray cluster.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; 'auto' finds it.")] = None,
+    vary: Annotated[
+        bool, typer.Option("--vary", help="Also try other scores, fills, noise, steps, ...: which choices matter.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, in another folder if this one is taken.")] = False,
     verify: Annotated[
         Path | None, typer.Option(help="Compute some cases of this finished study again and compare.", metavar="FOLDER")
@@ -68,14 +71,14 @@ def study(
         return
     if dry_run:
         with bars() as progress:
-            cost = Study.from_toml(file, cases, model).estimate(device=device, progress=progress)
+            cost = Study.from_toml(file, cases, model, vary=vary).estimate(device=device, progress=progress)
         for line in cost.lines():
             typer.echo(line)
         return
     if fresh:
         out = free_folder(out)
     with bars() as progress:
-        findings = Study.from_toml(file, cases, model).run(
+        findings = Study.from_toml(file, cases, model, vary=vary).run(
             out, device=device, workers=workers, executor=executor, address=address, progress=progress
         )
     _show(findings, out)

@@ -19,12 +19,13 @@ class Scene:
 
     Attributes:
         image: ``(C, *spatial)`` in [0, 1].
-        fill: value that masked pixels get in fidelity; where it depends on the class, that of the true one.
+        fill: the image ``(C, *spatial)`` with every pixel masked, as for fidelity; where that depends on the class, for
+            the true one.
         mean_mask: mean of the training cases' masks, ``(*spatial)``; None where there are none.
     """
 
     image: NDArray[np.float32]
-    fill: float
+    fill: NDArray[np.float32]
     mean_mask: Values | None = None
 
 

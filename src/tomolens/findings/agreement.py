@@ -48,11 +48,12 @@ def agreement_by_case(measured: Measured, resampling: Resampling) -> pd.DataFram
 
 
 def concordance(ranks: Values) -> float:
-    """Kendall's W of ``(judges, maps)`` ranks, corrected for ties: 1 all judges agree, 0 no agreement."""
+    """Kendall's W of ``(judges, maps)`` ranks, corrected for ties: 1 all agree, 0 none do; NaN where all are tied."""
     judges, count = ranks.shape
     ties = sum(float((sizes**3 - sizes).sum()) for sizes in (np.unique(row, return_counts=True)[1] for row in ranks))
     spread = float(((ranks.sum(axis=0) - ranks.sum() / count) ** 2).sum())
-    return float(12 * spread / (judges**2 * (count**3 - count) - judges * ties))
+    most = judges**2 * (count**3 - count) - judges * ties
+    return 12 * spread / most if most > 0 else float("nan")
 
 
 def kendall_tau_b(one: Values, other: Values) -> Values:

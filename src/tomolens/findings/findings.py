@@ -14,6 +14,7 @@ from ..study.settings import StudySettings
 from ..study.store import Store
 from .agreement import agreement_by_case, concordance
 from .bootstrap import Resampling
+from .choices import choices_table, rank_ranges_table
 from .inference import (
     Compared,
     CriticalDifference,
@@ -51,6 +52,8 @@ TABLES = (
     "strata",
     "patients",
     "shortcut",
+    "choices",
+    "rank_ranges",
 )
 BLIND = frozenset({"random", *BASELINES})
 """What never looks at the network."""
@@ -116,9 +119,11 @@ class Findings:
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by name, see `TABLES`; empty where nothing was measured."""
         resampling, explained = self.resampling, self.explained
+        roc = roc_table(explained, resampling)
+        choices = choices_table(explained, self.view_values, roc, resampling)
         return {
             "fidelity": fidelity_table(explained, resampling),
-            "roc": roc_table(explained, resampling),
+            "roc": roc,
             "overlap": overlap_table(explained, resampling),
             "evidence": evidence_table(explained, resampling),
             "ranks": with_rank_intervals(ranks_table(self.view_values), self.compared),
@@ -129,6 +134,8 @@ class Findings:
             "strata": strata_table(explained, resampling),
             "patients": patients_table(explained),
             "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
+            "choices": choices,
+            "rank_ranges": rank_ranges_table(choices),
         }
 
     @cached_property

@@ -22,7 +22,6 @@ BY_PATIENT = (
     "most_important_first",
     "least_important_first",
     "true_positive_rate_quantile",
-    "false_positive_rate_quantile",
 )
 """Curves that get intervals; of the others only the mean is reported."""
 CASE = ["index", "case", "patient", "label", "predicted", "fold", "mask", "note"]
@@ -81,10 +80,13 @@ class Measured:
 
     def only(self, maps: Collection[Key]) -> "Measured":
         """Some of the maps, in the same order."""
-        places = [place for place, key in enumerate(self.maps) if key in maps]
+        chosen = [place for place, key in enumerate(self.maps) if key in maps]
+        # Neighbours, as the estimators' maps are, stay views of the arrays.
+        runs = chosen == list(range(chosen[0], chosen[-1] + 1)) if chosen else False
+        places = slice(chosen[0], chosen[-1] + 1) if runs else chosen
         return replace(
             self,
-            maps=tuple(self.maps[place] for place in places),
+            maps=tuple(self.maps[place] for place in chosen),
             numbers={name: numbers[:, places] for name, numbers in self.numbers.items()},
             curves={
                 name: Curves(curves.groups, curves.sums[places], curves.counts[places])
@@ -101,7 +103,7 @@ class _Reading:
     cases: list[pd.DataFrame] = field(default_factory=list)
     maps: dict[Key, int] = field(default_factory=dict)
     groups: dict[tuple[str, int], int] = field(default_factory=dict)
-    numbers: dict[str, list[tuple[NDArray[np.intp], NDArray[np.intp], Values]]] = field(default_factory=dict)
+    numbers: dict[str, list[tuple[NDArray[np.int32], NDArray[np.int16], Values]]] = field(default_factory=dict)
     of_network: dict[str, list[tuple[NDArray[np.intp], Values]]] = field(default_factory=dict)
     sums: dict[tuple[str, int], dict[int, Values]] = field(default_factory=dict)
     counts: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
@@ -120,14 +122,14 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
     shape = int((~failed).sum()), len(reading.maps)
     values = {name: np.full(shape, np.nan) for name in reading.numbers}
     measured = {name: np.zeros(shape, dtype=bool) for name in reading.numbers}
-    for name, parts in reading.numbers.items():
-        for case, which, numbers in parts:
-            values[name][place[case], which] = numbers
+    for name, filled in values.items():
+        for case, which, given in reading.numbers.pop(name):
+            filled[place[case], which] = given
             measured[name][place[case], which] = True
     of_network = {name: np.full(shape[0], np.nan) for name in reading.of_network}
     for name, alone in reading.of_network.items():
-        for case, single in alone:
-            of_network[name][place[case]] = single
+        for members, single in alone:
+            of_network[name][place[members]] = single
     groups = pd.DataFrame(list(reading.groups), columns=["patient", "label"])
     return Measured(
         cases[~failed].drop(columns="failed").reset_index(drop=True),
@@ -168,7 +170,7 @@ def _read_block(reading: _Reading, block: pa.Table) -> None:
             continue
         points = int(offsets[rows[0] + 1] - offsets[rows[0]])
         if points == 0:
-            part = (case_of_row[rows] + reading.seen, maps[rows], values[rows])
+            part = ((case_of_row[rows] + reading.seen).astype(np.int32), maps[rows].astype(np.int16), values[rows])
             reading.numbers.setdefault(name, []).append(part)
             continue
         reading.points[name] = points

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,12 +11,10 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..classifier.decisions import decide
-from ..errors import MapError, SettingsError
+from ..errors import MapError
 from ..randomness import draw_names
+from .fills import Fill, Filler, filler
 from .ranked import RankedMap, count_at, rank_map
-
-Fill = Literal["label"] | float
-"""Value of masked pixels: ``label`` is the paper's, 0 where the case is of class 1 and 1 where not."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,9 @@ def fidelity(
         images: ``(N, C, *spatial)`` in [0, 1].
         labels: true class of each image, ``(N,)``.
         maps: ``(N, C, *spatial)``, as they are or their absolute values.
-        fill: value of masked pixels.
+        fill: what masked pixels become.
         steps: the image is masked in so many equal steps.
-        seed: of the order of ties.
+        seed: of the order of ties, and of ROAD's noise.
         names: identifies each image in that order; its position by default.
         batch_size: images the network sees at a time.
 
@@ -78,9 +75,8 @@ def fidelity(
         [
             masked_decisions(
                 classifier,
-                image,
                 [rank_map(importance, seed=seed, name=name)],
-                fill_value(fill, int(label)),
+                filler(fill, image.to(classifier.device), int(label), seed=seed, name=name),
                 steps,
                 batch_size,
             )[0]
@@ -99,8 +95,8 @@ def masked_fractions(steps: int) -> NDArray[np.float64]:
 
 
 def masked_images(steps: int) -> int:
-    """At most so many distinct masked images of one estimator: two orders of two maps, without their common ends."""
-    return 2 * 2 * (steps - 1)
+    """At most so many distinct masked images of one map: two orders, without the ends that all maps share."""
+    return 2 * (steps - 1)
 
 
 def area_between(most_important_first: NDArray[np.floating], least_important_first: NDArray[np.floating]) -> float:
@@ -111,23 +107,8 @@ def area_between(most_important_first: NDArray[np.floating], least_important_fir
     return float(np.trapezoid(difference, dx=1.0 / (len(difference) - 1)))
 
 
-def fill_value(fill: Fill, label: int) -> float:
-    """The value of masked pixels for a case of class ``label``.
-
-    Raises:
-        SettingsError: ``label`` for a class other than 0 and 1, or an unknown fill.
-    """
-    if fill == "label":
-        if label not in (0, 1):
-            raise SettingsError(f"fill = 'label' is defined for the classes 0 and 1, the case is of class {label}")
-        return 1.0 - label
-    if isinstance(fill, str):
-        raise SettingsError(f"fill '{fill}', expected 'label' or a number")
-    return float(fill)
-
-
 def masked_decisions(
-    classifier: Classifier, image: Tensor, rankings: Sequence[RankedMap], fill: float, steps: int, batch_size: int
+    classifier: Classifier, rankings: Sequence[RankedMap], fill: Filler, steps: int, batch_size: int
 ) -> NDArray[np.int64]:
     """Decisions on an image masked step by step in the order of each of several maps.
 
@@ -136,44 +117,40 @@ def masked_decisions(
 
     Args:
         classifier: makes the decisions.
-        image: ``(C, *spatial)``.
         rankings: of maps on the image's grid.
-        fill: value of masked pixels.
+        fill: makes the masked images; see `filler`.
         steps: number of equal steps.
         batch_size: images the network sees at a time.
 
     Returns:
         Predicted classes, int64 ``(maps, 2, steps + 1)``: most important first, then least.
     """
-    pixels = image[0].numel()
+    spatial = tuple(fill.image.shape[1:])
+    pixels = fill.image[0].numel()
     for ranked in rankings:
-        if ranked.shape != tuple(image.shape[1:]):
-            raise MapError(
-                f"importance map of {ranked.shape}, image of {tuple(image.shape[1:])}: they must be the same"
-            )
+        if ranked.shape != spatial:
+            raise MapError(f"importance map of {ranked.shape}, image of {spatial}: they must be the same")
     counts = [count_at(fraction, pixels) for fraction in masked_fractions(steps)]
-    changes = (image != fill).any(dim=0).flatten().cpu().numpy()
     wanted: dict[tuple[int, int, int], tuple[int, int, int]] = {}
     slots = np.empty((len(rankings), 2, len(counts)), dtype=np.int64)
     places: dict[tuple[int, int, int], int] = {}
     for m, ranked in enumerate(rankings):
         for way, order in enumerate((ranked.order[::-1], ranked.order)):
-            changed = np.concatenate([[0], np.cumsum(changes[order])])
+            changed = np.concatenate([[0], np.cumsum(fill.changes[order])])
             for step, count in enumerate(counts):
                 ends = changed[count] in (0, changed[-1])
                 key = (-1, -1, int(changed[count])) if ends else (m, way, int(changed[count]))
                 slots[m, way, step] = places.setdefault(key, len(places))
                 wanted.setdefault(key, (m, way, count))
-    decided = decide(
-        classifier, _masker(image.to(classifier.device), rankings, list(wanted.values()), fill), len(wanted), batch_size
-    )
+    decided = decide(classifier, _masker(fill, rankings, list(wanted.values())), len(wanted), batch_size)
     return decided.classes[slots]
 
 
 def _masker(
-    image: Tensor, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]], fill: float
+    fill: Filler, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]]
 ) -> Callable[[Sequence[int]], Tensor]:
     """Makes the image with its first ``count`` pixels masked, on the device, by comparing ranks."""
+    image = fill.image
     pixels = image[0].numel()
 
     @lru_cache(maxsize=2)  # images of one map follow one another
@@ -181,10 +158,10 @@ def _masker(
         return torch.from_numpy(rankings[m].ranks).to(image.device).reshape(image.shape[1:])
 
     def make(numbers: Sequence[int]) -> Tensor:
-        batch = []
-        for m, way, count in (wanted[number] for number in numbers):
-            hidden = ranks(m) >= pixels - count if way == 0 else ranks(m) < count
-            batch.append(image.masked_fill(hidden[None], fill))
-        return torch.stack(batch)
+        hidden = [
+            ranks(m) >= pixels - count if way == 0 else ranks(m) < count
+            for m, way, count in (wanted[number] for number in numbers)
+        ]
+        return fill.fill(torch.stack(hidden))
 
     return make

@@ -15,7 +15,8 @@ from torch import Tensor
 from ..classifier import Classifier
 from ..regions import RegionSettings
 from .evidence import auc_among, evidence_auc
-from .fidelity import Fill, area_between, fill_value, masked_decisions
+from .fidelity import area_between, masked_decisions
+from .fills import Fill, filler
 from .overlap import region_overlap
 from .ranked import RankedMap
 from .roc import roc_of_map
@@ -33,7 +34,7 @@ class MetricSettings:
 
     Attributes:
         names: metrics to compute.
-        fill: value of masked pixels for fidelity.
+        fill: what masked pixels become, for fidelity; see `Fill`.
         steps: number of masking steps.
         roc_points: points of both threshold grids.
         regions: constants of the region maps.
@@ -51,6 +52,8 @@ class Evaluand:
     """One case with all that metrics may read; equal maps share one ranking.
 
     Attributes:
+        name: of the case.
+        seed: of the study.
         classifier: whose decisions count.
         image: ``(C, *spatial)``.
         label: true class.
@@ -64,6 +67,8 @@ class Evaluand:
         batch_size: images the network sees at a time.
     """
 
+    name: str
+    seed: int
     classifier: Classifier
     image: Tensor
     label: int
@@ -80,12 +85,11 @@ class Evaluand:
 def measure_fidelity(evaluand: Evaluand) -> Iterator[Measured]:
     """Whether each decision is right, 0 or 1, along both masking orders, and the area between."""
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
-    settings = evaluand.settings
+    settings, image = evaluand.settings, evaluand.image.to(evaluand.classifier.device)
     decisions = masked_decisions(
         evaluand.classifier,
-        evaluand.image,
         distinct,
-        fill_value(settings.fill, evaluand.label),
+        filler(settings.fill, image, evaluand.label, seed=evaluand.seed, name=evaluand.name),
         settings.steps,
         evaluand.batch_size,
     )

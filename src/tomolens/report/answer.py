@@ -1,8 +1,10 @@
 """The answer in words, made from the findings: what leads, how sure that is, and what to know before believing it."""
 
+import numpy as np
 import pandas as pd
 
 from ..findings import Findings
+from ..findings.choices import concordance_over
 from ..findings.tables import undefined_masks
 from ..findings.views import TWO_VIEWS, VIEWS, View
 from .style import number, title
@@ -12,6 +14,7 @@ def headline(findings: Findings) -> list[str]:
     """What leads each view, what beats the blind baselines, and how far the views agree."""
     sentences = [_leader(findings, view) for view in VIEWS.values() if view.name in TWO_VIEWS or _rows(findings, view)]
     sentences += shortcut_sentences(findings) + blind_sentences(findings)
+    sentences += choice_sentences(findings)
     taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
     if taus:
         sentences.append(
@@ -95,6 +98,26 @@ def view_sentences(findings: Findings) -> list[str]:
             f"most in case {row['part_most']}."
         )
     return sentences
+
+
+def choice_sentences(findings: Findings) -> list[str]:
+    """How far the leader of the model's view holds when choices change; nothing where none was varied."""
+    ranges, choices = findings.tables["rank_ranges"], findings.tables["choices"]
+    if ranges.empty:
+        return []
+    rows = ranges[ranges["view"] == "fidelity"]
+    if rows.empty:
+        return []
+    best = rows.sort_values("rank").iloc[0]
+    options = choices[choices["view"] == "fidelity"][["choice", "option"]].drop_duplicates()
+    ranks = "stays first" if best["highest"] == 1 else f"ranks {best['lowest']:g} to {best['highest']:g}"
+    mover = f", moved most by {best['moved_most_by']} ({best['option']})" if best["moved"] else ""
+    agreement = concordance_over(choices, "fidelity", "fill")
+    fills = "" if np.isnan(agreement) else f" Over the fills of masked pixels, Kendall's W is {agreement:.2f}."
+    return [
+        f"Choices: among absolute maps {title(best['estimator'])} {ranks} by fidelity over {len(options)} options"
+        f"{mover}.{fills}"
+    ]
 
 
 def shortcut_sentences(findings: Findings) -> list[str]:

@@ -25,6 +25,10 @@ CAPTIONS = {
         "Mean ranks over the patients; maps that a bar joins are not told apart (Friedman's test with Nemenyi's "
         "critical difference)."
     ),
+    "choices": (
+        "Rank of each estimator's absolute map by each view when one choice is changed and all others stay; the "
+        "study's own in black."
+    ),
     "maps": (
         "Importance maps of one case, as they are (red speaks for the explained class, blue against it) and absolute; "
         "colours end at the 99th percentile of the absolute map (the paper's Fig. 2)."

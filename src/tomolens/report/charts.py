@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..findings import Findings
 from ..findings.measured import Key
-from ..findings.tables import OWN_SHARE, Band, curve_bands
+from ..findings.tables import OWN_SHARE, Band, curve_bands, mean_curves
 from ..findings.views import VIEWS, View
 from . import style
 from .answer import values_of
@@ -54,14 +54,12 @@ def perturbation_chart(findings: Findings) -> Chart:
 
 def roc_chart(findings: Findings) -> Chart:
     """ROC averaged over the images at each quantile, with the interval of the true positive rate."""
-    rates = [
-        curve_bands(findings.explained, f"{rate}_positive_rate_quantile", findings.resampling)
-        for rate in ("true", "false")
-    ]
+    true_rate = curve_bands(findings.explained, "true_positive_rate_quantile", findings.resampling)
+    false_rate = mean_curves(findings.explained, "false_positive_rate_quantile")
     traces = []
-    best = _order(findings, VIEWS["auc"], rates[0])
+    best = _order(findings, VIEWS["auc"], true_rate)
     for place, key in enumerate(best):
-        traces += _banded(key, place, rates[1][key].mean, rates[0][key], _shown(best))
+        traces += _banded(key, place, false_rate[key], true_rate[key], _shown(best))
     chance = {"x": [0, 1], "y": [0, 1], "mode": "lines", "showlegend": False, "hoverinfo": "skip"}
     traces.append({**chance, "line": {"color": "#bbbbbb", "width": 1}})
     return {"data": traces, "layout": _axes("false positive rate", "true positive rate")}

@@ -229,7 +229,7 @@ class Viewer {
     const [low, high] = data.window, width = Number(controls.width.value), level = Number(controls.level.value);
     const shade = (value) => 255 * Math.min(1, Math.max(0, (low + (value / 255) * (high - low) - level) / width + 0.5));
     const shown = Float32Array.from(image, shade);
-    const count = Math.floor(fraction * image.length + 0.5), fill = shade(255 * data.fill[one.label]);
+    const count = Math.floor(fraction * image.length + 0.5), fill = shade(255 * one.fill);
     const hidden = controls.order.value === "most" ? order.subarray(order.length - count) : order.subarray(0, count);
     for (const pixel of hidden) shown[pixel] = fill;
     return shown;

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..classifier.training import balanced_accuracy
 from ..findings import Findings
+from ..findings.choices import concordance_over
 from ..findings.tables import own_share_rows
 from ..findings.views import VIEWS, View
 from .answer import confidence, printed, values_of, view_sentences
@@ -92,6 +94,8 @@ def sections(findings: Findings) -> list[Section]:
     parts += [_shortcut_section(findings)] if findings.shortcut is not None else []
     if len(findings.tables["baselines"]):
         parts.append(_baselines_section(findings))
+    if len(findings.tables["rank_ranges"]):
+        parts.append(_choices_section(findings))
     if len(findings.tables["strata"]):
         parts.append(_strata_section(findings))
     parts.append(_networks_section(findings))
@@ -178,6 +182,24 @@ def _shortcut_section(findings: Findings) -> Section:
         "against the marker is above that against the mask."
     )
     return Section("A planted shortcut", text, Table(columns, rows))
+
+
+def _choices_section(findings: Findings) -> Section:
+    rows = []
+    for _, row in findings.tables["rank_ranges"].iterrows():
+        mover = f"{row['moved_most_by']}: {row['option']} (by {row['moved']:g})" if row["moved"] else "nothing"
+        ends = f"{row['lowest']:g} to {row['highest']:g}"
+        rows.append([VIEWS[row["view"]].title, title(row["estimator"]), f"{row['rank']:g}", ends, mover])
+    agreement = concordance_over(findings.tables["choices"], "fidelity", "fill")
+    fills = "" if np.isnan(agreement) else f" Kendall's W of the ranks by fidelity over the fills: {agreement:.2f}."
+    return Section(
+        "Choices that matter",
+        "The rank of each estimator's absolute map when one choice is changed and all others stay: score, maps as they "
+        "are, rule for signs, thresholds of the ROC, what masked pixels become, noise, steps, constants of the "
+        f"regions. Every option is in tables/choices.csv.{fills}",
+        Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
+        pictures=[("choices", "Rank under each option; the study's own in black.")],
+    )
 
 
 def _strata_section(findings: Findings) -> Section:

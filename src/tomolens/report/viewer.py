@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..findings import Findings
 from ..findings.views import VIEWS
-from ..metrics.fidelity import fill_value
+from ..metrics.fills import fill_image
 from ..study.viewed import ViewedCase, by_rank
 from .answer import values_of
 from .style import title
@@ -32,10 +32,13 @@ def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | 
     settings = findings.settings
     names = list(cases[0].maps)
     packed = fitted(cases, BUDGET)
+    for one, case in zip(packed, cases, strict=True):
+        # A fill that is no constant is shown by its mean.
+        filled = fill_image(settings.metrics.fill, (case.image[None] / 255).astype(np.float32), case.label)
+        one["fill"] = round(float(filled.mean()), 4)
     return {
         "classes": list(settings.cases.classes),
         "window": list(settings.cases.window),
-        "fill": [fill_value(settings.metrics.fill, label) for label in (0, 1)],
         "estimators": [{"name": name, "title": title(name)} for name in names],
         "colours": {"original": _colours(SIGNED), "absolute": _colours(MAGNITUDE)},
         "percentile": PERCENTILE,

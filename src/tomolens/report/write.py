@@ -10,6 +10,7 @@ from ..findings import Findings
 from ..progress import Progress
 from ..study.store import Store
 from .captions import caption, write_captions
+from .choices import choices_figure
 from .curves import dice_figure, perturbation_figure, roc_figure
 from .page import write_page
 from .panels import maps_figure, regions_figure
@@ -63,6 +64,8 @@ def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[
         yield "views", lambda: views_figure(findings)
     for view, found in findings.critical_differences.items():
         yield f"ranks-{view}", lambda found=found: critical_difference_figure(found)  # type: ignore[misc]
+    if not findings.tables["choices"].empty:
+        yield "choices", lambda: choices_figure(findings)
     classes = findings.settings.cases.classes
     for place, example in enumerate(store.examples(), start=1):
         yield f"example-{place}-maps", lambda example=example: maps_figure(example, classes)  # type: ignore[misc]

@@ -12,11 +12,9 @@ from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.architectures import build
 from ..estimators.backward_rules import gradients
-from ..estimators.explain import passes
 from ..metrics.ranked import rank_map
 from ..metrics.roc import roc_of_map
 from ..regions import segment, xrai
-from .runner import images_of_case
 from .settings import StudySettings
 
 AS_IF = 5_000
@@ -89,7 +87,7 @@ def estimate(
         device: where the network runs.
     """
     case = cases[0]
-    estimators = {estimator.name: estimator for estimator in settings.estimators.make()}
+    plan = settings.plan
     if classifier is None:
         network = build(settings.classifier.recipe.architecture).to(device).eval()
         classifier, epochs = Classifier(network), settings.classifier.recipe.epochs * networks
@@ -97,11 +95,9 @@ def estimate(
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
     batch = batch.to(classifier.device)
-    images = images_of_case(settings)
     if settings.precision == "auto" and "fidelity" in settings.metrics.names:
         # Compiling is not tried: it would take longer than all the rest of this.
-        classifier = classifier.quickened(batch, min(images * held_out, AS_IF))
-    count = passes(estimators, settings.estimators.signs)
+        classifier = classifier.quickened(batch, min(plan.images * held_out, AS_IF))
     seconds: dict[str, float] = {"reading cases": 2 * len(cases) * _timed(lambda: cases[0])}
     gradient = _gradient_time(classifier, batch)
     if epochs:
@@ -110,20 +106,19 @@ def estimate(
         chosen = settings.classifier.pretraining
         if chosen is not None:
             seconds["pretraining"] = chosen.recipe.epochs * chosen.cases * 1.5 * gradient
-    seconds["gradients"] = held_out * count * gradient
+    seconds["gradients"] = held_out * plan.passes * gradient
     if "fidelity" in settings.metrics.names:
-        seconds["fidelity"] = held_out * images * _decision_time(classifier, batch)
-    maps = 2 * len(estimators) + len(settings.estimators.baselines)
-    seconds["sorting, ROC and regions"] = held_out * _map_time(case, maps, settings)
-    numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
+        seconds["fidelity"] = held_out * plan.images * _decision_time(classifier, batch)
+    seconds["sorting, ROC and regions"] = held_out * _map_time(case, plan.maps, settings)
+    numbers = plan.maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return Cost(
         cases=held_out,
         training=epochs * trained_on,
-        maps=maps,
-        passes=count,
-        images=images,
+        maps=plan.maps,
+        passes=plan.passes,
+        images=plan.images,
         seconds=seconds,
-        megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2) / 1e6
+        megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * plan.maps * case.image.nbytes / 2) / 1e6
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.name if classifier.quick else "plain",
     )

@@ -11,46 +11,15 @@ from ..cases import Case
 from ..classifier import Classifier
 from ..errors import TomolensError
 from ..estimators.baselines import Scene, body_of, draw_baselines
-from ..estimators.estimators import BlindEstimator, Estimator
-from ..estimators.explain import Signs, explain
+from ..estimators.explain import explain
 from ..estimators.probes import References
-from ..metrics.fidelity import fill_value
-from ..metrics.metric import METRICS, Evaluand, MapKey, MetricSettings
+from ..metrics.fills import fill_image
+from ..metrics.metric import METRICS, Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.roc import is_usable
-from ..regions import segment, xrai
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is done to every case.
-
-    Attributes:
-        seed: of the study.
-        estimators: to compare.
-        signs: see `explain`.
-        metrics: to compute.
-        batch_size: images the network sees at a time, in every stage.
-        baselines: blind maps that are measured beside the estimators'.
-    """
-
-    seed: int
-    estimators: tuple[Estimator | BlindEstimator, ...]
-    signs: Signs
-    metrics: MetricSettings
-    batch_size: int
-    baselines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One value or curve of one map of one case; estimator and signs are empty where it is of the network alone."""
-
-    estimator: str
-    signs: str
-    metric: str
-    value: float | None
-    curve: tuple[float, ...] | None
+from .plan import Measurement, Plan
+from .regions_of_case import regions_of
+from .variations import measure_variations
 
 
 @dataclass(frozen=True)
@@ -103,6 +72,8 @@ def evaluate(
         rankings |= rank_baselines(case, plan, mean_mask)
         region_maps = regions_of(case, rankings, plan.metrics)
         evaluand = Evaluand(
+            name=case.name,
+            seed=plan.seed,
             classifier=classifier,
             image=image,
             label=case.label,
@@ -120,7 +91,11 @@ def evaluate(
             for name in plan.metrics.names
             for key, metric, result in METRICS[name](evaluand)
         )
-        measurements = (*of_network(case, classifier, predicted), *measured)
+        measurements = (
+            *of_network(case, classifier, predicted),
+            *measured,
+            *measure_variations(case, plan, evaluand, predicted, references),
+        )
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     explained = {key: regions for key, regions in region_maps.items() if key[0] in maps}
@@ -142,7 +117,7 @@ def rank_baselines(case: Case, plan: Plan, mean_mask: NDArray[np.float64] | None
     """Rankings of the blind baselines' maps."""
     if not plan.baselines:
         return {}
-    scene = Scene(case.image, fill_value(plan.metrics.fill, case.label), mean_mask)
+    scene = Scene(case.image, fill_image(plan.metrics.fill, case.image, case.label), mean_mask)
     drawn = draw_baselines(plan.baselines, scene)
     return {(name, "original"): rank_map(one, seed=plan.seed, name=case.name) for name, one in drawn.items()}
 
@@ -157,20 +132,6 @@ def rank_both_ways(maps: dict[str, Tensor], seed: int, name: str) -> dict[MapKey
         same = torch.equal(magnitude, importance)
         rankings[estimator, "absolute"] = original if same else rank_map(magnitude, seed=seed, name=name)
     return rankings
-
-
-def regions_of(
-    case: Case, rankings: dict[MapKey, RankedMap], settings: MetricSettings
-) -> dict[MapKey, NDArray[np.float64]]:
-    """Region maps of all maps from one segmentation; none where there is no usable mask to compare with."""
-    if "overlap" not in settings.names or case.mask is None or not is_usable(case.mask):
-        return {}
-    segments = segment(case.image, settings.regions)
-    grown = {
-        ranked: xrai(case.image, ranked.scores.reshape(ranked.shape), segments=segments, settings=settings.regions)
-        for ranked in dict.fromkeys(rankings.values())
-    }
-    return {key: grown[ranked] for key, ranked in rankings.items()}
 
 
 def _value_or_curve(result: float | NDArray[np.float64]) -> tuple[float | None, tuple[float, ...] | None]:

@@ -22,10 +22,8 @@ from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
 from ..estimators.explain import needs_references
 from ..estimators.probes import References
-from ..metrics.fidelity import masked_images
 from ..progress import Progress, silent
 from ..randomness import generator
-from .evaluate import Plan
 from .executors import Executor, local_executor, workers_for
 from .kept_maps import KeptMaps
 from .networks import Fitted, networks_of
@@ -133,7 +131,7 @@ def run_study(
 
 
 def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:
-    wanted = any(needs_references(estimator) for estimator in settings.estimators.make())
+    wanted = any(needs_references(estimator) for estimator in settings.plan.estimators)
     if wanted and any(len(side.training) == 0 for side in sides):
         raise SettingsError(
             "expected-gradients draws training images and the study has none: mark some cases as train in the "
@@ -158,15 +156,15 @@ def job_of(
     left: int,
 ) -> Job:
     """What is to be done with the held-out cases of one network, ``left`` of all networks."""
-    decisions = left * images_of_case(settings)
+    plan = settings.plan
+    decisions = left * plan.images
     quick = settings.precision == "auto" and "fidelity" in settings.metrics.names
-    chosen = settings.estimators
     return Job(
         cases=found.cases,
         masks=found.masks,
         fold=side.fold,
         classifier=fitted.classifier,
-        plan=Plan(settings.seed, chosen.make(), chosen.signs, settings.metrics, settings.batch_size, chosen.baselines),
+        plan=plan,
         references=draw_references(found.cases, side.training, settings),
         mean_mask=mean_mask_of(found, side.training, settings),
         device=resources.device,
@@ -275,12 +273,6 @@ def order_of_showing(found: Survey, held_out: Sequence[int]) -> list[int]:
     ]
     order = sorted((place, label) for label, members in enumerate(by_label) for place in range(len(members)))
     return [by_label[label][place] for place, label in order]
-
-
-def images_of_case(settings: StudySettings) -> int:
-    """Masked images of a case, at most: estimators have two maps each, baselines one."""
-    chosen = settings.estimators
-    return masked_images(settings.metrics.steps) * (2 * len(chosen.names) + len(chosen.baselines)) // 2
 
 
 def mean_mask_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:

@@ -1,9 +1,11 @@
 """The study file: every choice of a study, checked, with the protocol's defaults. It names no place on a machine."""
 
+import re
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator, with_config
 
@@ -14,13 +16,16 @@ from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
 from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
 from ..estimators.explain import Signs
+from ..metrics.fills import FILL_WORDS, Fill
 from ..metrics.metric import METRICS, MetricSettings
 from ..regions import RegionSettings
+from .plan import Plan, Variations
 
 for _plain in (Recipe, RegionSettings, MetricSettings):
     with_config(ConfigDict(extra="forbid"))(_plain)  # an unknown key in a study file is a mistake, not a comment
 
 Count = Annotated[int, Field(ge=1)]
+HOUNSFIELD = re.compile(r"(-?\d+(?:\.\d+)?) HU")
 
 
 class _Section(BaseModel):
@@ -125,6 +130,60 @@ class EstimatorSettings(_Section):
         return tuple(make_estimator(name, **self.parameters.get(name, {})) for name in self.names)
 
 
+class VarySettings(_Section):
+    """Other options for the choices that the literature leaves open, tried one at a time beside the study's own.
+
+    ``score`` tries maps of the probability (or the logit), ``direction`` the other rule for signs; ``noise`` are sigmas
+    of SmoothGrad and its square; ``steps`` the numbers of points of every estimator that takes several; ``fills`` what
+    masked pixels become, as for ``metrics.fill`` or in Hounsfield units (``"40 HU"``); ``regions`` constants of XRAI,
+    by a name of one's own.
+    """
+
+    score: bool = True
+    direction: bool = True
+    noise: tuple[float, ...] = (0.05, 0.3)
+    steps: tuple[Count, ...] = (10, 50)
+    fills: tuple[float | str, ...] = ("mean", "blur", "road", "-1000 HU", "40 HU")
+    regions: dict[str, RegionSettings] = {
+        "coarse": RegionSettings(scales=(250, 500, 1200)),
+        "not dilated": RegionSettings(dilation=0),
+    }
+
+    @field_validator("fills")
+    @classmethod
+    def _known_fills(cls, fills: tuple[float | str, ...]) -> tuple[float | str, ...]:
+        for fill in fills:
+            if isinstance(fill, str) and fill not in FILL_WORDS and HOUNSFIELD.fullmatch(fill) is None:
+                known = ", ".join(map(repr, FILL_WORDS))
+                raise ValueError(f"fill '{fill}', expected {known}, a number in [0, 1] or one in HU, as '40 HU'")
+        return fills
+
+    def variations(self, estimators: tuple[Estimator | BlindEstimator, ...], window: tuple[float, float]) -> Variations:
+        """The options for a study's estimators; Hounsfield units are those of its window."""
+        changed: dict[tuple[str, str], tuple[Estimator, ...]] = {}
+        looking = [one for one in estimators if not isinstance(one, BlindEstimator)]
+        for sigma in self.noise:
+            noisy = [_changed(one, "sigma", sigma) for one in looking if hasattr(one, "sigma")]
+            changed["noise", f"sigma {sigma:g}"] = tuple(noisy)
+        for count in self.steps:
+            several = [
+                _changed(one, name, count) for one in looking for name in ("steps", "samples") if hasattr(one, name)
+            ]
+            changed["steps", f"{count}"] = tuple(several)
+        low, high = window
+        fills: dict[str, Fill] = {}
+        for fill in self.fills:
+            hounsfield = HOUNSFIELD.fullmatch(fill) if isinstance(fill, str) else None
+            value = fill if hounsfield is None else min(max((float(hounsfield[1]) - low) / (high - low), 0.0), 1.0)
+            fills[str(fill)] = cast("Fill", value)
+        options = {option: some for option, some in changed.items() if some}
+        return Variations(self.score, self.direction, options, fills, dict(self.regions))
+
+
+def _changed(estimator: Estimator, name: str, value: float) -> Estimator:
+    return cast("Estimator", replace(cast("Any", estimator), **{name: value}))
+
+
 class StatisticsSettings(_Section):
     """Confidence intervals: bootstrap over patients."""
 
@@ -149,6 +208,7 @@ class StudySettings(_Section):
     ``batch_size`` bounds the memory of every stage. ``precision = "auto"`` lets fidelity take the quickest way to the
     network's float32 decisions that the machine has; ``fp32`` takes the network as it is. Neither shows in the numbers.
     ``examples`` cases are kept whole for the figures, and ``viewed`` small for the page, one of each class in turn.
+    ``vary`` tries other options for the choices that the literature leaves open.
     ``keep_maps`` keeps every importance map in ``maps.zarr``; ``resources`` is what a cluster gives each worker.
     """
 
@@ -165,6 +225,25 @@ class StudySettings(_Section):
     estimators: EstimatorSettings = EstimatorSettings()
     metrics: MetricSettings = MetricSettings()
     statistics: StatisticsSettings = StatisticsSettings()
+    vary: VarySettings | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """What is done to every case."""
+        chosen, estimators = self.estimators, self.estimators.make()
+        return Plan(
+            seed=self.seed,
+            estimators=estimators,
+            signs=chosen.signs,
+            metrics=self.metrics,
+            batch_size=self.batch_size,
+            baselines=chosen.baselines,
+            variations=None if self.vary is None else self.vary.variations(estimators, self.cases.window),
+        )
+
+    def varied(self) -> "StudySettings":
+        """The same study with the options of its ``[vary]`` section, or the usual ones."""
+        return self.model_copy(update={"vary": self.vary or VarySettings()})
 
     @field_validator("metrics")
     @classmethod

@@ -14,7 +14,8 @@ from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
 from ..estimators.probes import References
-from .evaluate import Evaluation, Plan, evaluate
+from .evaluate import Evaluation, evaluate
+from .plan import Plan
 from .rows import rows_of_evaluation, rows_of_failure
 from .survey import without_places
 from .viewed import encode

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import lil_matrix
+from scipy.sparse.linalg import spsolve
+
+from tomolens.errors import SettingsError
+from tomolens.metrics.fills import fill_image, filler
+from tomolens.metrics.road import NOISE, imputation_noise, imputed
+
+IMAGE = np.random.default_rng(0).random((1, 12, 9)).astype(np.float32)
+
+
+def direct(image, hidden):
+    """The same linear system, pixel by pixel, solved directly."""
+    rows, columns = hidden.shape
+    places = {tuple(place): number for number, place in enumerate(np.argwhere(hidden))}
+    system, right = lil_matrix((len(places), len(places))), np.zeros(len(places))
+    for (row, column), number in places.items():
+        for down in (-1, 0, 1):
+            for across in (-1, 0, 1):
+                other = row + down, column + across
+                if (down, across) == (0, 0) or not (0 <= other[0] < rows and 0 <= other[1] < columns):
+                    continue
+                weight = 1.0 / (down**2 + across**2)
+                system[number, number] += weight
+                if other in places:
+                    system[number, places[other]] -= weight
+                else:
+                    right[number] += weight * image[other]
+    solved = image.astype(np.float64).copy()
+    solved[hidden] = spsolve(system.tocsr(), right)
+    return solved
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_road_solves_the_linear_system(share):
+    random = np.random.default_rng(1)
+    image = random.random((1, 32, 27)).astype(np.float32)
+    hidden = random.random((3, 32, 27)) < share
+    hidden[1, 4:29, 3:25] = True  # a large hole
+    found = imputed(torch.from_numpy(image), torch.from_numpy(hidden), torch.zeros(1, 32, 27)).numpy()
+    for one, mask in zip(found, hidden, strict=True):
+        np.testing.assert_allclose(one[0], direct(image[0], mask), atol=2e-2 if mask.mean() > 0.9 else 2e-3)
+        np.testing.assert_array_equal(one[0][~mask], image[0][~mask])
+
+
+def test_road_has_the_noise_of_the_case_and_a_mean_where_nothing_is_left():
+    image = torch.from_numpy(IMAGE)
+    noise = imputation_noise(image, 3, "a")
+    assert torch.equal(noise, imputation_noise(image, 3, "a"))
+    assert not torch.equal(noise, imputation_noise(image, 3, "b"))
+    assert float(noise.std()) == pytest.approx(NOISE, rel=0.2)
+    (all_hidden,) = imputed(image, torch.ones(1, 12, 9, dtype=bool), noise)
+    torch.testing.assert_close(all_hidden, image.mean() + noise)
+    (none_hidden,) = imputed(image, torch.zeros(1, 12, 9, dtype=bool), noise)
+    assert torch.equal(none_hidden, image)
+
+
+def test_an_image_is_imputed_alike_in_any_batch():
+    hidden = torch.from_numpy(np.random.default_rng(2).random((5, 12, 9)) < 0.7)
+    image, noise = torch.from_numpy(IMAGE), torch.zeros(1, 12, 9)
+    whole = imputed(image, hidden, noise)
+    for number in range(5):
+        torch.testing.assert_close(
+            imputed(image, hidden[number : number + 1], noise)[0], whole[number], atol=1e-5, rtol=0
+        )
+
+
+def test_road_knows_volumes():
+    volume = torch.linspace(0, 1, 6)[None, :, None, None].expand(1, 6, 6, 6).contiguous()
+    hidden = torch.zeros(1, 6, 6, 6, dtype=bool)
+    hidden[0, 2:4, 2:4, 2:4] = True
+    (found,) = imputed(volume, hidden, torch.zeros_like(volume))
+    torch.testing.assert_close(found, volume, atol=1e-3, rtol=0)
+
+
+@given(st.sampled_from(["label", "mean", "blur", 0.25]), st.integers(0, 1), st.integers(0, 2**32 - 1))
+def test_fills_touch_hidden_pixels_only(fill, label, seed):
+    hidden = torch.from_numpy(np.random.default_rng(seed).random((3, 12, 9)) < 0.5)
+    image = torch.from_numpy(IMAGE)
+    made = filler(fill, image, label)
+    masked = made.fill(hidden)
+    everything = torch.from_numpy(fill_image(fill, IMAGE, label))
+    for one, mask in zip(masked, hidden, strict=True):
+        assert torch.equal(one[:, ~mask], image[:, ~mask])
+        assert torch.equal(one[:, mask], everything[:, mask])
+    assert made.changes.shape == (108,)
+
+
+def test_the_papers_fill_is_by_label_and_the_others_are_of_the_image():
+    assert (fill_image("label", IMAGE, 1) == 0).all()
+    assert (fill_image("label", IMAGE, 0) == 1).all()
+    assert (fill_image(0.25, IMAGE, 3) == np.float32(0.25)).all()
+    np.testing.assert_allclose(fill_image("mean", IMAGE, 3), IMAGE.mean(), rtol=1e-6)
+    assert fill_image("blur", IMAGE, 3).std() < IMAGE.std()
+    with pytest.raises(SettingsError, match="defined for the classes 0 and 1, the case is of class 2"):
+        fill_image("label", IMAGE, 2)
+    with pytest.raises(SettingsError, match="fill 'paint', expected 'label', 'mean', 'blur', 'road' or a number"):
+        fill_image("paint", IMAGE, 1)
