@@ -77,6 +77,11 @@ def quick_study(mood="good", count=12, marked=(), folder="", **changes):
     return Study(settings, cases=quick_cases(count, marked), classifier=Classifier(network))
 
 
+def no_figures(*_):
+    """In place of drawing them, which is most of a quick study's time and shows nothing of what may befall it."""
+    return iter(())
+
+
 def tables(out):
     """The bytes of all tables."""
     return {name: Path(out, "tables", f"{name}.csv").read_bytes() for name in TABLES}
@@ -84,8 +89,10 @@ def tables(out):
 
 def run_slowly(out, count=12):
     """In a process of its own that is going to be killed; every case is written at once."""
+    from tomolens.report import write
     from tomolens.study import writer
 
     writer.SECONDS = 0.0
+    write._figures = no_figures
     torch.set_num_threads(1)
     quick_study("slow", count).run(out, workers=1)

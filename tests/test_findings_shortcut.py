@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from tomolens.api import Study
 from tomolens.cases import Cases, Preprocessing, phantom
 from tomolens.cases.phantom import PhantomReader
 from tomolens.classifier import Classifier
+from tomolens.findings import Findings
 from tomolens.report.answer import headline
+from tomolens.study.runner import Resources, run_study
 from tomolens.study.settings import StudySettings
+from tomolens.study.store import Store
 
 SIZE = 48
 BLIND_TO_CONTRAST = (-1000.0, 0.0)
@@ -54,7 +56,8 @@ def findings_of(folder, seed, window, train_marker):
     )
     classifier = trained_on(drawn(80, seed, 0, train_marker, window), seed)
     held_out = drawn(24, seed, 1000, "label", window)
-    return Study(settings, cases=held_out, classifier=classifier).run(folder, workers=1)
+    run_study(settings, Store(folder), held_out, classifier=classifier, resources=Resources(workers=1))
+    return Findings.from_folder(folder)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -67,7 +70,6 @@ def test_a_network_on_the_marker_is_found_and_its_maps_are_not_blamed(tmp_path, 
     assert not found.vindicated.empty
     assert "random" not in set(found.vindicated["estimator"])
     assert any(SAYS in sentence for sentence in headline(findings))
-    assert SAYS in (tmp_path / "r" / "report.html").read_text()
 
 
 def test_a_network_that_never_saw_the_marker_does_not_rely_on_it(tmp_path):

@@ -21,6 +21,7 @@ from tomolens import api, explain
 from tomolens.api import verify_study
 from tomolens.cli import app
 from tomolens.errors import NetworkError, SettingsError
+from tomolens.report import write
 from tomolens.report.words import summary
 from tomolens.study import runner, shards, writer
 from tomolens.study.executors import in_this_process
@@ -28,6 +29,13 @@ from tomolens.study.shards import BLOCK, Shards
 from tomolens.study.store import Store
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plain_report():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "_figures", quick.no_figures)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +306,7 @@ def test_verify_computes_cases_again(tmp_path):
 
 def test_failed_cases_are_exit_code_3(tmp_path, monkeypatch):
     study = quick_study("raises", marked=(3,))
-    monkeypatch.setattr(api.Study, "from_toml", classmethod(lambda cls, *_: study))
+    monkeypatch.setattr(api.Study, "from_toml", classmethod(lambda cls, *_, **__: study))
     runner = CliRunner()
     done = runner.invoke(app, ["study", "--out", str(tmp_path / "r"), "--workers", "1"])
     assert done.exit_code == 3, done.output

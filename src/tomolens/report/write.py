@@ -34,6 +34,7 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
             files[name] = folder / f"{name}.png"
             figure = draw()
             figure.savefig(files[name])
+            figure.set_layout_engine("none")  # it is laid out
             figure.savefig(files[name].with_suffix(".pdf"), metadata={"Subject": caption(name), "CreationDate": None})
             progress("drawing the report", done, len(pictures), name)
         write_captions(folder / "captions.md", list(files))
