@@ -71,6 +71,16 @@ def test_keys_step_through_the_cases(page):
     page.wait_for_function(f"document.querySelector('#viewer .facts').textContent.startsWith('Case {count}')")
 
 
+def test_the_cases_come_where_the_two_views_part_most_first(page):
+    names = page.locator("[data-control=case] option").all_inner_texts()
+    page.locator("[data-control=sort]").select_option("part")
+    words = page.locator("[data-control=case] option").all_inner_texts()
+    taus = [float(text.split("τ = ")[1].rstrip(")")) for text in words]
+    assert taus == sorted(taus)
+    assert {text.split(" ")[0] for text in words} == {text.split(" ")[0] for text in names}
+    page.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 1')")
+
+
 def test_dragging_changes_window_and_level_and_a_double_click_resets(page):
     choose(page, "mode", "none")
     says, before = page.locator("[data-says=window]"), pixels(page)

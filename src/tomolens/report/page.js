@@ -112,12 +112,9 @@ class Viewer {
   }
 
   fill() {
-    const { cases, classes, estimators, window: [low, high] } = this.data;
+    const { estimators, window: [low, high] } = this.data;
     const option = (text, value) => Object.assign(document.createElement("option"), { textContent: text, value });
-    this.controls.case.append(...cases.map((one, index) => {
-      const wrong = one.predicted === one.label ? "" : ", predicted wrongly";
-      return option(`${one.name} (${classes[one.label]}${wrong})`, index);
-    }));
+    this.sort();
     for (const [place, pane] of this.panes.entries()) {
       pane.estimator.append(...estimators.map(({ name, title }) => option(title, name)));
       [pane.estimator.value, pane.signs.value] = this.data.first[place];
@@ -127,11 +124,26 @@ class Viewer {
     Object.assign(width, { min: 1, max: high - low, value: high - low });
   }
 
+  // The cases in the order that is asked for: where the two views part most, the lowest tau comes first.
+  sort() {
+    const { classes } = this.data, by = this.controls.sort.value;
+    const tau = (one) => (one.tau === null ? 2 : one.tau), wrong = (one) => Number(one.predicted === one.label);
+    const keys = { study: () => 0, part: tau, wrong };
+    this.cases = [...this.data.cases].sort((a, b) => keys[by](a) - keys[by](b));
+    this.controls.case.replaceChildren(...this.cases.map((one, index) => {
+      const words = [classes[one.label]];
+      if (one.predicted !== one.label) words.push("predicted wrongly");
+      if (by === "part") words.push(one.tau === null ? "no τ" : `τ = ${one.tau.toFixed(2)}`);
+      return Object.assign(document.createElement("option"), { textContent: `${one.name} (${words.join(", ")})`, value: index });
+    }));
+  }
+
   listen() {
+    this.controls.sort.addEventListener("change", () => { this.sort(); this.open(0); });
     this.controls.case.addEventListener("change", () => this.open(Number(this.controls.case.value)));
     this.root.querySelector("[data-step='-1']").addEventListener("click", () => this.open(this.index - 1));
     this.root.querySelector("[data-step='1']").addEventListener("click", () => this.open(this.index + 1));
-    for (const one of this.root.querySelectorAll("select:not([data-control=case]), input")) {
+    for (const one of this.root.querySelectorAll("select:not([data-control=case], [data-control=sort]), input")) {
       one.addEventListener("input", () => this.draw());
     }
     for (const pane of this.panes) this.dragged(pane.canvas);
@@ -169,10 +181,10 @@ class Viewer {
   }
 
   async open(index) {
-    const count = this.data.cases.length;
+    const count = this.cases.length;
     this.index = (index + count) % count;
     this.request += 1;
-    const request = this.request, one = this.data.cases[this.index];
+    const request = this.request, one = this.cases[this.index];
     const planes = await unpack(one, this.data.estimators);
     if (request !== this.request) return;
     this.one = one;

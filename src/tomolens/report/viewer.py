@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..findings import Findings
+from ..findings.agreement import kendall_tau_b
 from ..findings.views import VIEWS
 from ..metrics.fills import fill_image
 from ..study.viewed import ViewedCase, by_rank
@@ -36,6 +37,7 @@ def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | 
         # A fill that is no constant is shown by its mean.
         filled = fill_image(settings.metrics.fill, (case.image[None] / 255).astype(np.float32), case.label)
         one["fill"] = round(float(filled.mean()), 4)
+        one["tau"] = _tau(case)
     return {
         "classes": list(settings.cases.classes),
         "window": list(settings.cases.window),
@@ -101,6 +103,13 @@ def _first(findings: Findings, names: Sequence[str]) -> list[tuple[str, str]]:
         keys += [(row["estimator"], row["signs"]) for _, row in values.head(1).iterrows()]
     keys = list(dict.fromkeys(key for key in keys if key[0] in names))
     return [*keys, (names[0], "absolute"), (names[-1], "absolute")][:2]
+
+
+def _tau(case: ViewedCase) -> float | None:
+    """Kendall's tau-b between the rankings of the case's maps by fidelity and by AUC; None where it has none."""
+    numbers = [[one.get(name, np.nan) for one in case.numbers.values()] for name in ("fidelity", "auc")]
+    (tau,) = kendall_tau_b(*(np.array([row]) for row in numbers))
+    return None if np.isnan(tau) else round(float(tau), 2)
 
 
 def _smaller_map(

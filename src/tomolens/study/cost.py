@@ -15,6 +15,7 @@ from ..estimators.backward_rules import gradients
 from ..metrics.ranked import rank_map
 from ..metrics.roc import roc_of_map
 from ..regions import segment, xrai
+from .executors import workers_for
 from .settings import StudySettings
 
 AS_IF = 5_000
@@ -109,7 +110,8 @@ def estimate(
     seconds["gradients"] = held_out * plan.passes * gradient
     if "fidelity" in settings.metrics.names:
         seconds["fidelity"] = held_out * plan.images * _decision_time(classifier, batch)
-    seconds["sorting, ROC and regions"] = held_out * _map_time(case, plan.maps, settings)
+    workers = workers_for(held_out, device)
+    seconds["sorting, ROC and regions"] = held_out * _map_time(case, plan.maps, settings) / workers
     numbers = plan.maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return Cost(
         cases=held_out,

@@ -92,12 +92,12 @@ class Shards:
 
     def _write_block(self, block: int, rows: pa.Table, wanted: Sequence[int]) -> None:
         first, last = np.searchsorted(wanted, [block * BLOCK, (block + 1) * BLOCK])
-        present = [file for file in self._files_of(block) if _read(file, ["index"]) is not None]
-        joined = _joined([*(_required(file) for file in present), rows]) if present else _joined([rows])
-        if len(pc.unique(joined["index"])) < last - first:
+        present = {file: part for file in self._files_of(block) if (part := _read(file, ["index"])) is not None}
+        done = {index for part in (rows, *present.values()) for index in pc.unique(part["index"]).to_pylist()}
+        if len(done) < last - first:
             self._write_file(block, _joined([rows]))
             return
-        kept = self._write_file(block, joined)
+        kept = self._write_file(block, _joined([*map(_required, present), rows]))
         for file in present:
             if file != kept:
                 file.unlink(missing_ok=True)
