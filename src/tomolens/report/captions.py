@@ -1,21 +1,21 @@
-"""Captions of the figures, as the paper words them where it has the figure."""
+"""Captions of the figures, to stand below them in a paper."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 CAPTIONS = {
     "perturbation": (
-        "Accuracy while the pixels of the images are masked, averaged over the classes (the paper's Fig. 4). For each "
+        "Accuracy while the pixels of the images are masked, averaged over the classes. For each "
         "estimator the most important pixels first and the least important first, for maps as they are and for their "
         "absolute values; the area between the two curves is the fidelity F."
     ),
     "roc": (
-        "ROC curves of the importance scores against the expert's masks, averaged over the images at each quantile "
-        "(the paper's Fig. 5); the mean of the exact areas by image in the legend."
+        "ROC curves of the importance scores against the expert's masks, averaged over the images at each quantile; "
+        "the mean of the exact areas by image in the legend."
     ),
     "dice": (
-        "Dice coefficient of the top p % of the region maps (XRAI) and the expert's masks against p (the paper's Fig. "
-        "6); Dice at the mask's own share of the image in the legend."
+        "Dice coefficient of the top p % of the region maps (XRAI) and the expert's masks against p; Dice at the mask's "
+        "own share of the image in the legend."
     ),
     "views": (
         "Every map by the model's view (fidelity) and by the expert's; bars are bootstrap intervals over patients, "
@@ -31,11 +31,11 @@ CAPTIONS = {
     ),
     "maps": (
         "Importance maps of one case, as they are (red speaks for the explained class, blue against it) and absolute; "
-        "colours end at the 99th percentile of the absolute map (the paper's Fig. 2)."
+        "colours end at the 99th percentile of the absolute map."
     ),
     "regions": (
         "The top 1 to 5 % of the region map (XRAI) of each estimator over the image, with the outline of the expert's "
-        "mask (the paper's Fig. 3)."
+        "mask."
     ),
 }
 

@@ -103,7 +103,7 @@ def claim(findings: Findings) -> list[tuple[str, str, str]]:
         ),
         ("32", "Validation or testing on external data", f"{external[0].upper()}{external[1:]}."),
         (
-            "38",
+            "37",
             "Failure analysis of incorrectly classified cases",
             f"{wrong} of {len(cases)} cases were predicted wrongly; their maps are counted in every table and apart in "
             "tables/strata.csv.",
