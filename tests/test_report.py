@@ -4,10 +4,12 @@ from html.parser import HTMLParser
 import matplotlib.image
 import numpy as np
 import pytest
+from markupsafe import escape
 
 from tomolens.errors import SettingsError
 from tomolens.findings import Findings
 from tomolens.report.answer import headline
+from tomolens.report.methods import claim, hashes, parameters
 from tomolens.report.page import write_page
 from tomolens.report.panels import maps_figure
 from tomolens.report.style import number
@@ -34,6 +36,21 @@ def test_the_page_is_one_file(finished_study):
     for figure in (finished_study[0] / "figures").glob("*.png"):
         assert figure.with_suffix(".pdf").stat().st_size > 1000
         assert f"**{figure.stem}.pdf**" in (finished_study[0] / "figures" / "captions.md").read_text()
+
+
+def test_the_methods_name_every_parameter_version_and_hash(finished_study):
+    folder, findings = finished_study
+    text = (folder / "report.html").read_text()
+    terms = dict(parameters(findings))
+    assert terms["metrics.steps"] == str(findings.settings.metrics.steps)
+    assert terms["seed"] == str(findings.settings.seed)
+    assert {f"estimator {name}" for name in findings.settings.estimators.names} <= set(terms)
+    for term, value in (*parameters(findings), *hashes(findings)):
+        assert f"<dt>{escape(term)}</dt><dd>{escape(value)}</dd>" in text
+    items = {item for item, _, _ in claim(findings)}
+    assert "31" in items
+    for _, asked, said in claim(findings):
+        assert f"<td>{escape(asked)}</td><td>{escape(said)}</td>" in text
 
 
 def test_words_from_files_are_escaped(finished_study, tmp_path):

@@ -14,8 +14,8 @@ CAPTIONS = {
         "the mean of the exact areas by image in the legend."
     ),
     "dice": (
-        "Dice coefficient of the top p % of the region maps (XRAI) and the expert's masks against p; Dice at the mask's "
-        "own share of the image in the legend."
+        "Dice coefficient of the top p % of the region maps (XRAI) and the expert's masks against p; Dice at the "
+        "mask's own share of the image in the legend."
     ),
     "views": (
         "Every map by the model's view (fidelity) and by the expert's; bars are bootstrap intervals over patients, "

@@ -1,7 +1,6 @@
 """Figures of example cases: the image, the mask, every map, and the top regions of every map."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -9,17 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
 from ..metrics.metric import SIGNS
 from ..metrics.overlap import top_regions
 from ..study.store import Example
+from ..study.viewed import to_look_at
 from . import style
 
 TOP = (5, 4, 3, 2, 1)
 """Shares of the region map shown, in %, the widest first so that the others lie on it."""
 TOP_COLOURS = tuple(colormaps["viridis"](value) for value in (0.25, 0.42, 0.6, 0.8, 1.0))
-PERCENTILE = 99.0
 
 
 def maps_figure(example: Example, classes: Sequence[str]) -> Figure:
@@ -37,13 +35,13 @@ def maps_figure(example: Example, classes: Sequence[str]) -> Figure:
         row, column = divmod(2 * place, columns)
         values = example.maps[name].sum(axis=0)
         magnitude = np.abs(example.maps[name]).sum(axis=0)
-        limit = float(np.percentile(magnitude, PERCENTILE)) or 1.0
+        limit = float(np.percentile(magnitude, style.PERCENTILE)) or 1.0
         for offset, (data, colours, low, signs) in enumerate(
             ((values, "RdBu_r", -limit, "original"), (magnitude, "magma", 0.0, "absolute"))
         ):
             axes = figure.add_subplot(grid[row, column + 1 + offset])
             style.bare(axes)
-            axes.imshow(_plane(data), cmap=colours, vmin=low, vmax=limit, interpolation="nearest")
+            axes.imshow(to_look_at(data), cmap=colours, vmin=low, vmax=limit, interpolation="nearest")
             axes.set_title(f"{style.title(name)}\n{signs}", fontsize=7)
     figure.suptitle(_caption(example, classes), fontsize=11)
     return figure
@@ -58,9 +56,9 @@ def regions_figure(example: Example, classes: Sequence[str]) -> Figure:
         for column, name in enumerate(names):
             axes = panels[row, column]
             style.bare(axes)
-            axes.imshow(_plane(example.image[0]), cmap="gray", vmin=0, vmax=1)
+            axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
             for share, colour in zip(TOP, TOP_COLOURS, strict=True):
-                region = top_regions(_plane(example.region_maps[name, signs]), share)
+                region = top_regions(to_look_at(example.region_maps[name, signs]), share)
                 axes.imshow(np.where(region, 1.0, np.nan), cmap=ListedColormap([colour]), alpha=0.85)
             _outline(axes, example)
             if row == 0:
@@ -81,7 +79,7 @@ def _caption(example: Example, classes: Sequence[str]) -> str:
 
 def _show_image(axes: Axes, example: Example, with_mask: bool) -> None:
     style.bare(axes)
-    axes.imshow(_plane(example.image[0]), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
     if with_mask:
         _outline(axes, example)
     axes.set_title(("image and mask" if example.mask is not None else "no mask") if with_mask else "image", fontsize=9)
@@ -89,11 +87,4 @@ def _show_image(axes: Axes, example: Example, with_mask: bool) -> None:
 
 def _outline(axes: Axes, example: Example) -> None:
     if example.mask is not None and example.mask.any():
-        axes.contour(_plane(example.mask).astype(float), levels=[0.5], colors=["#ff2fd6"], linewidths=0.9)
-
-
-def _plane(array: NDArray[Any]) -> NDArray[Any]:
-    """A slice to look at: the array itself, or the middle of a volume."""
-    while array.ndim > 2:
-        array = array[array.shape[0] // 2]
-    return array
+        axes.contour(to_look_at(example.mask).astype(float), levels=[0.5], colors=["#ff2fd6"], linewidths=0.9)

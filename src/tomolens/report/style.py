@@ -39,6 +39,8 @@ TITLES = {
     "body-mask": "Body mask",
     "mean-mask": "Mean mask",
 }
+PERCENTILE = 99.0
+"""Of a map's magnitude, where its colours end."""
 SPARE = ("#882255", "#117733", "#332288", "#999933")
 
 

@@ -16,12 +16,10 @@ from ..findings.views import VIEWS
 from ..metrics.fills import fill_image
 from ..study.viewed import ViewedCase, by_rank
 from .answer import values_of
-from .style import title
+from .style import PERCENTILE, title
 
 BUDGET = 8_000_000
 """Bytes of the page that all cases together may take."""
-PERCENTILE = 99.0
-"""Of a map's magnitude, where its colours end."""
 SIGNED, MAGNITUDE = "berlin", "inferno"
 """Perceptually uniform colours, told apart with every kind of colour vision (Crameri 2018; matplotlib)."""
 
@@ -43,7 +41,7 @@ def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | 
         "window": list(settings.cases.window),
         "estimators": [{"name": name, "title": title(name)} for name in names],
         "colours": {"original": _colours(SIGNED), "absolute": _colours(MAGNITUDE)},
-        "percentile": PERCENTILE,
+        "percentile": round(PERCENTILE),
         "first": _first(findings, names),
         "cases": packed,
     }

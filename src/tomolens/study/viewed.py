@@ -71,18 +71,18 @@ def by_rank(importance: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray
 
 def encode(case: Case, evaluation: Evaluation) -> bytes:
     """The file of a case."""
-    maps = {name: _plane(importance.cpu().numpy().sum(axis=0)) for name, importance in evaluation.maps.items()}
+    maps = {name: to_look_at(importance.cpu().numpy().sum(axis=0)) for name, importance in evaluation.maps.items()}
     arrays: dict[str, Any] = {
         "name": np.array(case.name),
         "facts": np.array([case.label, evaluation.predicted]),
-        "image": np.round(255 * _plane(case.image.mean(axis=0)).clip(0, 1)).astype(np.uint8),
+        "image": np.round(255 * to_look_at(case.image.mean(axis=0)).clip(0, 1)).astype(np.uint8),
     }
     if case.mask is not None:
-        arrays["mask"] = _plane(case.mask)
+        arrays["mask"] = to_look_at(case.mask)
     for name, importance in maps.items():
         arrays[f"map/{name}"], arrays[f"values/{name}"] = by_rank(importance)
     for key, regions in evaluation.region_maps.items():
-        plane = _plane(regions)
+        plane = to_look_at(regions)
         levels, position = np.unique(plane, return_inverse=True)
         ranks = position.reshape(plane.shape) * (255 / max(1, len(levels) - 1))
         arrays[f"regions/{'/'.join(key)}"] = np.round(ranks).astype(np.uint8)
@@ -135,7 +135,7 @@ def read_viewed(file: Path) -> ViewedCase:
     )
 
 
-def _plane(array: NDArray[Any]) -> NDArray[Any]:
+def to_look_at(array: NDArray[Any]) -> NDArray[Any]:
     """A slice to look at: the array itself, or the middle of a volume."""
     while array.ndim > 2:
         array = array[array.shape[0] // 2]
