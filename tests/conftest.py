@@ -9,11 +9,13 @@ from hypothesis import settings
 from torch import Tensor, nn
 from torch.nn import functional
 
+from quick_study import no_figures
 from tomolens.api import Study
 from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier
 from tomolens.classifier.training import Recipe, train
 from tomolens.findings import Findings
+from tomolens.report import write
 from tomolens.study.settings import StudySettings
 
 # Nothing of the tests goes into the user's own cache, and pseudonyms are the same on every machine.
@@ -128,11 +130,12 @@ def assert_same_state(before: dict[str, object], after: dict[str, object]) -> No
 
 
 SMALL = Preprocessing(size=64)
+FIGURES = write._figures
 
 SMALL_STUDY = {
     "name": "small",
     "examples": 2,
-    "cases": {"source": "phantom", "size": 48, "train": 40, "test": 4},
+    "cases": {"source": "phantom", "size": 32, "train": 40, "test": 4},
     "classifier": {"recipe": {"architecture": "resnet18", "epochs": 3, "batch_size": 16}},
     "statistics": {"resamples": 200},
 }
@@ -149,4 +152,16 @@ def trained() -> Classifier:
 def finished_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Findings]:
     """Folder and findings of a small simulated study, run once."""
     out = tmp_path_factory.mktemp("study") / "results"
-    return out, Study(StudySettings.model_validate(SMALL_STUDY)).run(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "_figures", FIGURES)
+        return out, Study(StudySettings.model_validate(SMALL_STUDY)).run(out)
+
+
+@pytest.fixture(autouse=True)
+def figures_only_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing is a third of a small study's time."""
+    looked_at = (
+        request.module.__name__ in ("test_study_vary", "test_real_ct") or "finished_study" in request.fixturenames
+    )
+    if not looked_at:
+        monkeypatch.setattr(write, "_figures", no_figures)

@@ -1,8 +1,10 @@
 """No identifier of a patient leaves the readers unless asked: not into an index, a cache, results or messages."""
 
+import io
 import stat
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pydicom
 import pytest
@@ -154,4 +156,7 @@ def test_the_salt_does_not_show_in_the_numbers(hospital, tmp_path, monkeypatch):
         ran = CliRunner().invoke(app, ["study", *study])
         assert ran.exit_code == 0, ran.output
         tables.append({path.name: path.read_bytes() for path in (out / "r" / "tables").iterdir()})
+    by_patient = [pd.read_csv(io.BytesIO(one.pop("patients.csv"))) for one in tables]
     assert tables[0] == tables[1]
+    assert not by_patient[0].equals(by_patient[1])
+    assert by_patient[0].drop(columns="patient").equals(by_patient[1].drop(columns="patient"))

@@ -27,8 +27,8 @@ def all_cores():
 def test_the_papers_network_learns_simulated_ct_with_the_built_in_recipe():
     recipe, told = read_settings(None).classifier.recipe, []
     preprocessing = Preprocessing(size=64)  # the built-in study has larger images, and more
-    trained = train(phantom.cases(160, preprocessing=preprocessing), recipe, progress=lambda *state: told.append(state))
-    held_out = phantom.cases(100, first=10_000, preprocessing=preprocessing)
+    trained = train(phantom.cases(128, preprocessing=preprocessing), recipe, progress=lambda *state: told.append(state))
+    held_out = phantom.cases(60, first=10_000, preprocessing=preprocessing)
     predicted = Classifier(trained.network).predict(torch.from_numpy(held_out.images()))
     assert balanced_accuracy(held_out.labels, predicted) >= 0.95
     assert [state[0] for state in told] == list(range(1, len(trained.history) + 1))

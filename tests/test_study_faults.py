@@ -21,7 +21,6 @@ from tomolens import api, explain
 from tomolens.api import verify_study
 from tomolens.cli import app
 from tomolens.errors import NetworkError, SettingsError
-from tomolens.report import write
 from tomolens.report.words import summary
 from tomolens.study import runner, shards, writer
 from tomolens.study.executors import in_this_process
@@ -29,13 +28,6 @@ from tomolens.study.shards import BLOCK, Shards
 from tomolens.study.store import Store
 
 HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module", autouse=True)
-def plain_report():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(write, "_figures", quick.no_figures)
-        yield
 
 
 @pytest.fixture(scope="module")

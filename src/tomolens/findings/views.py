@@ -15,6 +15,7 @@ class View:
         title: how its number is called.
         judge: whose view it is.
         label: of a column or axis with its number.
+        form: of its number in a sentence.
         factor: by which it is multiplied for printing.
         digits: after the point, in tables.
         balanced: whether its mean is taken over the classes' means.
@@ -25,24 +26,22 @@ class View:
     title: str
     judge: str
     label: str
+    form: str
     factor: float = 1.0
     digits: int = 3
     balanced: bool = False
-
-    @property
-    def form(self) -> str:
-        """Of its number in a sentence."""
-        return f"{self.label} = {{}}" if self.factor != 1 else f"{self.label} {{}}"
 
 
 VIEWS: Mapping[str, View] = MappingProxyType(
     {
         view.name: view
         for view in (
-            View("fidelity", "fidelity", "fidelity", "the model's view", "F × 10", 10.0, 2, True),
-            View("auc", "auc", "AUC", "the expert's view, by pixel", "AUC"),
-            View("dice", "dice_own_share", "Dice", "the expert's view, by region", "Dice at the mask's share"),
-            View("evidence", "evidence", "evidence AUC", "the truth of simulated CT", "evidence AUC"),
+            View(
+                "fidelity", "fidelity", "fidelity", "the model's view", "Fidelity F × 10", "F × 10 = {}", 10.0, 2, True
+            ),
+            View("auc", "auc", "AUC", "the expert's view, by pixel", "AUC", "{}"),
+            View("dice", "dice_own_share", "Dice", "the expert's view, by region", "Dice at the mask's share", "{}"),
+            View("evidence", "evidence", "evidence AUC", "the truth of simulated CT", "Evidence AUC", "{}"),
         )
     }
 )
