@@ -160,8 +160,6 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Find
 @pytest.fixture(autouse=True)
 def figures_only_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing is a third of a small study's time."""
-    looked_at = (
-        request.module.__name__ in ("test_study_vary", "test_real_ct") or "finished_study" in request.fixturenames
-    )
-    if not looked_at:
+    looking = ("test_study_vary", "test_real_ct")
+    if request.module.__name__ not in looking and "finished_study" not in request.fixturenames:
         monkeypatch.setattr(write, "_figures", no_figures)

@@ -112,6 +112,8 @@ def estimate(
         seconds["fidelity"] = held_out * plan.images * _decision_time(classifier, batch)
     workers = workers_for(held_out, device)
     seconds["sorting, ROC and regions"] = held_out * _map_time(case, plan.maps, settings) / workers
+    # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.
+    viewed = min(held_out, settings.viewed) * case.image[0].size * 3 * len(plan.estimators)
     numbers = plan.maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return Cost(
         cases=held_out,
@@ -121,6 +123,7 @@ def estimate(
         images=plan.images,
         seconds=seconds,
         megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * plan.maps * case.image.nbytes / 2) / 1e6
+        + viewed / 1e6
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.name if classifier.quick else "plain",
     )
