@@ -1,7 +1,7 @@
 """A simulated study of many cases whose evaluation only sleeps: what runner, store and findings cost by themselves.
 
-``python benchmarks/scale.py [--cases 100000] [--sleep 0.0]``. Every case has the measurements of a whole study, of 14
-maps: 40 steps, ROC and overlap.
+``python benchmarks/scale.py [--cases 100000] [--sleep 0.0]``. Every case has the measurements of a whole study, of 16
+maps and 6 blind baselines: 40 steps, ROC and overlap.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from torch import nn
 from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
 from tomolens.estimators import ESTIMATORS
+from tomolens.estimators.baselines import BASELINES
 from tomolens.findings import Findings
 from tomolens.metrics.metric import SIGNS
 from tomolens.study import work
@@ -43,14 +44,15 @@ VALUES = ("fidelity", "auc", "average_precision", "dice_own_share", "kept_own_sh
 def stub(seconds: float):  # type: ignore[no-untyped-def]
     """An evaluation that sleeps and returns numbers of the right number and length."""
     random = np.random.default_rng(0)
-    prepared = random.random((64, 16, sum(CURVES.values()))).astype(np.float32).astype(np.float64)
+    maps = [(name, signs) for name in ESTIMATORS for signs in SIGNS] + [(name, "original") for name in BASELINES]
+    prepared = random.random((64, len(maps), sum(CURVES.values()))).astype(np.float32).astype(np.float64)
     prepared[..., :82] = prepared[..., :82] > 0.5
 
     def evaluate(case: Case, *_: object) -> Evaluation:
         time.sleep(seconds)
         numbers = prepared[int(case.name) % 64]
         measured = [Measurement("", "", "correct", 1.0, None)]
-        for which, (estimator, signs) in enumerate((name, signs) for name in ESTIMATORS for signs in SIGNS):
+        for which, (estimator, signs) in enumerate(maps):
             start = 0
             for place, name in enumerate(VALUES):
                 value = float(np.sin(int(case.name) * (place + 1) + which))

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..estimators.baselines import BASELINES
 from ..study.rows import FAILED, SCHEMA
 
 Key = tuple[str, str]
@@ -23,7 +24,7 @@ BY_PATIENT = (
     "least_important_first",
     "true_positive_rate_quantile",
 )
-"""Curves that get intervals; of the others only the mean is reported."""
+"""Curves that get intervals; of the others, and of blind baselines, only the mean is reported."""
 CASE = ["index", "case", "patient", "label", "predicted", "fold", "mask", "note"]
 
 
@@ -157,6 +158,7 @@ def _read_block(reading: _Reading, block: pa.Table) -> None:
     groups = cases["group"].to_numpy()
     everyone = np.array([reading.groups.setdefault(("", label), len(reading.groups)) for label in cases["label"]])
     maps = _map_of_row(reading, block)
+    blind = np.array([estimator in BASELINES for estimator, _ in reading.maps], dtype=bool)
     values = block["value"].to_numpy()
     curves = block["curve"].combine_chunks()
     flat = curves.flatten().to_numpy(zero_copy_only=False)
@@ -175,8 +177,9 @@ def _read_block(reading: _Reading, block: pa.Table) -> None:
             continue
         reading.points[name] = points
         stacked = flat[offsets[rows][:, None] + np.arange(points)]
-        chosen = groups if name in BY_PATIENT else everyone
-        _add(reading, name, maps[rows], chosen[case_of_row[rows]], stacked)
+        by_patient = ~blind[maps[rows]] if name in BY_PATIENT else np.zeros(len(rows), dtype=bool)
+        chosen = np.where(by_patient, groups[case_of_row[rows]], everyone[case_of_row[rows]])
+        _add(reading, name, maps[rows], chosen, stacked)
     reading.cases.append(cases)
     reading.seen += len(cases)
 

@@ -13,13 +13,14 @@ function sortable(table) {
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
       const key = (row) => {
-        const text = row.cells[column].textContent;
-        const number = text.replace("−", "-").match(/-?\d+(\.\d+)?/);
-        return /\d/.test(text) && number && !/^[A-Za-z]{3}/.test(text.replace("not above: ", "")) ? Number(number[0]) : text;
+        const text = row.cells[column].textContent.replace("not above: ", "");
+        const number = text.match(/^-?\d+(\.\d+)?/);
+        return number ? Number(number[0]) : text;
       };
       const rows = [...body.rows].map((row) => [key(row), row]);
       rows.sort(([a], [b]) => {
-        const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+        if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+        const order = typeof a === "number" ? a - b : a.localeCompare(b);
         return ascending ? order : -order;
       });
       body.append(...rows.map(([, row]) => row));
