@@ -54,12 +54,12 @@ def evaluate(
     Raises:
         TomolensError: a network that fails on this case; the message names the case.
     """
-    image = torch.from_numpy(case.image)
+    image = torch.from_numpy(case.image)[None]
     try:
-        predicted = int(classifier.predict(image[None])[0])
-        maps = explain(
+        predicted = int(classifier.predict(image)[0])
+        stacks = explain(
             classifier,
-            image[None],
+            image,
             plan.estimators,
             [predicted],
             references=references,
@@ -68,24 +68,8 @@ def evaluate(
             names=[case.name],
             batch_size=plan.batch_size,
         )
-        rankings = rank_both_ways({name: stack[0] for name, stack in maps.items()}, plan.seed, case.name)
-        rankings |= rank_baselines(case, plan, mean_mask)
-        region_maps = regions_of(case, rankings, plan.metrics)
-        evaluand = Evaluand(
-            name=case.name,
-            seed=plan.seed,
-            classifier=classifier,
-            image=image,
-            label=case.label,
-            mask=case.mask,
-            rankings=rankings,
-            region_maps=region_maps,
-            body=body_of(case.image),
-            evidence=case.evidence,
-            marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
-            settings=plan.metrics,
-            batch_size=plan.batch_size,
-        )
+        maps = {name: stack[0] for name, stack in stacks.items()}
+        evaluand = evaluand_of(case, classifier, plan, maps, mean_mask)
         measured = (
             Measurement(*key, metric, *_value_or_curve(result))
             for name in plan.metrics.names
@@ -98,8 +82,30 @@ def evaluate(
         )
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
-    explained = {key: regions for key, regions in region_maps.items() if key[0] in maps}
-    return Evaluation(predicted, measurements, {name: stack[0] for name, stack in maps.items()}, explained)
+    explained = {key: regions for key, regions in evaluand.region_maps.items() if key[0] in maps}
+    return Evaluation(predicted, measurements, maps, explained)
+
+
+def evaluand_of(
+    case: Case, classifier: Classifier, plan: Plan, maps: dict[str, Tensor], mean_mask: NDArray[np.float64] | None
+) -> Evaluand:
+    """All that metrics may read of a case: its maps and blind baselines sorted, and their regions."""
+    rankings = rank_both_ways(maps, plan.seed, case.name) | rank_baselines(case, plan, mean_mask)
+    return Evaluand(
+        name=case.name,
+        seed=plan.seed,
+        classifier=classifier,
+        image=torch.from_numpy(case.image),
+        label=case.label,
+        mask=case.mask,
+        rankings=rankings,
+        region_maps=regions_of(case, rankings, plan.metrics),
+        body=body_of(case.image),
+        evidence=case.evidence,
+        marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
+        settings=plan.metrics,
+        batch_size=plan.batch_size,
+    )
 
 
 def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measurement]:
