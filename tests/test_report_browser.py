@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tomolens.report import viewer
+from tomolens.report.page import write_page
+from tomolens.study.store import Store
+
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 
@@ -30,6 +34,15 @@ def page(browser, finished_study):
 @pytest.fixture
 def phone(browser, finished_study):
     yield from opened(browser, finished_study, 390)
+
+
+@pytest.fixture
+def crowded(browser, finished_study, tmp_path, monkeypatch):
+    """A page with so many cases that their maps are shown coarser than their images."""
+    folder, findings = finished_study
+    monkeypatch.setattr(viewer, "BUDGET", 6000)
+    write_page(findings, {}, list(Store(folder).viewed()), tmp_path / "report.html")
+    yield from opened(browser, (tmp_path, findings), 1200)
 
 
 def opened(browser, finished_study, width):
@@ -119,6 +132,22 @@ def test_the_top_of_a_map_is_as_large_as_asked(page):
         choose(page, "share", share)
         top = (pixels(page)[:, :3] == (253, 187, 22)).all(axis=1).mean()
         assert top == pytest.approx(share / 100, abs=0.001)
+
+
+def test_maps_may_be_coarser_than_images(crowded):
+    assert "maps at" in crowded.locator("#viewer .facts").inner_text()
+    choose(crowded, "opacity", 100)
+    choose(crowded, "share", 50)
+    crowded.locator("[data-control=outline]").uncheck()
+    drawn = {}
+    for mode in ("none", "map", "regions", "top"):
+        choose(crowded, "mode", mode)
+        drawn[mode] = pixels(crowded)
+    assert len({one.tobytes() for one in drawn.values()}) == 4
+    assert (drawn["top"][:, :3] == (253, 187, 22)).all(axis=1).mean() == pytest.approx(0.5, abs=0.01)
+    choose(crowded, "mode", "none")
+    choose(crowded, "masked", 10**6)
+    assert len(set(pixels(crowded)[:, 0])) == 1
 
 
 def test_the_two_sides_show_two_maps(page):

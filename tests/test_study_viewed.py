@@ -91,5 +91,6 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
     assert fitted([viewed], 10**6)[0] == whole
     packed = fitted([viewed] * 20, 5 * len(whole["data"]))
     assert sum(len(one["data"]) for one in packed) <= 5 * len(whole["data"])
-    assert 30 < packed[0]["rows"] < 96
+    assert 20 < packed[0]["rows"] < 96
+    assert packed[0]["fine"] * packed[0]["rows"] <= 96
     assert packed[0]["full"] == [96, 96]

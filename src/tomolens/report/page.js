@@ -47,11 +47,11 @@ async function unpack(one, estimators) {
   const packed = Uint8Array.from(atob(one.data), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  const pixels = one.rows * one.columns;
+  const pixels = one.rows * one.columns, fine = pixels * one.fine ** 2;
   let at = 0;
   const take = (length) => bytes.subarray(at, (at += length));
-  const image = take(pixels);
-  const mask = one.mask ? take(pixels) : null;
+  const image = take(fine);
+  const mask = one.mask ? take(fine) : null;
   const maps = {};
   for (const { name } of estimators) {
     const ranks = new Int8Array(take(pixels));
@@ -59,7 +59,13 @@ async function unpack(one, estimators) {
   }
   const regions = {};
   for (const key of one.regions) regions[key] = take(pixels);
-  return { image, mask, maps, regions };
+  // Image and mask may be finer than the maps: the map's pixel under each of theirs.
+  const width = one.columns * one.fine;
+  const cell = Uint32Array.from(image, (_, place) => {
+    const row = Math.floor(place / width), column = place % width;
+    return Math.floor(row / one.fine) * one.columns + Math.floor(column / one.fine);
+  });
+  return { image, mask, maps, regions, cell };
 }
 
 // Pixels from least to most important: one counting sort over the bytes of a map.
@@ -194,7 +200,8 @@ class Viewer {
     const { classes } = this.data;
     const verdict = one.predicted === one.label ? "rightly" : "wrongly";
     const [rows, columns] = one.full;
-    const smaller = rows === one.rows ? "" : ` Shown at ${one.columns} × ${one.rows} of ${columns} × ${rows} pixels.`;
+    const size = (factor) => `${one.columns * factor} × ${one.rows * factor}`;
+    const smaller = rows === one.rows ? "" : ` Of ${columns} × ${rows} pixels, the image is shown at ${size(one.fine)}, maps at ${size(1)}.`;
     this.root.querySelector(".facts").textContent =
       `Case ${this.index + 1} of ${count}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}` +
       `${one.mask ? "" : "; no mask"}.${smaller}`;
@@ -216,18 +223,18 @@ class Viewer {
   }
 
   drawPane(pane, fraction) {
-    const { one, planes, controls } = this;
+    const { planes, controls } = this;
     const estimator = pane.estimator.value, signs = pane.signs.value, key = `${estimator}/${signs}`;
-    const map = planes.maps[estimator], pixels = one.rows * one.columns;
+    const map = planes.maps[estimator];
     const keys = Uint8Array.from(map.ranks, signs === "absolute" ? Math.abs : (rank) => rank + 128);
     const order = orderOf(keys);
     const grey = this.windowed(order, fraction);
-    const rgba = new Uint8ClampedArray(4 * pixels);
+    const rgba = new Uint8ClampedArray(4 * grey.length);
     grey.forEach((value, pixel) => rgba.set([value, value, value, 255], 4 * pixel));
     const strength = Number(controls.opacity.value) / 100, share = Number(controls.share.value) / 100;
     if (controls.mode.value === "map") this.paintMap(rgba, map, signs, strength);
     if (controls.mode.value === "top") {
-      const first = pixels - Math.max(1, Math.floor(share * pixels + 0.5));
+      const first = order.length - Math.max(1, Math.floor(share * order.length + 0.5));
       this.paintSet(rgba, order.subarray(first), strength);
     }
     if (controls.mode.value === "regions" && planes.regions[key]) {
@@ -238,20 +245,19 @@ class Viewer {
   }
 
   windowed(order, fraction) {
-    const { one, planes: { image }, data, controls } = this;
+    const { one, planes: { image, cell }, data, controls } = this;
     const [low, high] = data.window, width = Number(controls.width.value), level = Number(controls.level.value);
     const shade = (value) => 255 * Math.min(1, Math.max(0, (low + (value / 255) * (high - low) - level) / width + 0.5));
-    const shown = Float32Array.from(image, shade);
-    const count = Math.floor(fraction * image.length + 0.5), fill = shade(255 * one.fill);
-    const hidden = controls.order.value === "most" ? order.subarray(order.length - count) : order.subarray(0, count);
-    for (const pixel of hidden) shown[pixel] = fill;
-    return shown;
+    const count = Math.floor(fraction * order.length + 0.5), fill = shade(255 * one.fill);
+    const hidden = new Uint8Array(order.length);
+    for (const pixel of controls.order.value === "most" ? order.subarray(order.length - count) : order.subarray(0, count)) hidden[pixel] = 1;
+    return Float32Array.from(image, (value, place) => (hidden[cell[place]] ? fill : shade(value)));
   }
 
   paintMap(rgba, map, signs, strength) {
     const colours = this.data.colours[signs];
-    map.ranks.forEach((rank, pixel) => {
-      const size = map.values[Math.abs(rank)] / 255;
+    this.planes.cell.forEach((under, pixel) => {
+      const rank = map.ranks[under], size = map.values[Math.abs(rank)] / 255;
       const place = Math.round(signs === "absolute" ? 255 * size : 127.5 + 127.5 * Math.sign(rank) * size);
       const weight = strength * Math.sqrt(size);
       for (let channel = 0; channel < 3; channel += 1) {
@@ -261,12 +267,13 @@ class Viewer {
   }
 
   paintSet(rgba, set, strength) {
-    const colour = [253, 187, 22];
-    for (const pixel of set) {
+    const colour = [253, 187, 22], chosen = new Set(set);
+    this.planes.cell.forEach((under, pixel) => {
+      if (!chosen.has(under)) return;
       for (let channel = 0; channel < 3; channel += 1) {
         rgba[4 * pixel + channel] += strength * (colour[channel] - rgba[4 * pixel + channel]);
       }
-    }
+    });
   }
 
   // Regions are kept whole: all pixels of the last value that is needed.
@@ -277,15 +284,16 @@ class Viewer {
   }
 
   put(canvas, rgba) {
-    const { one, planes, controls } = this, zoom = Math.max(1, Math.ceil(512 / one.columns));
-    const small = Object.assign(document.createElement("canvas"), { width: one.columns, height: one.rows });
-    small.getContext("2d").putImageData(new ImageData(rgba, one.columns, one.rows), 0, 0);
-    canvas.width = one.columns * zoom;
-    canvas.height = one.rows * zoom;
+    const { one, planes, controls } = this, columns = one.columns * one.fine, rows = one.rows * one.fine;
+    const zoom = Math.max(1, Math.ceil(512 / columns));
+    const small = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
+    small.getContext("2d").putImageData(new ImageData(rgba, columns, rows), 0, 0);
+    canvas.width = columns * zoom;
+    canvas.height = rows * zoom;
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, canvas.width, canvas.height);
-    if (planes.mask && controls.outline.checked) outline(context, planes.mask, one.rows, one.columns, zoom);
+    if (planes.mask && controls.outline.checked) outline(context, planes.mask, rows, columns, zoom);
   }
 
   describe(pane, key, signs, estimator, fraction) {

@@ -18,8 +18,12 @@ from ..study.viewed import ViewedCase, by_rank
 from .answer import values_of
 from .style import PERCENTILE, title
 
-BUDGET = 8_000_000
+BUDGET = 8_500_000
 """Bytes of the page that all cases together may take."""
+FINER = 3
+"""Image and mask, which compress, are shown so many times finer than maps, which do not, if the case has the pixels."""
+SMALLEST = 0.05
+"""Of the case's own size; below it there is nothing to see, whatever the budget."""
 SIGNED, MAGNITUDE = "berlin", "inferno"
 """Perceptually uniform colours, told apart with every kind of colour vision (Crameri 2018; matplotlib)."""
 
@@ -50,22 +54,28 @@ def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | 
 def fitted(cases: Sequence[ViewedCase], budget: int) -> list[dict[str, Any]]:
     """Each case packed for the script, all at the largest scale at which they fit the budget."""
     sample = list(cases[:: max(1, len(cases) // 8)])
-    each = sum(len(pack(case, 1.0)["data"]) for case in sample) / len(sample)
-    scale = min(1.0, float(np.sqrt(budget / (each * len(cases)))))
+
+    def size(scale: float) -> float:
+        return len(cases) * float(np.mean([len(pack(case, scale)["data"]) for case in sample]))
+
+    scale = min(1.0, float(np.sqrt(budget / size(1.0))))
     while True:
+        while size(scale) > budget and scale > SMALLEST:
+            scale *= 0.95
         packed = [pack(case, scale) for case in cases]
-        if sum(len(one["data"]) for one in packed) <= budget or scale < 0.05:
+        if sum(len(one["data"]) for one in packed) <= budget or scale <= SMALLEST:
             return packed
-        scale *= 0.9
+        scale *= 0.95
 
 
 def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
     """One case: image, mask, maps and regions as bytes one after another, compressed, with what is said of it."""
     rows, columns = (max(8, round(length * scale)) for length in case.image.shape)
-    shape = rows, columns
-    planes: list[NDArray[Any]] = [_resized(case.image, shape, Image.Resampling.BOX)]
+    fine = max(1, min(FINER, case.image.shape[0] // rows))
+    shape, finer = (rows, columns), (rows * fine, columns * fine)
+    planes: list[NDArray[Any]] = [_resized(case.image, finer, Image.Resampling.BOX)]
     if case.mask is not None:
-        planes.append(_resized(255 * case.mask.astype(np.uint8), shape, Image.Resampling.BOX) >= 128)
+        planes.append(_resized(255 * case.mask.astype(np.uint8), finer, Image.Resampling.BOX) >= 128)
     limits = []
     for name, ranks in case.maps.items():
         smaller, values = _smaller_map(ranks, case.values[name], shape)
@@ -80,6 +90,7 @@ def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
         "predicted": case.predicted,
         "rows": rows,
         "columns": columns,
+        "fine": fine,
         "full": list(case.image.shape),
         "mask": case.mask is not None,
         "limits": limits,
