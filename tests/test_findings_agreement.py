@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, rankdata
 
 from test_findings import QUICK, measurements, read
-from tomolens.findings.agreement import agreement_by_case, concordance
+from tomolens.findings.agreement import agreement_by_case, concordance, kendall_tau_b, kendall_w
 
 
 def test_agreement_is_by_case_and_names_where_the_views_part():
@@ -18,10 +18,11 @@ def test_agreement_is_by_case_and_names_where_the_views_part():
     ]
     (found,) = agreement_by_case(read(*rows), QUICK).itertuples()
     taus = [kendalltau(one, other).statistic for one, other in zip(fidelity, auc, strict=True)]
-    assert found.tau == pytest.approx(np.mean(taus))
+    assert found.statistic == "tau-b"
+    assert found.value == pytest.approx(np.mean(taus))
     assert (found.view, found.other, found.part_most) == ("fidelity", "auc", "c4")
     assert found.disagree == pytest.approx(np.mean(np.array(taus) < 0))
-    assert found.ci_low <= found.tau <= found.ci_high
+    assert found.ci_low <= found.value <= found.ci_high
 
 
 def test_concordance_is_kendalls():
@@ -33,3 +34,32 @@ def test_concordance_is_kendalls():
     ranks = np.stack([random.permutation(6) + 1.0 for _ in range(4)])
     rho = np.corrcoef(ranks)[np.triu_indices(4, 1)].mean()
     assert concordance(ranks) == pytest.approx((rho * 3 + 1) / 4)
+
+
+def test_rows_are_compared_as_one_at_a_time_ties_and_gaps_included():
+    random = np.random.default_rng(2)
+    one, other, third = np.round(random.random((3, 50, 7)), 1)
+    one[3, 2] = np.nan
+    one[4], other[4], third[4] = 0.5, 0.5, 0.5  # all tied
+    taus, ws = kendall_tau_b(one, other), kendall_w([one, other, third])
+    for row in range(50):
+        there = ~np.isnan(one[row])
+        expected = kendalltau(one[row][there], other[row][there]).statistic
+        np.testing.assert_allclose(taus[row], expected)
+        ranks = np.stack([rankdata(view[row]) for view in (one, other, third)])
+        np.testing.assert_allclose(ws[row], np.nan if np.isnan(ranks).any() else concordance(ranks))
+
+
+def test_all_three_views_of_a_case_are_compared():
+    random = np.random.default_rng(0)
+    patients, labels = [f"p{i // 2}" for i in range(6)], [0, 1] * 3
+    values = random.random((6, 5))
+    rows = [
+        measurements(values[:, which].tolist(), labels, patients, metric, estimator=f"e{which}")
+        for metric in ("fidelity", "auc", "dice_own_share")
+        for which in range(5)
+    ]
+    table = agreement_by_case(read(*rows), QUICK)
+    (whole,) = table[table["statistic"] == "W"].itertuples()
+    assert whole.value == pytest.approx(1)
+    assert (table["value"][table["statistic"] == "tau-b"] == 1).all()

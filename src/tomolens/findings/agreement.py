@@ -1,9 +1,11 @@
 """Agreement: whether the model's own behaviour and the expert's masks rank the maps alike, case by case."""
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from .bootstrap import Resampling, grouped, interval
 from .measured import Measured, Values
@@ -14,37 +16,40 @@ ROWS = 4096
 
 
 def agreement_by_case(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """Kendall's tau-b between the rankings of a case's maps by each two views.
+    """Agreement of the views within each case: Kendall's tau-b of each two, and W of all of them.
 
     Returns:
-        For each two views the mean over the cases, its interval over patients, the share of cases in which the views
-        disagree (tau below 0), and the case in which they part most.
+        For each ``statistic`` its mean over the cases, the interval over patients, the share of cases in which two
+        views disagree (tau below 0), and the case in which they part most.
     """
-    rows = []
     present = [VIEWS[name] for name in TWO_VIEWS if VIEWS[name].metric in measured.numbers]
-    for first, second in combinations(present, 2):
-        one, other = measured.numbers[first.metric], measured.numbers[second.metric]
-        taus = kendall_tau_b(one, other)
-        defined = ~np.isnan(taus)
-        if not defined.any():
-            continue
-        cases = measured.cases[defined]
-        values = grouped(taus[defined, None], np.zeros(len(cases), dtype=np.int64), cases["patient"].tolist())
-        low, high = interval(values, resampling)
-        rows.append(
-            {
-                "view": first.name,
-                "other": second.name,
-                "tau": taus[defined].mean(),
-                "ci_low": low[0],
-                "ci_high": high[0],
-                "disagree": float((taus[defined] < 0).mean()),
-                "part_most": cases["case"].iloc[int(taus[defined].argmin())],
-                "cases": len(cases),
-                "patients": cases["patient"].nunique(),
-            }
-        )
-    return pd.DataFrame(rows)
+    numbers = {view.name: measured.numbers[view.metric] for view in present}
+    rows = [
+        _row(measured, (first, other, "tau-b"), kendall_tau_b(numbers[first], numbers[other]), resampling)
+        for first, other in combinations(numbers, 2)
+    ]
+    if len(present) > 2:
+        rows.append(_row(measured, ("all", "", "W"), kendall_w(list(numbers.values())), resampling))
+    return pd.DataFrame([row for row in rows if row])
+
+
+def _row(measured: Measured, names: tuple[str, str, str], values: Values, resampling: Resampling) -> dict[str, object]:
+    defined = ~np.isnan(values)
+    if not defined.any():
+        return {}
+    cases = measured.cases[defined]
+    sums = grouped(values[defined, None], np.zeros(len(cases), dtype=np.int64), cases["patient"].tolist())
+    low, high = interval(sums, resampling)
+    return {
+        **dict(zip(("view", "other", "statistic"), names, strict=True)),
+        "value": values[defined].mean(),
+        "ci_low": low[0],
+        "ci_high": high[0],
+        "disagree": float((values[defined] < 0).mean()) if names[2] == "tau-b" else np.nan,
+        "part_most": cases["case"].iloc[int(values[defined].argmin())],
+        "cases": len(cases),
+        "patients": cases["patient"].nunique(),
+    }
 
 
 def concordance(ranks: Values) -> float:
@@ -68,3 +73,19 @@ def kendall_tau_b(one: Values, other: Values) -> Values:
         with np.errstate(invalid="ignore"):
             taus[rows] = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return taus
+
+
+def kendall_w(views: Sequence[Values]) -> Values:
+    """Kendall's W of each row of several ``(N, maps)`` arrays, corrected for ties; NaN where a map lacks a value."""
+    count, judges = views[0].shape[1], len(views)
+    w = np.empty(len(views[0]))
+    for start in range(0, len(w), ROWS):
+        parts = [view[start : start + ROWS] for view in views]
+        ranks = [rankdata(part, axis=1) for part in parts]  # NaN in a row makes all its ranks NaN
+        total = np.sum(ranks, axis=0)
+        spread = ((total - total.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+        # t^3 - t of a group of t tied maps is t^2 - 1, added up over its members.
+        ties = sum((((one[:, :, None] == one[:, None, :]).sum(axis=2) ** 2) - 1).sum(axis=1) for one in ranks)
+        most = judges**2 * (count**3 - count) - judges * ties
+        w[start : start + ROWS] = np.divide(12 * spread, most, out=np.full(len(total), np.nan), where=most > 0)
+    return w

@@ -35,6 +35,7 @@ from .tables import (
     ranks_table,
     roc_table,
     values_table,
+    with_gains,
     with_rank_intervals,
 )
 from .views import TWO_VIEWS, VIEWS
@@ -121,14 +122,15 @@ class Findings:
         resampling, explained = self.resampling, self.explained
         roc = roc_table(explained, resampling)
         choices = choices_table(explained, self.view_values, roc, resampling)
+        gains = by_view({view: gains_table(data, BLIND) for view, data in self._compared(self.measured).items()})
         return {
-            "fidelity": fidelity_table(explained, resampling),
-            "roc": roc,
-            "overlap": overlap_table(explained, resampling),
-            "evidence": evidence_table(explained, resampling),
+            "fidelity": with_gains(fidelity_table(explained, resampling), gains, "fidelity"),
+            "roc": with_gains(roc, gains, "auc"),
+            "overlap": with_gains(overlap_table(explained, resampling), gains, "dice"),
+            "evidence": with_gains(evidence_table(explained, resampling), gains, "evidence"),
             "ranks": with_rank_intervals(ranks_table(self.view_values), self.compared),
             "baselines": self._baselines(),
-            "gains": by_view({view: gains_table(data, BLIND) for view, data in self._compared(self.measured).items()}),
+            "gains": gains,
             "pairs": by_view({view: pairs_table(data) for view, data in self.compared.items()}),
             "views": agreement_by_case(explained, resampling),
             "strata": strata_table(explained, resampling),

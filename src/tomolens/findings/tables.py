@@ -147,6 +147,18 @@ def with_rank_intervals(ranks: pd.DataFrame, data: Mapping[str, Compared]) -> pd
     return ranks
 
 
+def with_gains(table: pd.DataFrame, gains: pd.DataFrame, view: str) -> pd.DataFrame:
+    """A view's table with each map's gain over the best blind baseline, its interval, and whether it beats it."""
+    chosen = gains if gains.empty else gains[gains["view"] == view]
+    if table.empty or chosen.empty:
+        return table
+    names = {"gain": "gain", "ci_low": "gain_ci_low", "ci_high": "gain_ci_high", "beats": "beats_blind"}
+    columns = chosen[["estimator", "signs", *names]].rename(columns=names)
+    if "at" in table:
+        columns = columns.assign(at=OWN_SHARE)
+    return table.merge(columns, on=[name for name in ("estimator", "signs", "at") if name in columns], how="left")
+
+
 def own_share_rows(overlap: pd.DataFrame) -> pd.DataFrame:
     """The rows of the overlap table at the mask's own share."""
     return overlap if overlap.empty else overlap[overlap["at"] == OWN_SHARE].reset_index(drop=True)

@@ -40,6 +40,13 @@ def values_of(findings: Findings, view: View) -> pd.DataFrame:
     return values if values.empty else values[values["view"] == view.name].sort_values("value", ascending=False)
 
 
+def not_above_blind(findings: Findings, view: View) -> set[tuple[str, str]]:
+    """The maps that do not beat the best blind baseline in a view."""
+    gains = findings.tables["gains"]
+    rows = gains if gains.empty else gains[(gains["view"] == view.name) & ~gains["beats"].astype(bool)]
+    return set() if rows.empty else set(zip(rows["estimator"], rows["signs"], strict=True))
+
+
 def _rows(findings: Findings, view: View) -> int:
     return len(values_of(findings, view))
 
@@ -89,11 +96,14 @@ def view_sentences(findings: Findings) -> list[str]:
     """Case by case: whether the model's view and the expert's rank the maps alike."""
     sentences = []
     for _, row in findings.tables["views"].iterrows():
+        ends = f"({confidence(findings)} {row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
+        if row["statistic"] == "W":
+            sentences.append(f"Within a case, W of all three views is {row['value']:.2f} {ends.replace('+', '')}.")
         if row["view"] != "fidelity":
             continue
         sentences.append(
-            f"Case by case, fidelity and {VIEWS[row['other']].title} rank the maps with τ = {row['tau']:+.2f} "
-            f"({confidence(findings)} {row['ci_low']:+.2f} to {row['ci_high']:+.2f}); "
+            f"Case by case, fidelity and {VIEWS[row['other']].title} rank the maps with τ = {row['value']:+.2f} "
+            f"{ends}; "
             f"in {100 * row['disagree']:.0f} % of {row['cases']} cases they rank them the other way round, "
             f"most in case {row['part_most']}."
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from ..findings import Findings
 from ..findings.views import VIEWS, View
 from . import style
-from .answer import printed, values_of
+from .answer import not_above_blind, printed, values_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -57,13 +57,12 @@ def latex_table(findings: Findings) -> str:
 
 
 def _cells(findings: Findings, view: View) -> dict[tuple[str, str], str]:
-    gains, values = findings.tables["gains"], values_of(findings, view)
-    beats = {} if gains.empty else {(r.estimator, r.signs): r.beats for r in gains.itertuples() if r.view == view.name}
+    values, not_above = values_of(findings, view), not_above_blind(findings, view)
     best, cells = values["value"].max(), {}
     for _, row in values.iterrows():
         key = str(row["estimator"]), str(row["signs"])
         value, low, high = (printed(view, row[name]) for name in ("value", "ci_low", "ci_high"))
         shown = f"\\textbf{{{value}}}" if row["value"] == best else value
-        mark = "" if beats.get(key, True) else "\\textdagger"
+        mark = "\\textdagger" if key in not_above else ""
         cells[key] = f"{shown}{mark} [{low}, {high}]"
     return cells

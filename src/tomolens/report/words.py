@@ -10,7 +10,7 @@ from rich.table import Table
 from ..findings import Findings
 from ..findings.views import VIEWS, View
 from ..metrics.metric import SIGNS
-from .answer import headline, printed, values_of, warnings
+from .answer import headline, not_above_blind, printed, values_of, warnings
 from .style import title
 
 
@@ -20,23 +20,27 @@ def summary(findings: Findings, width: int = 100) -> str:
     for view in VIEWS.values():
         values = values_of(findings, view)
         if not values.empty:
-            console.print(_table(view, values))
+            console.print(_table(findings, view, values))
+    if not findings.tables["gains"].empty:
+        console.print("† does not beat the best map that never looks at the network\n", highlight=False)
     for sentence in (*headline(findings), *(f"Note: {warning}" for warning in warnings(findings))):
         console.print(sentence, highlight=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def _table(view: View, values: pd.DataFrame) -> Table:
+def _table(findings: Findings, view: View, values: pd.DataFrame) -> Table:
+    marked = not_above_blind(findings, view)
     drawn = Table(title=f"{view.label} ({view.judge})", box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("estimator")
     for signs in SIGNS:
         drawn.add_column(signs, justify="right")
     cells = {
-        (row["estimator"], row["signs"]): "{} [{}, {}]".format(
-            *(printed(view, row[name]) for name in ("value", "ci_low", "ci_high"))
+        key: "{} [{}, {}]{}".format(
+            *(printed(view, row[name]) for name in ("value", "ci_low", "ci_high")), " †" if key in marked else "  "
         )
         for _, row in values.iterrows()
+        if (key := (row["estimator"], row["signs"]))
     }
     for estimator in values["estimator"].unique():
         drawn.add_row(title(estimator), *(cells.get((estimator, signs), "") for signs in SIGNS))
