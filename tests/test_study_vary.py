@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -119,7 +120,7 @@ def test_the_study_itself_is_the_same_without_variations(findings, cases, classi
     plain = SETTINGS.model_copy(update={"vary": None})
     alone = Study(plain, cases=cases, classifier=classifier).run(tmp_path / "r", workers=1)
     for name in ("fidelity", "roc", "overlap", "ranks", "gains", "pairs"):
-        np.testing.assert_array_equal(alone.table(name).to_numpy(), findings.table(name).to_numpy())
+        pd.testing.assert_frame_equal(alone.table(name), findings.table(name), check_exact=True)
     assert alone.table("rank_ranges").empty
 
 
