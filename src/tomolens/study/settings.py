@@ -36,10 +36,10 @@ class CaseSettings(_Section):
     """Which cases, what the network sees of them, and which of them are held out.
 
     ``source = "phantom"`` simulates ``train`` and ``test`` cases; ``marker`` plants a shortcut in those with contrast.
-    ``source = "manifest"`` reads the CSV given on
-    the command line, or a folder with one sub-folder a class; with ``folds`` each case is explained by a network that
-    never saw its patient, with ``hold_out`` about this share of the patients is kept for the test, and without either
-    the CSV's ``split`` column decides. ``train_per_scan`` thins the slices of training scans, as the paper does.
+    ``source = "manifest"`` reads the CSV given on the command line, or a folder with one sub-folder a class; with
+    ``folds`` each case is explained by a network that never saw its patient, with ``hold_out`` about this share of the
+    patients is kept for the test, and without either the CSV's ``split`` column decides. ``train_per_scan`` thins the
+    slices of training scans, as the paper does.
 
     ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
     maps that have no names, and ``resample_masks`` allows masks on another grid. ``on_error = "skip"`` leaves out
@@ -153,7 +153,8 @@ class VarySettings(_Section):
     @classmethod
     def _known_fills(cls, fills: tuple[float | str, ...]) -> tuple[float | str, ...]:
         for fill in fills:
-            if isinstance(fill, str) and fill not in FILL_WORDS and HOUNSFIELD.fullmatch(fill) is None:
+            known_word = isinstance(fill, str) and (fill in FILL_WORDS or HOUNSFIELD.fullmatch(fill) is not None)
+            if not known_word and (isinstance(fill, str) or not 0 <= fill <= 1):
                 known = ", ".join(map(repr, FILL_WORDS))
                 raise ValueError(f"fill '{fill}', expected {known}, a number in [0, 1] or one in HU, as '40 HU'")
         return fills

@@ -47,8 +47,10 @@ def measure_variations(
     """All varied measurements of a case; `evaluand` is the study's own."""
     if plan.variations is None:
         return
-    yield from _varied_fills(plan.variations, evaluand)
-    yield from _varied_regions(case, plan.variations, evaluand)
+    if "fidelity" in plan.metrics.names:
+        yield from _varied_fills(plan.variations, evaluand)
+    if "overlap" in plan.metrics.names:
+        yield from _varied_regions(case, plan.variations, evaluand)
     for choice, option, signs, maps in _varied_maps(case, plan, evaluand.classifier, predicted, references):
         rankings: dict[MapKey, RankedMap] = {}
         for name, importance in maps.items():
