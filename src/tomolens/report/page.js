@@ -300,7 +300,8 @@ class Viewer {
     const { one, data, controls } = this, numbers = one.numbers[key] || {};
     const words = [["fidelity", "10 F", 10, 1], ["auc", "AUC", 1, 3], ["dice_own_share", "Dice", 1, 3], ["evidence", "evidence AUC", 1, 3]];
     pane.numbers.textContent = words
-      .map(([name, title, factor, digits]) => `${title} ${name in numbers ? (factor * numbers[name]).toFixed(digits) : "–"}`)
+      .filter(([name]) => name in numbers)
+      .map(([name, title, factor, digits]) => `${title} ${(factor * numbers[name]).toFixed(digits)}`)
       .join(", ");
     const correct = one.correct[key];
     pane.decision.textContent = "";
