@@ -54,7 +54,8 @@ def test_everything_promised_is_written(finished_study):
     for name in ("fidelity", "roc", "overlap", "ranks"):
         pd.testing.assert_frame_equal(pd.read_csv(out / "tables" / f"{name}.csv"), findings.table(name), rtol=1e-12)
     columns = list(pd.read_csv(out / "tables" / "fidelity.csv").columns)
-    assert columns == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients"]
+    gains = ["gain", "gain_ci_low", "gain_ci_high", "beats_blind"]
+    assert columns == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients", *gains]
     pictures = {file.stem for file in (out / "figures").glob("*.png")}
     assert {"perturbation", "roc", "dice", "example-1-maps", "example-1-regions"} <= pictures
     assert (out / "report.html").stat().st_size > 100_000

@@ -159,7 +159,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, monkeypatch, undist
 
     def full(file, content):
         written.append(file)
-        if len(written) == 5:
+        if len(written) >= 5:
             file.write_bytes(content[:100])
             raise OSError(28, "No space left on device")
         durably(file, content)
@@ -171,6 +171,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, monkeypatch, undist
         quick_study().run(tmp_path / "r", workers=1)
     assert len(Store(tmp_path / "r").shards.finished()) == 4
     assert not list((tmp_path / "r" / "measurements").glob("*.partial"))
+    monkeypatch.setattr(shards, "write_durably", durably)
     quick_study().run(tmp_path / "r", workers=1)
     assert tables(tmp_path / "r") == undisturbed
 
@@ -215,6 +216,24 @@ def test_ctrl_c_twice_stops_now(tmp_path):
     assert code == 130
     assert took < 5
     assert len(Store(tmp_path / "r").shards.finished()) >= 2
+
+
+def test_whoever_interrupts_the_writing_loses_nothing(tmp_path, monkeypatch, undisturbed):
+    durably, calls = shards.write_durably, []
+
+    def interrupting(file, content):
+        calls.append(file)
+        if len(calls) == 2:  # the first one is the study's description
+            raise KeyboardInterrupt
+        durably(file, content)
+
+    monkeypatch.setattr(shards, "write_durably", interrupting)
+    monkeypatch.setattr(writer, "SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        quick_study().run(tmp_path / "r", workers=1)
+    assert len(Store(tmp_path / "r").shards.finished()) >= 1
+    quick_study().run(tmp_path / "r", workers=1)
+    assert tables(tmp_path / "r") == undisturbed
 
 
 def test_maps_are_kept_on_request(tmp_path):

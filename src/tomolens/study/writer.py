@@ -34,12 +34,16 @@ class Writer:
 
     def flush(self) -> None:
         """Write what waits."""
-        waiting, self._waiting = self._waiting, []
-        self.shards.write(waiting, self.wanted)
+        self.shards.write(self._waiting, self.wanted)
+        self._waiting = []  # not before: whoever interrupts the writing leaves them to be written at the end
         self._written = time.monotonic()
 
     def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.flush()
+        try:
+            self.flush()
+        except KeyboardInterrupt:
+            self.flush()  # to stop now is not to lose what is finished
+            raise
