@@ -1,6 +1,7 @@
 """Segments against scikit-image, region maps against PAIR's XRAI, on simulated and on real slices."""
 
 import csv
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from skimage.segmentation import felzenszwalb as reference_felzenszwalb
 
 from tomolens.cases import Preprocessing, from_manifest, phantom
 from tomolens.errors import MapError
+from tomolens.metrics import region_overlap
 from tomolens.regions import RegionSettings, segment, xrai
 from tomolens.regions.felzenszwalb import felzenszwalb
 
@@ -52,6 +54,56 @@ def test_region_maps_are_pairs_for_the_same_segments(size):
         scores = np.random.default_rng(seed).standard_t(2, image.shape)
         theirs = XRAI._xrai(scores[0], list(segments.masks()))[0]
         np.testing.assert_allclose(xrai(image, scores, segments=segments), theirs, atol=1e-6, rtol=0)
+
+
+TIED = {
+    "half of it zero": lambda image, random: np.where(image > 0.3, random.standard_t(2, image.shape), 0.0),
+    "heavy tails on zero": lambda image, random: np.where(image > 0.2, random.standard_cauchy(image.shape), 0.0),
+    "integrated gradients": lambda image, random: image * random.standard_t(1.2, image.shape),
+    "tiny": lambda image, random: np.where(image > 0.3, 2.0**-40 * random.integers(-9, 9, image.shape), 0.0),
+    "a few values": lambda image, random: np.floor(4 * image) / 4,
+    "constant parts": lambda image, random: np.where(image > 0.4, 0.1, 0.3),
+}
+
+
+def exact_regions(scores, masks, least=50):
+    """PAIR's growing with means of exact fractions: without any rounding."""
+    exact, covered = [Fraction(value) for value in scores.ravel().tolist()], np.zeros(scores.size, bool)
+    regions, left = np.full(scores.size, np.nan), [np.flatnonzero(mask) for mask in masks]
+    means = {}
+    while True:
+        left = [members[~covered[members]] for members in left]
+        best, chosen = None, None
+        for s, members in enumerate(left):
+            if len(members) >= least:
+                if (s, len(members)) not in means:
+                    means[s, len(members)] = sum(exact[i] for i in members) / len(members)
+                if best is None or means[s, len(members)] > best:
+                    best, chosen = means[s, len(members)], s
+        if chosen is None:
+            break
+        regions[left[chosen]] = float(best)
+        covered[left[chosen]] = True
+    rest = np.flatnonzero(~covered)
+    if len(rest):
+        regions[rest] = float(sum(exact[i] for i in rest) / len(rest))
+    return regions.reshape(scores.shape)
+
+
+@pytest.mark.parametrize("kind", TIED)
+@pytest.mark.parametrize("index", [0, 1])
+def test_what_is_tied_stays_tied(kind, index):
+    image = simulated(index, 96)
+    segments, mask = segment(image), phantom.cases(index + 1, seed=3, preprocessing=Preprocessing(size=96))[index].mask
+    scores = TIED[kind](image, np.random.default_rng(0))
+    ours, exact = xrai(image, scores, segments=segments), exact_regions(scores[0], segments.masks())
+    assert_same_partition(ours, exact)
+    np.testing.assert_allclose(ours, exact, rtol=1e-15, atol=0)
+    if kind not in ("constant parts", "a few values"):  # whose means PAIR's own code rounds
+        assert_same_partition(ours, XRAI._xrai(scores[0], list(segments.masks()))[0])
+    found, expected = region_overlap(ours, mask), region_overlap(exact, mask)
+    np.testing.assert_allclose(found.dice, expected.dice, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found.kept, expected.kept)
 
 
 @pytest.mark.parametrize("size", [128, 224, 300])

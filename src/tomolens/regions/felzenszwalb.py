@@ -53,7 +53,7 @@ def _edges(image: NDArray[np.float64]) -> tuple[Labels, Labels, NDArray[np.float
         (np.s_[:-1, 1:], np.s_[1:, :-1]),
     ]
     weights = np.concatenate([np.abs(image[a] - image[b]).ravel() for a, b in pairs])
-    order = np.argsort(weights)
+    order = np.argsort(weights, kind="stable")  # equal edges fall alike on every processor
     first = np.concatenate([index[a].ravel() for a, _ in pairs])[order]
     second = np.concatenate([index[b].ravel() for _, b in pairs])[order]
     return first, second, weights[order]

@@ -1,7 +1,9 @@
 """XRAI region maps (Kapishnikov et al. 2019, arXiv 1906.02825) from any importance map.
 
 Segments depend on the image alone and are computed once for all its maps. The growing of regions keeps
-each segment's sum and count of pixels not yet covered and updates them for newly covered pixels only.
+each segment's sum and count of pixels not yet covered and updates them for newly covered pixels only. Such a sum
+carries rounding with it, so it only says which segments may be the best; their means are then taken afresh, rounded
+once. A segment whose uncovered pixels are all equal has exactly their value, and ties stay ties.
 """
 
 import math
@@ -15,6 +17,8 @@ from torch import Tensor
 
 from ..errors import MapError
 from .felzenszwalb import felzenszwalb
+
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -234,42 +238,76 @@ def _owners(starts, pixels, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _mean(scores, pixels, covered):  # type: ignore[no-untyped-def]
+    """Mean of the scores of the pixels that are not covered, rounded once: that of equal numbers is the number."""
+    high, low, count = 0.0, 0.0, 0
+    for pixel in pixels:
+        if not covered[pixel]:
+            value = scores[pixel]
+            total = high + value  # two-sum (Knuth): what rounding leaves out is kept in `low`
+            part = total - high
+            low += (high - (total - part)) + (value - part)
+            high = total
+            count += 1
+    if count == 0:
+        return 0.0
+    total = high + low
+    low -= total - high
+    mean = total / count
+    # mean * count in two floats (Veltkamp's split of the 53 bits), so that the remainder of the division is exact.
+    split = 134217729.0 * mean
+    top = split - (split - mean)
+    product = mean * count
+    left_out = (top * count - product) + (mean - top) * count
+    return mean + (((total - product) - left_out) + low) / count
+
+
+@njit(cache=True)
 def _grow(scores, starts, pixels, owner_starts, owners, min_new_pixels):  # type: ignore[no-untyped-def]
     count = len(starts) - 1
-    sums, left = np.zeros(count), np.zeros(count, dtype=np.int64)
-    alive = np.ones(count, dtype=np.bool_)
+    sums, sizes, left = np.zeros(count), np.zeros(count), np.zeros(count, dtype=np.int64)
     for s in range(count):
         for at in range(starts[s], starts[s + 1]):
             sums[s] += scores[pixels[at]]
+            sizes[s] += abs(scores[pixels[at]])
         left[s] = starts[s + 1] - starts[s]
+    alive = np.ones(count, dtype=np.bool_)
+    means, fresh = np.empty(count), np.zeros(count, dtype=np.int64)  # `fresh`: pixels left when the mean was taken
+    roundings = 2 * left  # less the pixels left: additions that the running sum has seen, each of which may round
     covered = np.zeros(len(scores), dtype=np.bool_)
     regions = np.empty(len(scores))
     while True:
         best, gain = -1, -np.inf
         for s in range(count):
-            if alive[s]:
-                if left[s] < min_new_pixels:
-                    alive[s] = False
-                elif sums[s] / left[s] > gain:
-                    best, gain = s, sums[s] / left[s]
+            if not alive[s]:
+                continue
+            if left[s] < min_new_pixels:
+                alive[s] = False
+                continue
+            if fresh[s] == left[s]:
+                most = means[s]
+            else:
+                most = (sums[s] + 2 * EPSILON * sizes[s] * (roundings[s] - left[s])) / left[s]
+            # At a tie what is not fresh goes first, to be taken afresh; then the lowest number, as in PAIR's code.
+            if most > gain or (most == gain and fresh[best] == left[best] and fresh[s] != left[s]):
+                best, gain = s, most
         if best < 0:
             break
+        members = pixels[starts[best] : starts[best + 1]]
+        if fresh[best] != left[best]:
+            means[best], fresh[best] = _mean(scores, members, covered), left[best]
+            sums[best], roundings[best] = means[best] * left[best], left[best] + 2
+            continue
         alive[best] = False
-        for at in range(starts[best], starts[best + 1]):
-            pixel = pixels[at]
+        for pixel in members:
             if not covered[pixel]:
                 covered[pixel] = True
                 regions[pixel] = gain
                 for owner in range(owner_starts[pixel], owner_starts[pixel + 1]):
                     sums[owners[owner]] -= scores[pixel]
                     left[owners[owner]] -= 1
-    rest, total = 0, 0.0
+    rest = _mean(scores, np.arange(len(scores)), covered)
     for pixel in range(len(scores)):
         if not covered[pixel]:
-            rest += 1
-            total += scores[pixel]
-    if rest > 0:
-        for pixel in range(len(scores)):
-            if not covered[pixel]:
-                regions[pixel] = total / rest
+            regions[pixel] = rest
     return regions
