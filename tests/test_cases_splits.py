@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tomolens.cases import Case, CaseEntry, Cases
-from tomolens.cases.splits import check_given_split, folds, inseparable_groups
+from tomolens.cases.splits import check_given_split, folds, hold_out, inseparable_groups
 from tomolens.errors import CaseError
 
 people = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30), st.integers(0, 1)), min_size=20, max_size=60)
@@ -33,6 +33,26 @@ def test_folds_are_stratified_and_seeded():
         assert np.bincount(labels[fold == number]).tolist() == [10, 10]
     assert (fold == folds(labels, groups, 5, seed=0)).all()
     assert (fold != folds(labels, groups, 5, seed=1)).any()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5])
+@pytest.mark.parametrize("patients", [10, 37])
+def test_the_share_of_the_patients_is_held_out_to_a_patient(share, patients):
+    groups = np.repeat(np.arange(patients), 3)
+    labels = (groups % 2).astype(np.int64)
+    held_out = hold_out(labels, groups, share, seed=0)
+    assert len(set(groups[held_out])) == round(share * patients)
+    assert not set(groups[held_out]) & set(groups[~held_out])
+    assert abs(held_out[labels == 1].mean() - held_out[labels == 0].mean()) < 1.01 / (patients // 2)
+    assert (held_out == hold_out(labels, groups, share, seed=0)).all()
+    assert any((held_out != hold_out(labels, groups, share, seed=seed)).any() for seed in range(1, 5))
+
+
+def test_what_cannot_be_held_out_is_said():
+    with pytest.raises(CaseError, match="one separable patient cannot be both"):
+        hold_out(np.array([0, 1]), np.array([7, 7]), 0.2, 0)
+    with pytest.raises(CaseError, match="class . would have no case to train on with 1 of 2 patients held out"):
+        hold_out(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1]), 0.5, 0)
 
 
 def test_patients_chained_by_duplicates_are_one_group():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tomolens.cases import Preprocessing, phantom
-from tomolens.classifier import Classifier
+from tomolens.classifier import Classifier, training
 from tomolens.classifier.architectures import build
 from tomolens.classifier.training import Recipe, augmentation, balanced_accuracy, train
 from tomolens.classifier.weights import load_weights, save_weights, weights_hash
@@ -57,8 +57,17 @@ def test_early_stopping_keeps_the_best_epoch():
 
 
 def test_too_few_patients_to_validate():
-    with pytest.raises(CaseError, match="cannot fill 5 folds"):
-        train(phantom.cases(4, preprocessing=SMALL), Recipe(architecture="resnet18", epochs=1))
+    words = "validation, for which the recipe keeps 0.2 of the patients: class . would have no case to train on"
+    with pytest.raises(CaseError, match=words):
+        train(phantom.cases(2, preprocessing=SMALL), Recipe(architecture="resnet18", epochs=1))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.4, 0.45])
+def test_validation_holds_out_what_it_says(share, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(training, "_fit", lambda *arguments: sizes.append(list(map(len, arguments[3:5]))))
+    train(phantom.cases(40, preprocessing=Preprocessing(size=8)), Recipe("resnet18", validation=share))
+    assert sizes == [[40 - round(40 * share), round(40 * share)]]
 
 
 def test_balanced_accuracy_is_the_mean_over_the_classes():

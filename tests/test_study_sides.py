@@ -44,6 +44,12 @@ def test_a_share_of_the_patients_is_held_out():
     assert len(side.training) + len(side.held_out) == 80
 
 
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.45])
+def test_no_share_is_rounded_to_a_fold(share):
+    (side,) = sides_of(settings(hold_out=share), scans(patients=20))
+    assert len({scans(patients=20).patients[index] for index in side.held_out}) == round(20 * share)
+
+
 @pytest.mark.parametrize("split", [{"hold_out": 0.2}, {"folds": 2}])
 def test_training_scans_are_thinned_and_test_scans_are_not(split):
     cases = scans()

@@ -42,11 +42,10 @@ def folds(labels: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed
     Raises:
         CaseError: with fewer groups than folds, or a class missing outside some fold.
     """
-    names = np.unique(groups)
+    names, table = _cases_by_group(labels, groups)
     if len(names) < count:
         raise CaseError(f"{len(names)} separable patients cannot fill {count} folds: ask for at most {len(names)}")
     classes = np.unique(labels)
-    table = np.array([[np.sum((groups == g) & (labels == c)) for c in classes] for g in names])
     shuffled = generator(seed, "folds").permutation(len(names))
     order = shuffled[np.argsort(-table[shuffled].max(axis=1), kind="stable")]
     filled = np.zeros((count, len(classes)))
@@ -63,6 +62,59 @@ def folds(labels: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed
     if ((table.sum(axis=0) - filled) == 0).any():
         raise CaseError("one class would have no case to train on outside a fold: use fewer folds or more cases")
     return fold_of_group[np.searchsorted(names, groups)]
+
+
+def hold_out(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Choose a share of the groups, to a group, whose classes are as near to that share of each class as can be.
+
+    Greedy: one group after the other, in seeded random order where they serve alike.
+
+    Args:
+        labels: class of each case, ``(N,)``.
+        groups: see `inseparable_groups`.
+        share: of the groups, between 0 and 1; at least one is chosen, and one is left.
+        seed: of the order.
+
+    Returns:
+        bool ``(N,)``, whether a case is held out.
+
+    Raises:
+        CaseError: with fewer than two groups, or a class of which nothing is left to train on.
+    """
+    names, table = _cases_by_group(labels, groups)
+    if len(names) < 2:
+        raise CaseError("one separable patient cannot be both trained on and held out: more patients are needed")
+    wanted = min(max(1, round(share * len(names))), len(names) - 1)
+    shuffled = generator(seed, "hold out").permutation(len(names))
+    shares = table[shuffled] / table.sum(axis=0)
+    chosen, filled = np.zeros(len(names), dtype=bool), np.zeros(table.shape[1])
+    for count in range(1, wanted + 1):
+        distance = np.abs(filled + shares - share * count / wanted).sum(axis=1)
+        distance[chosen] = np.inf
+        best = int(distance.argmin())
+        chosen[best] = True
+        filled += shares[best]
+    missing = [
+        int(label) for label, left in zip(np.unique(labels), shares[~chosen].sum(axis=0), strict=True) if not left
+    ]
+    if missing:
+        raise CaseError(
+            f"class {missing[0]} would have no case to train on with {wanted} of {len(names)} patients held out: "
+            "hold out less, or add cases"
+        )
+    held_out = np.zeros(len(names), dtype=bool)
+    held_out[shuffled] = chosen
+    return held_out[np.searchsorted(names, groups)]
+
+
+def _cases_by_group(
+    labels: NDArray[np.int64], groups: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The groups in order, and how many cases of each class each has, ``(G, L)``."""
+    names, group = np.unique(groups, return_inverse=True)
+    classes, label = np.unique(labels, return_inverse=True)
+    counts = np.bincount(group * len(classes) + label, minlength=len(names) * len(classes))
+    return names, counts.reshape(len(names), len(classes))
 
 
 def check_given_split(cases: Cases) -> None:

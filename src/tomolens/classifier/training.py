@@ -21,7 +21,8 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 from ..cases.case import Cases
-from ..cases.splits import folds, inseparable_groups
+from ..cases.splits import hold_out, inseparable_groups
+from ..errors import CaseError
 from ..randomness import generator
 from .architectures import build
 from .classifier import Classifier
@@ -109,7 +110,12 @@ def train(
     recipe = recipe or Recipe()
     images, labels = torch.from_numpy(cases.images()), cases.labels
     groups = inseparable_groups(cases.patients, cases.fingerprints)
-    held_out = folds(labels, groups, max(2, round(1 / recipe.validation)), seed) == 0
+    try:
+        held_out = hold_out(labels, groups, recipe.validation, seed)
+    except CaseError as error:
+        raise CaseError(
+            f"validation, for which the recipe keeps {recipe.validation:g} of the patients: {error}"
+        ) from error
     training = np.flatnonzero(~held_out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))

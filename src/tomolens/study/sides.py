@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..cases import Cases
 from ..cases.slices import evenly
-from ..cases.splits import check_given_split, folds, inseparable_groups
+from ..cases.splits import check_given_split, folds, hold_out, inseparable_groups
 from ..errors import CaseError
 from .settings import StudySettings
 
@@ -49,7 +49,10 @@ def sides_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool
             "or cases.hold_out"
         )
     groups = inseparable_groups(cases.patients, cases.fingerprints)
-    fold = folds(cases.labels, groups, count or round(1 / (share or 1.0)), settings.seed)
+    if share is not None:
+        fold = np.where(hold_out(cases.labels, groups, share, settings.seed), 0, 1)
+    else:
+        fold = folds(cases.labels, groups, count or 1, settings.seed)
     return [
         Side(number, _thinned(settings, cases, np.flatnonzero(fold != number)), np.flatnonzero(fold == number))
         for number in range(count or 1)
