@@ -1,7 +1,9 @@
 """Choices that matter: how far the rank of each estimator moves when a choice that the literature leaves open changes.
 
 Each choice is changed alone. Ranks are among the estimators' absolute maps, 1 is best; the choice "maps" ranks the maps
-as they are instead, and "ROC" by the areas of the paper's averaged curves instead of the exact mean area by image.
+as they are instead, and "ROC" by the areas of the paper's averaged curves instead of the exact mean area by image. The
+rule for signs ("direction") shows in maps as they are alone: its ranks are among those, and so is what it is compared
+with.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +18,8 @@ from .tables import means_table
 from .views import VIEWS, View
 
 OWN = "the study's own"
+OF_ORIGINAL = "direction"
+"""The choice whose options are ranked among the maps as they are."""
 ROC_AREAS = {
     "auc_quantile_trapezoid": "quantile grid",
     "auc_quantile_height": "quantile grid, mean height",
@@ -38,32 +42,37 @@ def choices_table(measured: Measured, values: pd.DataFrame, roc: pd.DataFrame, r
     parts = []
     for view in VIEWS.values():
         own = values[values["view"] == view.name]
-        absolute = _by_estimator(own, "absolute")
+        absolute, original = _by_estimator(own, "absolute"), _by_estimator(own, "original")
         if not absolute:
             continue
-        parts.append(_ranked(view, OWN, OWN, absolute))
-        for choice, option, changed in _options(view, measured, own, roc, resampling):
-            parts.append(_ranked(view, choice, option, {**absolute, **changed}))
+        parts.append(_ranked(view, OWN, OWN, absolute, absolute))
+        for choice, option, changed in _options(view, measured, roc, original, resampling):
+            reference = original if choice == OF_ORIGINAL else absolute
+            parts.append(_ranked(view, choice, option, {**reference, **changed}, reference))
     return pd.concat(parts, ignore_index=True)
 
 
 def rank_ranges_table(choices: pd.DataFrame) -> pd.DataFrame:
-    """For each view and estimator its rank in the study, the ends over all options, and what moves it most."""
+    """For each view and estimator its rank in the study, the ends over all options, and what moves it most.
+
+    The ends are over the options that rank absolute maps; what moved it most is over all of them.
+    """
     rows = []
     for (view, estimator), frame in choices.groupby(["view", "estimator"], sort=False) if len(choices) else ():
+        among_absolute = frame[frame["choice"] != OF_ORIGINAL]
         own = float(frame["rank"].to_numpy()[(frame["choice"] == OWN).argmax()])
-        moved = (frame["rank"] - own).abs()
-        most = frame.iloc[int(moved.argmax())]
+        most = frame.iloc[int(frame["moved"].abs().to_numpy().argmax())]
+        moved = abs(float(most["moved"]))
         rows.append(
             {
                 "view": view,
                 "estimator": estimator,
                 "rank": own,
-                "lowest": frame["rank"].min(),
-                "highest": frame["rank"].max(),
-                "moved_most_by": most["choice"] if moved.max() > 0 else "",
-                "option": most["option"] if moved.max() > 0 else "",
-                "moved": moved.max(),
+                "lowest": among_absolute["rank"].min(),
+                "highest": among_absolute["rank"].max(),
+                "moved_most_by": most["choice"] if moved > 0 else "",
+                "option": most["option"] if moved > 0 else "",
+                "moved": moved,
             }
         )
     return pd.DataFrame(rows)
@@ -79,10 +88,9 @@ def concordance_over(choices: pd.DataFrame, view: str, choice: str) -> float:
 
 
 def _options(
-    view: View, measured: Measured, own: pd.DataFrame, roc: pd.DataFrame, resampling: Resampling
+    view: View, measured: Measured, roc: pd.DataFrame, original: Mapping[str, float], resampling: Resampling
 ) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """Choice, option and the values that it changes."""
-    original = _by_estimator(own, "original")
     if original:
         yield "maps", "original", original
     if view.name == "auc":
@@ -94,10 +102,7 @@ def _options(
             continue
         _, choice, option = parsed
         means = means_table(measured, metric, resampling, view.balanced)
-        if choice == "direction":  # the rule for signs shows in maps as they are, and is compared with those
-            yield choice, option, {**original, **_by_estimator(means, "original")}
-        else:
-            yield choice, option, _by_estimator(means, "absolute")
+        yield choice, option, _by_estimator(means, "original" if choice == OF_ORIGINAL else "absolute")
 
 
 def _by_estimator(table: pd.DataFrame, signs: str) -> dict[str, float]:
@@ -105,8 +110,12 @@ def _by_estimator(table: pd.DataFrame, signs: str) -> dict[str, float]:
     return dict(zip(chosen["estimator"], chosen["value"], strict=True))
 
 
-def _ranked(view: View, choice: str, option: str, by_estimator: Mapping[str, float]) -> pd.DataFrame:
-    values = pd.Series(by_estimator)
+def _ranked(
+    view: View, choice: str, option: str, by_estimator: Mapping[str, float], reference: Mapping[str, float]
+) -> pd.DataFrame:
+    """Rank of each estimator under an option, and how far that is from its rank among the study's own maps."""
+    values, own = pd.Series(by_estimator), pd.Series(reference).rank(ascending=False)
+    ranks = values.rank(ascending=False)
     return pd.DataFrame(
         {
             "view": view.name,
@@ -114,6 +123,7 @@ def _ranked(view: View, choice: str, option: str, by_estimator: Mapping[str, flo
             "option": option,
             "estimator": values.index,
             "value": values.to_numpy(),
-            "rank": values.rank(ascending=False).to_numpy(),
+            "rank": ranks.to_numpy(),
+            "moved": (ranks - own.reindex(values.index)).fillna(0.0).to_numpy(),
         }
     )

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from ..findings import Findings
-from ..findings.choices import OWN
+from ..findings.choices import OF_ORIGINAL, OWN
 from ..findings.views import VIEWS
 from . import style
 
@@ -14,6 +14,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 def choices_figure(findings: Findings) -> Figure:
     """One panel a view, one line an estimator, one mark an option, coloured and shaped by its choice."""
     table = findings.tables["choices"]
+    table = table[table["choice"] != OF_ORIGINAL]  # ranked among other maps than all the rest
     views = [view for view in VIEWS.values() if (table["view"] == view.name).any()]
     choices = [choice for choice in table["choice"].unique() if choice != OWN]
     looks = {choice: (COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]) for at, choice in enumerate(choices)}

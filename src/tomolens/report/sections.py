@@ -196,7 +196,8 @@ def _choices_section(findings: Findings) -> Section:
         "Choices that matter",
         "The rank of each estimator's absolute map when one choice is changed and all others stay: score, maps as they "
         "are, rule for signs, thresholds of the ROC, what masked pixels become, noise, steps, constants of the "
-        f"regions. Every option is in tables/choices.csv.{fills}",
+        "regions. The rule for signs is compared among the maps as they are, and takes no part in the range. Every "
+        f"option is in tables/choices.csv.{fills}",
         Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
         pictures=[("choices", "Rank under each option; the study's own in black.")],
     )
