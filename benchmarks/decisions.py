@@ -57,7 +57,7 @@ def measure(size: int) -> None:
     )
     random = torch.rand(256, 1, size, size)
     decided = decide(classifier, lambda numbers: random[list(numbers)], len(random), BATCH)
-    print(f"decisions, {size} x {size}: bound {decided.bound:.3f}, {decided.checked} of 256 asked again", flush=True)
+    print(f"decisions, {size} x {size}: bound {decided.bound:.3f}, {decided.asked} of 256 asked again", flush=True)
 
     def plain_loop() -> None:
         with torch.inference_mode():

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
 from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
 from tomolens.errors import MapError, SettingsError
 from tomolens.estimators import ESTIMATORS, References, SmoothGrad, explain, make_estimator
-from tomolens.estimators.explain import passes
+from tomolens.estimators.explain import explain_each, passes
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -128,11 +129,44 @@ def test_the_predicted_class_is_explained_by_default(images):
     assert torch.equal(default["backpropagation"], chosen["backpropagation"])
 
 
+def test_several_parameterisations_are_named_by_what_they_change(classifier, images):
+    maps = explain(classifier, images, ["smoothgrad", SmoothGrad(sigma=0.3), SmoothGrad(samples=3, sigma=0.3)], [1] * 5)
+    assert list(maps) == ["smoothgrad", "smoothgrad(sigma=0.3)", "smoothgrad(samples=3, sigma=0.3)"]
+    alone = explain(classifier, images, SmoothGrad(sigma=0.3), [1] * 5)
+    assert torch.equal(alone["smoothgrad"], maps["smoothgrad(sigma=0.3)"])
+
+
+def test_an_estimator_that_fails_costs_only_its_own_map(images):
+    classifier = Classifier(convolutional(smooth=True))
+    explained = explain_each(classifier, images, ["backpropagation", "deconvolution", "random"])
+    assert list(explained.maps) == ["backpropagation", "random"]
+    assert "deconvolution needs ReLUs" in str(explained.failed["deconvolution"])
+    alone = explain(classifier, images, ["backpropagation"])
+    assert torch.equal(alone["backpropagation"], explained.maps["backpropagation"])
+
+
+def test_a_network_that_breaks_on_black_images_costs_only_what_asks_there(images):
+    class AfraidOfTheDark(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = convolutional()
+
+        def forward(self, x):
+            if float(x.flatten(1).mean(1).min()) < 0.1:
+                raise ValueError("too dark")
+            return self.inner(x)
+
+    names = ["smoothgrad", "integrated-gradients", "integrated-gradients-bw"]
+    explained = explain_each(Classifier(AfraidOfTheDark().eval()), images, names, [1] * 5)
+    assert list(explained.maps) == ["smoothgrad"]
+    assert {str(error) for error in explained.failed.values()} == {"ValueError: too dark"}
+
+
 def test_mistakes_are_named(classifier, images, references):
     with pytest.raises(SettingsError, match="unknown estimator 'smothgrad': did you mean 'smoothgrad'"):
         explain(classifier, images, ["smothgrad"])
     with pytest.raises(SettingsError, match="'smoothgrad' is given twice"):
-        explain(classifier, images, ["smoothgrad", SmoothGrad(samples=3)])
+        explain(classifier, images, ["smoothgrad", SmoothGrad()])
     with pytest.raises(SettingsError, match="draws training images: give references"):
         explain(classifier, images, ["expected-gradients"])
     broken = images.clone()

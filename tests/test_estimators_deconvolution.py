@@ -6,7 +6,8 @@ from conftest import FunctionalReluNetwork, convolutional
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.errors import NetworkError
-from tomolens.estimators import explain
+from tomolens.estimators import Deconvolution, explain
+from tomolens.estimators.explain import explain_each
 
 WAYS = ["modules", "functional", "torch", "method", "in place", "reused", "reused in place"]
 
@@ -67,3 +68,54 @@ def test_a_score_that_does_not_depend_on_the_image_is_refused():
 
     with pytest.raises(NetworkError, match="does not depend on its input"):
         explain(Classifier(Deaf()), torch.rand(1, 1, 16, 16), ["backpropagation"])
+
+
+OTHERS = {
+    "LeakyReLU": nn.LeakyReLU(),
+    "PReLU": nn.PReLU(),
+    "RReLU": nn.RReLU(),
+    "ReLU6": nn.ReLU6(),
+    "Threshold": nn.Threshold(0.1, 0.0),
+    "SiLU": nn.SiLU(),
+    "Hardswish": nn.Hardswish(),
+    "GELU": nn.GELU(),
+    "ELU": nn.ELU(),
+    "CELU": nn.CELU(),
+    "Softplus": nn.Softplus(),
+    "Mish": nn.Mish(),
+    "clamp": lambda x: x.clamp(min=0),
+    "maximum": lambda x: torch.maximum(x, torch.zeros(())),
+}
+
+
+class Mixed(nn.Module):
+    def __init__(self, other):
+        super().__init__()
+        torch.manual_seed(2)
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.last, self.other = nn.Linear(4, 1), other
+
+    def forward(self, x):
+        return self.last(self.other(self.second(torch.relu(self.first(x)))).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_rectifiers_without_a_rule_are_named_or_told(kind):
+    classifier, images = Classifier(Mixed(OTHERS[kind]).eval()), torch.rand(2, 1, 8, 8)
+    with pytest.raises(NetworkError, match=rf"no rule for 1 .*{kind}.* \(beside 1 ReLU\).*partial = true"):
+        explain(classifier, images, ["deconvolution"])
+    explained = explain_each(classifier, images, [Deconvolution(partial=True)])
+    assert "the rule covers 1 of 2 rectifiers; plain gradient through 1 " in explained.notes["deconvolution"]
+    assert explained.maps["deconvolution"].any()
+
+
+def test_a_head_that_is_clamped_by_the_classifier_is_no_rectifier():
+    ends = nn.Sequential(convolutional(), nn.Sigmoid()).eval()
+    assert not explain_each(Classifier(ends, "probability"), torch.rand(1, 1, 16, 16), ["deconvolution"]).failed
+
+
+def test_a_scripted_network_is_refused_every_time():
+    scripted = torch.jit.script(convolutional())
+    for _ in range(4):
+        explained = explain_each(Classifier(scripted), torch.rand(1, 1, 16, 16), ["deconvolution"], [1])
+    assert "scripted or compiled network hides them" in str(explained.failed["deconvolution"])

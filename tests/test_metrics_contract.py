@@ -15,8 +15,6 @@ def evaluand(mask, batch_size=32, seed=0):
     image = random.random((1, 24, 24)).astype(np.float32)
     first, second = (rank_map(random.normal(size=image.shape)) for _ in range(2))
     rankings = {("one", "original"): first, ("one", "absolute"): first, ("two", "original"): second}
-    usable = mask is not None and mask.any() and not mask.all()
-    regions = {key: ranked.scores.reshape(24, 24) for key, ranked in rankings.items()} if usable else {}
     return Evaluand(
         name="case",
         seed=0,
@@ -25,7 +23,6 @@ def evaluand(mask, batch_size=32, seed=0):
         label=1,
         mask=mask,
         rankings=rankings,
-        region_maps=regions,
         body=np.ones((24, 24), bool),
         evidence=np.where(BOX, random.random((24, 24)), 0).astype(np.float32),
         marker=BOX,

@@ -10,6 +10,7 @@ from conftest import SMALL_STUDY, convolutional
 from tomolens.api import Study, simulated_cases
 from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
+from tomolens.classifier.intensity import Intensity
 from tomolens.errors import CaseError, NetworkError, SettingsError
 from tomolens.estimators import make_estimator
 from tomolens.findings import Findings
@@ -26,6 +27,9 @@ SETTINGS = StudySettings.model_validate(SMALL_STUDY)
 FEW = ("backpropagation", "integrated-gradients", "smoothgrad-squared", "random")
 PLAN = Plan(0, tuple(make_estimator(name) for name in FEW), "class", MetricSettings(), 32)
 KEYS = ["case", "estimator", "signs", "metric"]
+
+
+WINDOWED = Classifier(convolutional(), intensity=Intensity(hounsfield=(-160.0, 240.0)))
 
 
 def own_cases(count=6, size=24, **given):
@@ -116,7 +120,7 @@ def rows_of(evaluation):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_the_batch_does_not_show_in_a_case(batch_size):
-    case, classifier = own_cases()[2], Classifier(convolutional())
+    case, classifier = own_cases()[2], WINDOWED
     whole = rows_of(evaluate(case, classifier, PLAN))
     plan = Plan(PLAN.seed, PLAN.estimators, PLAN.signs, PLAN.metrics, batch_size)
     parts = rows_of(evaluate(case, classifier, plan))
@@ -142,7 +146,7 @@ def test_the_order_of_cases_does_not_show(tmp_path):
 
 
 def test_equal_maps_are_sorted_and_measured_once():
-    measured = rows_of(evaluate(own_cases()[0], Classifier(convolutional()), PLAN))
+    measured = rows_of(evaluate(own_cases()[0], WINDOWED, PLAN))
     for metric in ("fidelity", "auc", "dice_own_share"):
         assert measured["random", "original", metric] == measured["random", "absolute", metric]
 

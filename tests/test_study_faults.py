@@ -7,20 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from torch import nn
 from typer.testing import CliRunner
 
 import quick_study as quick
 from quick_study import quick_study, tables
 from tomolens import api, explain
-from tomolens.api import verify_study
+from tomolens.api import Study, verify_study
+from tomolens.cases import Case, CaseEntry, Cases
+from tomolens.classifier import Classifier
 from tomolens.cli import app
 from tomolens.errors import NetworkError, SettingsError
+from tomolens.metrics.metric import METRICS
 from tomolens.report.words import summary
 from tomolens.study import runner, shards, writer
 from tomolens.study.executors import in_this_process
@@ -325,3 +330,63 @@ def test_failed_cases_are_exit_code_3(tmp_path, monkeypatch):
     again = runner.invoke(app, ["study", "--out", str(tmp_path / "r"), "--workers", "1", "--fresh"])
     assert (tmp_path / "r-2" / "report.html").exists()
     assert again.exit_code == 3
+
+
+def test_a_metric_that_fails_costs_its_own_rows(tmp_path, monkeypatch):
+    def fails(evaluand):
+        yield from METRICS["fidelity"](evaluand)
+        raise ZeroDivisionError("a metric of one's own broke")
+
+    monkeypatch.setitem(METRICS, "roc", fails)
+    findings = quick_study(count=6).run(tmp_path / "r", workers=1)
+    assert len(findings.measured.failed) == 0
+    assert findings.table("roc").empty
+    assert len(findings.table("fidelity")) > 0
+    assert len(findings.table("overlap")) > 0
+    rows = findings.measured.remarks
+    assert set(rows["note"]) == {"roc: ZeroDivisionError: a metric of one's own broke"}
+    assert len(rows) == 6
+    text = (tmp_path / "r" / "report.html").read_text()
+    assert "roc was not assessed in 6 of 6 cases: ZeroDivisionError" in unescape(text)
+
+
+def test_an_estimator_that_fails_costs_its_own_rows(tmp_path):
+    changed = {"estimators": {"names": ["backpropagation", "deconvolution", "random"]}}
+    study = quick_study(count=6, **changed)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(256, 8), nn.LeakyReLU(), nn.Linear(8, 1)).eval()
+    findings = Study(study.settings, cases=study.cases, classifier=Classifier(network)).run(tmp_path / "r", workers=1)
+    assert set(findings.table("fidelity")["estimator"]) == {"backpropagation", "random"}
+    text = unescape((tmp_path / "r" / "report.html").read_text())
+    assert "Deconvolution was not assessed in 6 of 6 cases: deconvolution needs ReLUs" in text
+    assert "1 LeakyReLU" in text
+
+
+def test_a_partial_rule_is_told(tmp_path):
+    names = {"names": ["backpropagation", "deconvolution"], "parameters": {"deconvolution": {"partial": True}}}
+    study = quick_study(count=6, estimators=names)
+    network = nn.Sequential(
+        nn.Flatten(), nn.Linear(256, 8), nn.LeakyReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)
+    ).eval()
+    Study(study.settings, cases=study.cases, classifier=Classifier(network)).run(tmp_path / "r", workers=1)
+    text = unescape((tmp_path / "r" / "report.html").read_text())
+    assert "Deconvolution, 6 of 6 cases: the rule covers 1 of 2 rectifiers; plain gradient through 1 LeakyReLU" in text
+
+
+def test_volumes_have_no_regions_and_everything_else(tmp_path):
+    entries = tuple(CaseEntry(f"v{i}", i % 2, f"p{i}") for i in range(6))
+
+    def read(entry):
+        random = np.random.default_rng(int(entry.name[1:]))
+        image = (0.3 * random.random((1, 6, 8, 8)) + 0.4 * entry.label).astype(np.float32)
+        return Case(entry.name, image, entry.label, entry.patient, random.random((6, 8, 8)) < 0.3)
+
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 1))
+    study = quick_study(count=6)
+    findings = Study(study.settings, cases=Cases(entries, read), classifier=Classifier(network.eval())).run(
+        tmp_path / "r", workers=1
+    )
+    assert len(findings.measured.failed) == 0
+    assert len(findings.table("roc")) == len(findings.table("fidelity")) > 0
+    assert findings.table("overlap").empty
+    assert "overlap was not assessed in 6 of 6 cases" in unescape((tmp_path / "r" / "report.html").read_text())

@@ -147,10 +147,10 @@ def test_the_plan_counts_what_is_varied():
 
 
 def test_hounsfield_units_are_those_of_the_window_and_nonsense_is_named(tmp_path):
-    assert SETTINGS.plan.variations.fills == {"mean": "mean", "road": "road", "40 HU": 0.5}
+    assert SETTINGS.plan.variations.fills == {"mean": "mean", "road": "road", "40 HU": "40 HU"}
     file = tmp_path / "study.toml"
     file.write_text('name = "x"\n[cases]\nsource = "phantom"\n[vary]\nfills = ["40 hu"]\n')
-    with pytest.raises(SettingsError, match="vary.fills: .*fill '40 hu', expected .*one in HU, as '40 HU'"):
+    with pytest.raises(SettingsError, match="vary.fills: .*fill '40 hu', expected .*Hounsfield units as '40 HU'"):
         read_settings(file)
 
 

@@ -19,3 +19,12 @@ class NetworkError(TomolensError):
 
 class MapError(TomolensError):
     """A map, mask or region map whose shape or values cannot be evaluated."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that a batch did not fit; torch has no error of its own for the host's memory."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error).lower() for words in ("out of memory", "can't allocate memory", "not enough memory")
+    )

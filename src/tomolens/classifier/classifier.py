@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import NetworkError, SettingsError
+from .activation import LastActivation
+from .intensity import Intensity
 from .layout import as_channels_last
+from .numerics import plain_numerics
 from .quick import Quick, quickest
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
@@ -20,6 +23,23 @@ Score = Literal["logit", "probability"]
 
 PROBABILITY_MARGIN = 1e-7
 """Probabilities are kept this far from 0 and 1 where their logit is taken."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of some images.
+
+    Attributes:
+        scores: S_c of every class, ``(N, classes)``, differentiable.
+        clamped: bool ``(N, classes)``: the score is that of a probability at 0 or 1, whose gradient is 0 by clamping.
+        output: what the network returned.
+        log_odds: whether scores are log-odds of probabilities whose softmax could not be seen through.
+    """
+
+    scores: Tensor
+    clamped: Tensor
+    output: Tensor
+    log_odds: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,13 +51,17 @@ class Classifier:
         output: what the network returns: ``logit`` or ``probability`` of class 1 from one neuron,
             ``(N,)`` or ``(N, 1)``; ``logits`` or ``probabilities`` ``(N, classes)`` from one neuron a class.
         score: the activation that estimators explain: before the sigmoid or softmax (``logit``, the
-            protocol's) or after it (``probability``).
+            protocol's) or after it (``probability``). Of a network that returns probabilities the last sigmoid or
+            softmax is seen through; where it cannot be (scripted, compiled, or no such end) the score is the log-odds
+            ``log p_c - log(1 - p_c)``, clamped where p_c is within `PROBABILITY_MARGIN` of 0 or 1.
+        intensity: which values are black and white in the images.
         quick: a quicker way to the same decisions, see `quickened`; gradients and scores never use it.
     """
 
     network: nn.Module
     output: Output = "logit"
     score: Score = "logit"
+    intensity: Intensity = Intensity()
     quick: Quick | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -68,44 +92,76 @@ class Classifier:
         Raises:
             NetworkError: an output of another shape, or one that is not finite.
         """
-        return self.read(self.network(as_channels_last(images)), len(images))
+        return self.scored(images).scores
 
-    def read(self, raw: object, count: int) -> Tensor:
+    def scored(self, images: Tensor) -> Scored:
+        """`class_scores` with all that is known of them.
+
+        Raises:
+            NetworkError: see `class_scores`.
+        """
+        returns_probabilities = self.output in ("probability", "probabilities")
+        if not returns_probabilities or self.score == "probability" or hasattr(self.network, "_orig_mod"):
+            return self.read(self.network(as_channels_last(images)), len(images))
+        with LastActivation() as activation:
+            raw = self.network(as_channels_last(images))
+        read = self.read(raw, len(images))
+        logits = activation.logits(raw)
+        if logits is None:
+            return read
+        stripped = replace(self, output="logit" if self.output == "probability" else "logits")
+        return replace(stripped.read(logits, len(images)), output=raw)
+
+    def read(self, raw: object, count: int) -> Scored:
         """Scores of every class from what the network returned for ``count`` images.
 
         Raises:
-            NetworkError: an output of another shape, or one that is not finite.
+            NetworkError: an output of another shape, one that is not finite, or probabilities that are none.
         """
         if not isinstance(raw, Tensor):
             raise NetworkError(f"the network returned {type(raw).__name__}, expected a tensor")
         one_neuron = self.output in ("logit", "probability")
-        if one_neuron and raw.shape == (count, 1):
-            raw = raw[:, 0]
+        values = raw[:, 0] if one_neuron and raw.shape == (count, 1) else raw
         expected = "(N,) or (N, 1)" if one_neuron else "(N, classes)"
-        fits = raw.shape == (count,) if one_neuron else raw.ndim == 2 and raw.shape[1] > 1
-        if not fits or len(raw) != count:
+        fits = values.shape == (count,) if one_neuron else values.ndim == 2 and values.shape[1] > 1
+        if not fits or len(values) != count:
             raise NetworkError(
                 f"the network returned shape {tuple(raw.shape)} for {count} images; "
                 f"output='{self.output}' expects {expected}"
             )
-        if not bool(torch.isfinite(raw).all()):
-            raise NetworkError(f"the network returned {int((~torch.isfinite(raw)).sum())} values that are not finite")
-        return self._scores_of(raw)
+        if not bool(torch.isfinite(values).all()):
+            raise NetworkError(
+                f"the network returned {int((~torch.isfinite(values)).sum())} values that are not finite"
+            )
+        if self.output in ("logit", "logits"):
+            scores = torch.stack([-values, values], dim=1) if one_neuron else values
+            if self.score == "probability":
+                scores = torch.sigmoid(scores) if one_neuron else functional.softmax(scores, dim=1)
+            return Scored(scores, torch.zeros_like(scores, dtype=torch.bool), raw)
+        return self._of_probabilities(torch.stack([1.0 - values, values], dim=1) if one_neuron else values, raw)
 
-    def _scores_of(self, raw: Tensor) -> Tensor:
+    def _of_probabilities(self, probabilities: Tensor, raw: Tensor) -> Scored:
+        low, high = float(probabilities.detach().min()), float(probabilities.detach().max())
+        worst = float((probabilities.detach().float().sum(dim=1) - 1.0).abs().max())
+        if low < -1e-3 or high > 1 + 1e-3 or worst > 0.05:
+            found = (
+                f"values from {low:.3g} to {high:.3g}" if worst <= 0.05 else f"rows that miss a sum of 1 by {worst:.3g}"
+            )
+            raise NetworkError(
+                f"the network returned {found}; output='{self.output}' expects probabilities: is it "
+                f"output='{'logit' if self.output == 'probability' else 'logits'}'?"
+            )
+        if self.score == "probability":
+            return Scored(probabilities, torch.zeros_like(probabilities, dtype=torch.bool), raw)
         margin = PROBABILITY_MARGIN
-        if self.output == "logit":
-            if self.score == "logit":
-                return torch.stack([-raw, raw], dim=1)
-            return torch.stack([torch.sigmoid(-raw), torch.sigmoid(raw)], dim=1)
-        if self.output == "probability":
-            if self.score == "logit":
-                logit = torch.logit(raw, eps=margin)
-                return torch.stack([-logit, logit], dim=1)
-            return torch.stack([1.0 - raw, raw], dim=1)
-        if self.output == "logits":
-            return raw if self.score == "logit" else functional.softmax(raw, dim=1)
-        return torch.log(raw.clamp(min=margin)) if self.score == "logit" else raw
+        alone = torch.eye(probabilities.shape[1], dtype=torch.bool, device=probabilities.device)
+        # Added up, not 1 - p: of a p near 1 that would keep a few bits only.
+        others = torch.where(alone, 0.0, probabilities[:, None, :]).sum(dim=2)
+        clamped = (probabilities < margin) | (others < margin)
+        log_odds = torch.log(probabilities.clamp(min=margin)) - torch.log(others.clamp(min=margin))
+        # Half of a clamped quotient would still have a gradient, of what rounding left of it.
+        log_odds = torch.where(clamped, log_odds.detach(), log_odds)
+        return Scored(log_odds, clamped, raw, log_odds=self.output == "probabilities")
 
     def scores(self, images: Tensor, targets: Tensor | None = None) -> Tensor:
         """Score of one class for each image, ``(N,)``, differentiable.
@@ -118,12 +174,7 @@ class Classifier:
             NetworkError: a target that the network does not have; see `class_scores` for more.
         """
         scores = self.class_scores(images)
-        if targets is None:
-            return scores.max(dim=1).values
-        if int(targets.min()) < 0 or int(targets.max()) >= scores.shape[1]:
-            bad = int(targets.max()) if int(targets.max()) >= scores.shape[1] else int(targets.min())
-            raise NetworkError(f"target class {bad}, but the network has the classes 0 to {scores.shape[1] - 1}")
-        return scores.gather(1, targets[:, None])[:, 0]
+        return scores.max(dim=1).values if targets is None else of_targets(scores, targets)
 
     def predict(self, images: Tensor, batch_size: int = 32) -> NDArray[np.int64]:
         """Predicted class of each image, int64 ``(N,)``; class 0 where one neuron gives exactly 0."""
@@ -155,23 +206,33 @@ class Classifier:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Eval mode and no gradients for weights inside the block; afterwards everything as it was."""
-        tf32 = torch.backends.cudnn.allow_tf32
+        """Eval mode, no gradients for weights and `plain_numerics` inside the block; afterwards all as it was."""
         modes = [(module, module.training) for module in self.network.modules()]
         flags = [(weight, weight.requires_grad) for weight in self.network.parameters()]
         try:
-            torch.backends.cudnn.allow_tf32 = False  # ten bits of mantissa are not float32
             for module, _ in modes:
                 module.training = False
             for weight, _ in flags:
                 weight.requires_grad_(False)
-            yield
+            with plain_numerics(self.device):
+                yield
         finally:
-            torch.backends.cudnn.allow_tf32 = tf32
             for module, mode in modes:
                 module.training = mode
             for weight, flag in flags:
                 weight.requires_grad_(flag)
+
+
+def of_targets(values: Tensor, targets: Tensor) -> Tensor:
+    """The column of each row's target class, ``(N,)`` of ``(N, classes)``.
+
+    Raises:
+        NetworkError: a target that the network does not have.
+    """
+    for bad in (int(targets.max()), int(targets.min())):
+        if not 0 <= bad < values.shape[1]:
+            raise NetworkError(f"target class {bad}, but the network has the classes 0 to {values.shape[1] - 1}")
+    return values.gather(1, targets[:, None])[:, 0]
 
 
 def usable_device(name: str) -> torch.device:

@@ -1,8 +1,11 @@
-"""Decisions by a quick way, with those that its error could turn made again by the network itself.
+"""Decisions by a quick way, checked and audited against the network itself.
 
-The bound: the largest error of any class score on the images that both ways have seen, times `SAFETY`. An image whose
-winning score leads by less than twice the bound is shown to the network itself; its error counts for the bound from
-then on, until no such image is left.
+Checked: the network itself sees the images that the quick way is least sure of and as many at random, and every image
+whose winning score leads by less than twice the bound, which is `SAFETY` times the largest error of a score seen so
+far; until no such image is left. An error of exactly 0 says nothing (the outputs may be clamped): then the network
+decides everything. Audited: of the decisions that are left to the quick way a random share is made again by the
+network itself. If any differs, it decides them all. What was audited and what differed is told, since a check of some
+images is no proof for the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..randomness import generator
 from .classifier import Classifier
 from .quick import Quick
 
 COMPARED = 16
-"""Images that both ways see before anything is decided."""
+"""Images that both ways see before anything is decided: half of them of the smallest lead, half at random."""
 SAFETY = 4.0
-"""Largest error to be expected anywhere, in units of the largest one seen on `COMPARED` images."""
+"""Largest error to be expected anywhere, in units of the largest one seen."""
+AUDITED, FEWEST_AUDITED = 0.02, 8
+"""Share of the decisions of the quick way that are made again, and how many at least."""
 FEWEST = 64
 """Below this many images comparing costs more than the quick way saves."""
 
@@ -29,17 +35,27 @@ class Decided:
     """Decisions on some images.
 
     Attributes:
-        classes: int64 ``(N,)``, as the network itself decides.
+        classes: int64, predicted class of each image.
         bound: of the error of a class score; 0 where the network decided everything.
-        checked: how many images the network itself saw.
+        asked: how many images the network itself saw before the audit.
+        audited: how many decisions of the quick way it made again.
+        differed: how many of these came out otherwise.
     """
 
     classes: NDArray[np.int64]
     bound: float
-    checked: int
+    asked: int
+    audited: int = 0
+    differed: int = 0
 
 
-def decide(classifier: Classifier, make: Callable[[Sequence[int]], Tensor], count: int, batch_size: int) -> Decided:
+def decide(
+    classifier: Classifier,
+    make: Callable[[Sequence[int]], Tensor],
+    count: int,
+    batch_size: int,
+    random: np.random.Generator | None = None,
+) -> Decided:
     """The classes of ``count`` images that are made when they are needed.
 
     Args:
@@ -47,6 +63,7 @@ def decide(classifier: Classifier, make: Callable[[Sequence[int]], Tensor], coun
         make: images of these numbers, ``(N, C, *spatial)`` on the classifier's device.
         count: of images.
         batch_size: images in memory at a time.
+        random: chooses what is compared and audited.
 
     Raises:
         NetworkError: see `Classifier.class_scores`.
@@ -59,7 +76,7 @@ def decide(classifier: Classifier, make: Callable[[Sequence[int]], Tensor], coun
         quick = classifier.quick
         if quick is None or count < FEWEST:
             return Decided(exact(range(count)).argmax(axis=1).astype(np.int64), 0.0, count)
-        return _checked(_quick_scores(classifier, quick, make, count), exact)
+        return _checked(_quick_scores(classifier, quick, make, count), exact, random or generator("audit"))
 
 
 def _quick_scores(
@@ -68,25 +85,42 @@ def _quick_scores(
     def scores(numbers: Sequence[int]) -> Tensor:
         raw = quick.outputs(make(numbers))
         # What overflows in bf16 is for the network itself: 0 makes every class win by nothing.
-        return classifier.read(torch.where(torch.isfinite(raw), raw, 0.0), len(numbers))
+        return classifier.read(torch.where(torch.isfinite(raw), raw, 0.0), len(numbers)).scores
 
     return _in_batches(scores, range(count), quick.batch)
 
 
-def _checked(scores: NDArray[np.float32], exact: Callable[[Sequence[int]], NDArray[np.float32]]) -> Decided:
+def _checked(
+    scores: NDArray[np.float32], exact: Callable[[Sequence[int]], NDArray[np.float32]], random: np.random.Generator
+) -> Decided:
     count = len(scores)
     ordered = np.sort(scores, axis=1)
     lead = ordered[:, -1] - ordered[:, -2]
-    sure = np.zeros(count, bool)
+    by_lead = np.argsort(lead, kind="stable")
     classes = scores.argmax(axis=1).astype(np.int64)
+    known = np.zeros(count, bool)
+
+    def ask(images: NDArray[np.intp]) -> NDArray[np.float32]:
+        true = exact(images.tolist())
+        classes[images], known[images] = true.argmax(axis=1), True
+        return true
+
     error = 0.0
-    asked = np.unique(np.linspace(0, count - 1, COMPARED).astype(np.intp))
-    while len(asked):
-        true = exact(asked.tolist())
-        error = max(error, float(np.abs(true - scores[asked]).max()))
-        classes[asked], sure[asked] = true.argmax(axis=1), True
-        asked = np.flatnonzero(~sure & (lead <= 2 * SAFETY * error))
-    return Decided(classes, SAFETY * error, int(sure.sum()))
+    drawn = random.permutation(by_lead[COMPARED // 2 :])[: COMPARED - COMPARED // 2]
+    doubtful = np.concatenate([by_lead[: COMPARED // 2], drawn])
+    while len(doubtful):
+        error = max(error, float(np.abs(ask(doubtful) - scores[doubtful]).max()))
+        doubtful = np.flatnonzero(~known & ((lead <= 2 * SAFETY * error) | (error == 0)))
+    asked, left = int(known.sum()), np.flatnonzero(~known)
+    audit = random.permutation(left)[: max(FEWEST_AUDITED, int(np.ceil(AUDITED * len(left))))]
+    differed = 0
+    if len(audit):
+        before = classes[audit]
+        ask(audit)
+        differed = int((classes[audit] != before).sum())
+        if differed:
+            ask(np.flatnonzero(~known))
+    return Decided(classes, SAFETY * error, asked, len(audit), differed)
 
 
 def _in_batches(

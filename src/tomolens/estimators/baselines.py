@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ..cases.body import body_of
+
 Values = NDArray[np.float64]
 
 
@@ -18,15 +20,17 @@ class Scene:
     """All that a blind baseline may see.
 
     Attributes:
-        image: ``(C, *spatial)`` in [0, 1].
+        image: ``(C, *spatial)``, 0 black and 1 white.
         fill: the image ``(C, *spatial)`` with every pixel masked, as for fidelity; where that depends on the class, for
             the true one.
         mean_mask: mean of the training cases' masks, ``(*spatial)``; None where there are none.
+        air: the value of the image up to which a pixel is air.
     """
 
     image: NDArray[np.float32]
     fill: NDArray[np.float32]
     mean_mask: Values | None = None
+    air: float = 0.0
 
 
 def centre_prior(scene: Scene) -> Values:
@@ -58,20 +62,11 @@ def sobel_edges(scene: Scene) -> Values:
 
 def body_mask(scene: Scene) -> Values:
     """1 in the body, see `body_of`."""
-    return np.broadcast_to(body_of(scene.image).astype(np.float64), scene.image.shape)
-
-
-def body_of(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The body in an image ``(C, *spatial)``: the largest connected part that is not air, with its holes filled."""
-    parts, count = ndimage.label(ndimage.binary_opening(image.mean(axis=0) > 0))
-    if count == 0:
-        return np.zeros(image.shape[1:], dtype=bool)
-    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return np.asarray(ndimage.binary_fill_holes(parts == largest), dtype=bool)
+    return np.broadcast_to(body_of(scene.image, scene.air).astype(np.float64), scene.image.shape)
 
 
 def mean_mask(scene: Scene) -> Values | None:
-    """Where the training cases' masks lie on average; none where there are no such masks."""
+    """An atlas of the experts' masks: where those of training cases lie on average; none where there are none."""
     return None if scene.mean_mask is None else np.broadcast_to(scene.mean_mask, scene.image.shape)
 
 
@@ -83,6 +78,10 @@ BASELINES: Mapping[str, Callable[[Scene], Values | None]] = {
     "body-mask": body_mask,
     "mean-mask": mean_mask,
 }
+
+
+OF_MASKS = frozenset({"mean-mask"})
+"""Baselines that look at experts' masks of other cases, though never at the network."""
 
 
 def draw_baselines(names: Sequence[str], scene: Scene) -> dict[str, Values]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import SettingsError
 from ..randomness import generator
+from .backward_rules import PositiveGradients
 from .probes import AlongPath, AtInput, AtNoisyInputs, FromReferences, PathRule, Probe, Subject
 
 
@@ -68,15 +69,21 @@ class Backpropagation:
 
 @dataclass(frozen=True)
 class Deconvolution:
-    """Backward pass in which each ReLU passes only the positive part of the incoming gradient."""
+    """Backward pass in which each ReLU passes only the positive part of the incoming gradient.
 
+    Attributes:
+        partial: whether rectifiers other than ReLU pass the plain gradient; otherwise a network that has any is
+            refused.
+    """
+
+    partial: bool = False
     name: ClassVar[str] = "deconvolution"
     source: ClassVar[str] = "Zeiler & Fergus 2014, arXiv 1311.2901"
     turned_to_prediction: ClassVar[bool] = False
 
     def probes(self) -> tuple[Probe, ...]:
         """The image, with the deconvolution rule."""
-        return (AtInput(rule="deconvolution"),)
+        return (AtInput(rule=PositiveGradients(self.partial)),)
 
     def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
         """The deconvolved gradient."""

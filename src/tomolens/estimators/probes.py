@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..classifier.intensity import Intensity
 from ..randomness import generator
-
-Rule = Literal["gradient", "deconvolution"]
+from .backward_rules import GRADIENT, BackwardRule
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class References:
     """Training images from which expected gradients draws.
 
     Attributes:
-        images: ``(R, C, *spatial)`` in [0, 1].
+        images: ``(R, C, *spatial)``, within the classifier's `Intensity`.
         labels: class of each, int64 ``(R,)``; draws are balanced over the classes.
     """
 
@@ -42,12 +42,14 @@ class Subject:
         name: of the case.
         seed: of the study.
         references: for probes that draw training images.
+        intensity: which values of the image are black and white.
     """
 
     image: Tensor
     name: str
     seed: int
     references: References | None = None
+    intensity: Intensity = Intensity()
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Probe(Protocol):
     """Says where gradients are taken. Frozen and hashable: equal probes are one probe."""
 
     @property
-    def rule(self) -> Rule:
-        """How ReLUs pass gradients back."""
+    def rule(self) -> BackwardRule:
+        """How rectifiers pass gradients back."""
 
     @property
     def count(self) -> int:
@@ -84,7 +86,7 @@ class Probe(Protocol):
 class AtInput:
     """The image itself."""
 
-    rule: Rule = "gradient"
+    rule: BackwardRule = GRADIENT
     count: int = 1
 
     def point(self, subject: Subject, k: int) -> Point:
@@ -98,7 +100,7 @@ class AtNoisyInputs:
 
     count: int
     sigma: float
-    rule: Rule = "gradient"
+    rule: BackwardRule = GRADIENT
 
     def point(self, subject: Subject, k: int) -> Point:
         """x + N(0, (sigma (max x - min x))^2), from the generator (seed, case, "smoothgrad", k)."""
@@ -113,7 +115,7 @@ PathRule = Literal["right", "gauss-legendre"]
 
 @dataclass(frozen=True)
 class AlongPath:
-    """The straight line from a constant reference image to the image.
+    """The straight line from a constant reference image, 0 (black) to 1 (white), to the image.
 
     ``quadrature`` is the protocol's right Riemann sum, or Gauss-Legendre, whose completeness error is
     about a tenth of it at 25 steps.
@@ -122,7 +124,7 @@ class AlongPath:
     reference: float
     count: int
     quadrature: PathRule = "right"
-    rule: Rule = "gradient"
+    rule: BackwardRule = GRADIENT
 
     @cached_property
     def nodes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -135,8 +137,9 @@ class AlongPath:
     def point(self, subject: Subject, k: int) -> Point:
         """x' + a_k (x - x')."""
         positions, weights = self.nodes
-        displacement = subject.image - self.reference
-        return Point(self.reference + float(positions[k]) * displacement, displacement, float(weights[k]))
+        reference = subject.intensity.at(self.reference)
+        displacement = subject.image - reference
+        return Point(reference + float(positions[k]) * displacement, displacement, float(weights[k]))
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ class FromReferences:
     """Random points on the lines from training images to the image, the classes taken in turn."""
 
     count: int
-    rule: Rule = "gradient"
+    rule: BackwardRule = GRADIENT
 
     def point(self, subject: Subject, k: int) -> Point:
         """x' + a (x - x') with x' the k-th draw and a ~ U(0, 1) from (seed, case, "expected-gradients", k)."""

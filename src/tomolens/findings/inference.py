@@ -95,7 +95,7 @@ def signed_rank(differences: Values) -> float:
 
 def holm(p: Values) -> Values:
     """Holm's step-down correction (1979) of p-values."""
-    order = np.argsort(p)
+    order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(stepped, 1.0)

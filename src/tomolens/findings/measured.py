@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..estimators.baselines import BASELINES
+from ..study.plan import NOT_ASSESSED, REMARK
 from ..study.rows import FAILED, SCHEMA
 
 Key = tuple[str, str]
@@ -57,6 +59,8 @@ class Measured:
         curves: for each metric with a curve.
         measured: for each metric, ``(cases, maps)``: whether it was measured at all.
         of_network: numbers of the cases that concern no map, ``(cases,)`` each, NaN where not measured.
+        remarks: what was not assessed, or needs a word: ``case``, ``estimator`` (empty for a metric), ``kind``
+            (`NOT_ASSESSED` or `REMARK`) and ``note``.
     """
 
     cases: pd.DataFrame
@@ -67,6 +71,7 @@ class Measured:
     curves: Mapping[str, Curves]
     measured: Mapping[str, NDArray[np.bool_]]
     of_network: Mapping[str, Values]
+    remarks: pd.DataFrame
 
     def of_cases(self, chosen: NDArray[np.bool_]) -> "Measured":
         """The numbers of some of the cases; curves are added up already and cannot be told apart."""
@@ -110,6 +115,7 @@ class _Reading:
     counts: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
     points: dict[str, int] = field(default_factory=dict)
     seen: int = 0
+    remarks: list[pd.DataFrame] = field(default_factory=list)
 
 
 def read_measured(blocks: Iterable[pa.Table]) -> Measured:
@@ -141,10 +147,15 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
         {name: _curves(reading, name, shape[1]) for name in reading.points},
         measured,
         of_network,
+        pd.concat(reading.remarks, ignore_index=True),
     )
 
 
 def _read_block(reading: _Reading, block: pa.Table) -> None:
+    words = pc.is_in(block["metric"], pa.array([NOT_ASSESSED, REMARK]))
+    remarks = block.filter(words).select(["case", "estimator", "metric", "note"]).to_pandas()
+    reading.remarks.append(remarks.rename(columns={"metric": "kind"}).astype(object))
+    block = block.filter(pc.invert(words))
     indices = block["index"].to_numpy()
     first = np.flatnonzero(np.diff(indices, prepend=-1))
     case_of_row = np.cumsum(np.diff(indices, prepend=-1) != 0) - 1

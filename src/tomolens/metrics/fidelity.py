@@ -1,7 +1,7 @@
 """Metric 1, the model's view: how masking pixels in the order of a map changes the network's decisions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..classifier.decisions import decide
+from ..classifier.decisions import Decided, decide
 from ..errors import MapError
-from ..randomness import draw_names
+from ..randomness import draw_names, generator
 from .fills import Fill, Filler, filler
 from .ranked import RankedMap, count_at, rank_map
 
@@ -52,7 +52,7 @@ def fidelity(
 
     Args:
         classifier: makes the decisions.
-        images: ``(N, C, *spatial)`` in [0, 1].
+        images: ``(N, C, *spatial)``, within the classifier's `Intensity`.
         labels: true class of each image, ``(N,)``.
         maps: ``(N, C, *spatial)``, as they are or their absolute values.
         fill: what masked pixels become.
@@ -62,8 +62,8 @@ def fidelity(
         batch_size: images the network sees at a time.
 
     Raises:
-        MapError: shapes that differ, or maps that are not finite.
-        SettingsError: a fill by label with other than two classes.
+        MapError: shapes that differ, maps that are not finite, or images out of range.
+        SettingsError: a fill that is none, by label with other than two classes, or in HU that are not known.
     """
     truth = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels, dtype=np.int64)
     if maps.shape != images.shape or truth.shape != (len(images),):
@@ -71,15 +71,24 @@ def fidelity(
             f"maps of {tuple(maps.shape)} and labels of {truth.shape} for images of {tuple(images.shape)}: "
             "maps must have the images' shape, labels one value an image"
         )
+    classifier.intensity.require(images)
     decisions = np.stack(
         [
             masked_decisions(
                 classifier,
                 [rank_map(importance, seed=seed, name=name)],
-                filler(fill, image.to(classifier.device), int(label), seed=seed, name=name),
+                filler(
+                    fill,
+                    image.to(classifier.device),
+                    int(label),
+                    seed=seed,
+                    name=name,
+                    intensity=classifier.intensity,
+                ),
                 steps,
                 batch_size,
-            )[0]
+                generator(seed, name, "audit"),
+            ).classes[0]
             for image, importance, label, name in zip(images, maps, truth, draw_names(names, len(images)), strict=True)
         ]
     )
@@ -108,8 +117,13 @@ def area_between(most_important_first: NDArray[np.floating], least_important_fir
 
 
 def masked_decisions(
-    classifier: Classifier, rankings: Sequence[RankedMap], fill: Filler, steps: int, batch_size: int
-) -> NDArray[np.int64]:
+    classifier: Classifier,
+    rankings: Sequence[RankedMap],
+    fill: Filler,
+    steps: int,
+    batch_size: int,
+    random: np.random.Generator | None = None,
+) -> Decided:
     """Decisions on an image masked step by step in the order of each of several maps.
 
     Masked images that come out equal, because a step covered only pixels that had the fill's value already or
@@ -121,9 +135,10 @@ def masked_decisions(
         fill: makes the masked images; see `filler`.
         steps: number of equal steps.
         batch_size: images the network sees at a time.
+        random: chooses which decisions are checked and audited.
 
     Returns:
-        Predicted classes, int64 ``(maps, 2, steps + 1)``: most important first, then least.
+        Predicted classes, ``(maps, 2, steps + 1)``: most important first, then least; and how they were made.
     """
     spatial = tuple(fill.image.shape[1:])
     pixels = fill.image[0].numel()
@@ -142,8 +157,8 @@ def masked_decisions(
                 key = (-1, -1, int(changed[count])) if ends else (m, way, int(changed[count]))
                 slots[m, way, step] = places.setdefault(key, len(places))
                 wanted.setdefault(key, (m, way, count))
-    decided = decide(classifier, _masker(fill, rankings, list(wanted.values())), len(wanted), batch_size)
-    return decided.classes[slots]
+    decided = decide(classifier, _masker(fill, rankings, list(wanted.values())), len(wanted), batch_size, random)
+    return replace(decided, classes=decided.classes[slots])
 
 
 def _masker(

@@ -6,6 +6,7 @@ such a function and put it in `METRICS`; the contract test then covers it.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,18 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..regions import RegionSettings
+from ..randomness import generator
+from ..regions import RegionSettings, segment, xrai
 from .evidence import auc_among, evidence_auc
 from .fidelity import area_between, masked_decisions
 from .fills import Fill, filler
 from .overlap import region_overlap
 from .ranked import RankedMap
-from .roc import roc_of_map
+from .roc import is_usable, roc_of_map
 
 MapSigns = Literal["original", "absolute"]
 SIGNS: tuple[MapSigns, ...] = get_args(MapSigns)
-MapKey = tuple[str, MapSigns]
+MapKey = tuple[str, str]
 """Estimator's name, and whether the map is as it is or its absolute values."""
+OF_CASE: MapKey = ("", "")
+"""In place of a map, where a number concerns the case alone."""
+AUDIT = ("decisions", "decisions_asked", "decisions_audited", "decisions_differ")
+"""Masked images, and of the decisions on them: made by the network itself because they were in doubt, made again by
+chance, and come out otherwise. Only where a quick way was taken."""
 Measured = tuple[MapKey, str, float | NDArray[np.float64]]
 
 
@@ -59,7 +66,6 @@ class Evaluand:
         label: true class.
         mask: of the expert, bool ``(*spatial)``, or None.
         rankings: the sorted maps.
-        region_maps: ``(*spatial)`` each; empty where there is no usable mask to compare with.
         body: bool ``(*spatial)``, without the air around the patient.
         evidence: how far each pixel truly carries the class, ``(*spatial)``, or None where that is not known.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
@@ -74,26 +80,49 @@ class Evaluand:
     label: int
     mask: NDArray[np.bool_] | None
     rankings: Mapping[MapKey, RankedMap]
-    region_maps: Mapping[MapKey, NDArray[np.float64]]
     body: NDArray[np.bool_]
     evidence: NDArray[np.float32] | None
     marker: NDArray[np.bool_] | None
     settings: MetricSettings
     batch_size: int
 
+    @cached_property
+    def region_maps(self) -> dict[MapKey, NDArray[np.float64]]:
+        """Region map of each map, ``(*spatial)``, from one segmentation; none without a usable mask to compare with.
+
+        Raises:
+            MapError: an image that has no regions.
+        """
+        if self.mask is None or not is_usable(self.mask):
+            return {}
+        segments = segment(self.image, self.settings.regions)
+        grown = {
+            ranked: xrai(
+                self.image, ranked.scores.reshape(ranked.shape), segments=segments, settings=self.settings.regions
+            )
+            for ranked in dict.fromkeys(self.rankings.values())
+        }
+        return {key: grown[ranked] for key, ranked in self.rankings.items()}
+
 
 def measure_fidelity(evaluand: Evaluand) -> Iterator[Measured]:
-    """Whether each decision is right, 0 or 1, along both masking orders, and the area between."""
+    """Whether each decision is right, 0 or 1, along both masking orders, the area between, and the `AUDIT`."""
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
-    settings, image = evaluand.settings, evaluand.image.to(evaluand.classifier.device)
-    decisions = masked_decisions(
-        evaluand.classifier,
+    settings, classifier = evaluand.settings, evaluand.classifier
+    image, seed, name = evaluand.image.to(classifier.device), evaluand.seed, evaluand.name
+    decided = masked_decisions(
+        classifier,
         distinct,
-        filler(settings.fill, image, evaluand.label, seed=evaluand.seed, name=evaluand.name),
+        filler(settings.fill, image, evaluand.label, seed=seed, name=name, intensity=classifier.intensity),
         settings.steps,
         evaluand.batch_size,
+        generator(seed, name, "audit"),
     )
-    correct = (decisions == evaluand.label).astype(np.float64)
+    if decided.audited or decided.bound:
+        counts = (decided.classes.size, decided.asked, decided.audited, decided.differed)
+        for metric, count in zip(AUDIT, counts, strict=True):
+            yield OF_CASE, metric, float(count)
+    correct = (decided.classes == evaluand.label).astype(np.float64)
     for key, ranked in evaluand.rankings.items():
         most, least = correct[distinct.index(ranked)]
         yield key, "fidelity", area_between(most, least)

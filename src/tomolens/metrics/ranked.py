@@ -44,7 +44,7 @@ def rank_map(importance: Tensor | NDArray[np.floating], *, seed: int = 0, name: 
     Raises:
         MapError: a map without a channel axis, or with values that are not finite.
     """
-    values = importance.detach().cpu().numpy() if isinstance(importance, Tensor) else np.asarray(importance)
+    values = importance.detach().cpu().double().numpy() if isinstance(importance, Tensor) else np.asarray(importance)
     if values.ndim < 2:
         raise MapError(f"importance map of shape {values.shape}, expected (C, *spatial)")
     if not np.isfinite(values).all():

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from ..findings import Findings
-from ..findings.choices import concordance_over
+from ..findings.choices import OF_ORIGINAL, concordance_over
 from ..findings.tables import undefined_masks
 from ..findings.views import TWO_VIEWS, VIEWS, View
+from ..study.plan import NOT_ASSESSED
 from .style import number, title
 
 
@@ -119,7 +120,8 @@ def choice_sentences(findings: Findings) -> list[str]:
     if rows.empty:
         return []
     best = rows.sort_values("rank").iloc[0]
-    options = choices[choices["view"] == "fidelity"][["choice", "option"]].drop_duplicates()
+    ranked = choices[(choices["view"] == "fidelity") & (choices["choice"] != OF_ORIGINAL)]
+    options = ranked[["choice", "option"]].drop_duplicates()
     ranks = "stays first" if best["highest"] == 1 else f"ranks {best['lowest']:g} to {best['highest']:g}"
     mover = f", moved most by {best['moved_most_by']} ({best['option']})" if best["moved"] else ""
     agreement = concordance_over(choices, "fidelity", "fill")
@@ -154,6 +156,32 @@ def shortcut_sentences(findings: Findings) -> list[str]:
     return sentences
 
 
+def remark_sentences(findings: Findings) -> list[str]:
+    """What was not assessed and why, and what must be said beside an estimator's maps."""
+    remarks, total = findings.measured.remarks, len(findings.measured.cases)
+    if remarks.empty:
+        return []
+    named = remarks["estimator"].map(title)
+    of_metric = remarks["estimator"] == ""
+    parts = remarks["note"].str.partition(": ")
+    table = pd.DataFrame(
+        {
+            "what": named.where(~of_metric, parts[0]),
+            "why": remarks["note"].where(~of_metric, parts[2]),
+            "not_assessed": remarks["kind"] == NOT_ASSESSED,
+            "case": remarks["case"],
+        }
+    )
+    sentences = []
+    for (what, not_assessed), rows in table.groupby(["what", "not_assessed"], sort=False):
+        count = f"{rows['case'].nunique()} of {total} cases"
+        begun = f"{what} was not assessed in {count}" if not_assessed else f"{what}, {count}"
+        reasons = rows["why"].unique()
+        more = f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else ""
+        sentences.append(f"{begun}: {reasons[0]}{more}")
+    return sentences
+
+
 def warnings(findings: Findings) -> list[str]:
     """What a reader must know before believing the tables: cases and masks left out, networks that are often wrong."""
     found = []
@@ -174,6 +202,7 @@ def warnings(findings: Findings) -> list[str]:
     remarked = findings.measured.cases[findings.measured.cases["note"] != ""]
     if len(remarked):
         found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
+    found += remark_sentences(findings)
     for state, names in undefined_masks(findings.measured).items():
         if names:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

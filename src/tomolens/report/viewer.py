@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..classifier.intensity import Intensity
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
 from ..findings.views import VIEWS
@@ -37,7 +38,12 @@ def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | 
     packed = fitted(cases, BUDGET)
     for one, case in zip(packed, cases, strict=True):
         # A fill that is no constant is shown by its mean.
-        filled = fill_image(settings.metrics.fill, (case.image[None] / 255).astype(np.float32), case.label)
+        filled = fill_image(
+            settings.metrics.fill,
+            (case.image[None] / 255).astype(np.float32),
+            case.label,
+            Intensity(hounsfield=settings.cases.window),
+        )
         one["fill"] = round(float(filled.mean()), 4)
         one["tau"] = _tau(case)
     return {

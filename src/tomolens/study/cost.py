@@ -11,7 +11,7 @@ import torch
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.architectures import build
-from ..estimators.backward_rules import gradients
+from ..estimators.backward_rules import GRADIENT, gradients
 from ..metrics.ranked import rank_map
 from ..metrics.roc import roc_of_map
 from ..regions import segment, xrai
@@ -132,7 +132,7 @@ def estimate(
 def _gradient_time(classifier: Classifier, batch: torch.Tensor) -> float:
     targets = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
     with classifier.frozen():
-        return _timed(lambda: gradients(classifier, batch, targets, "gradient").cpu()) / len(batch)
+        return _timed(lambda: gradients(classifier, batch, targets, GRADIENT).values.cpu()) / len(batch)
 
 
 def _decision_time(classifier: Classifier, batch: torch.Tensor) -> float:

@@ -1,5 +1,6 @@
 """The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,17 +9,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..cases import Case
+from ..cases.body import AIR, body_of
 from ..classifier import Classifier
 from ..errors import TomolensError
-from ..estimators.baselines import Scene, body_of, draw_baselines
-from ..estimators.explain import explain
+from ..estimators.baselines import Scene, draw_baselines
+from ..estimators.explain import Explained, explain_each
 from ..estimators.probes import References
 from ..metrics.fills import fill_image
-from ..metrics.metric import METRICS, Evaluand, MapKey
+from ..metrics.metric import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.roc import is_usable
-from .plan import Measurement, Plan
-from .regions_of_case import regions_of
+from .measure import measured
+from .plan import NOT_ASSESSED, REMARK, SAME, Measurement, Plan
 from .variations import measure_variations
 
 
@@ -48,16 +50,17 @@ def evaluate(
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and the blind baselines.
 
-    Maps explain the predicted class; fidelity counts decisions against the true one. A baseline has no negative
-    values and is measured once. ``mean_mask`` is the mean of the training cases' masks, for the baseline of that name.
+    An estimator or a metric that fails costs its own rows, and a row says why. Maps explain the predicted class;
+    fidelity counts decisions against the true one. A baseline has no negative values and is measured once.
+    ``mean_mask`` is the mean of the training cases' masks, for the baseline of that name.
 
     Raises:
-        TomolensError: a network that fails on this case; the message names the case.
+        TomolensError: a network that fails on this case, or for every estimator; the message names the case.
     """
     image = torch.from_numpy(case.image)[None]
     try:
         predicted = int(classifier.predict(image)[0])
-        stacks = explain(
+        explained = explain_each(
             classifier,
             image,
             plan.estimators,
@@ -68,29 +71,44 @@ def evaluate(
             names=[case.name],
             batch_size=plan.batch_size,
         )
-        maps = {name: stack[0] for name, stack in stacks.items()}
+        looking = [explained.failed.get(one.name) for one in plan.looking]
+        if looking and all(looking):
+            raise next(error for error in looking if error is not None)
+        maps = {name: stack[0] for name, stack in explained.maps.items()}
         evaluand = evaluand_of(case, classifier, plan, maps, mean_mask)
-        measured = (
-            Measurement(*key, metric, *_value_or_curve(result))
-            for name in plan.metrics.names
-            for key, metric, result in METRICS[name](evaluand)
-        )
         measurements = (
             *of_network(case, classifier, predicted),
-            *measured,
-            *measure_variations(case, plan, evaluand, predicted, references),
+            *_of_estimators(explained, evaluand),
+            *(one for name in plan.metrics.names for one in measured(name, evaluand)),
+            *measure_variations(plan, evaluand, predicted, references),
         )
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
-    explained = {key: regions for key, regions in evaluand.region_maps.items() if key[0] in maps}
-    return Evaluation(predicted, measurements, maps, explained)
+    overlaps = any(one.metric == "dice_own_share" for one in measurements)
+    regions = evaluand.region_maps if overlaps else {}
+    return Evaluation(predicted, measurements, maps, {key: one for key, one in regions.items() if key[0] in maps})
+
+
+def _of_estimators(explained: Explained, evaluand: Evaluand) -> Iterator[Measurement]:
+    """Why an estimator has no map, what must be said of those that have one, and which are their own absolute."""
+    for name, error in explained.failed.items():
+        yield Measurement(name, "", NOT_ASSESSED, note=str(error))
+    for name, words in explained.notes.items():
+        yield Measurement(name, "", REMARK, note=words)
+    for (name, signs), ranked in evaluand.rankings.items():
+        if signs == "absolute":
+            yield Measurement(name, signs, SAME, float(ranked is evaluand.rankings[name, "original"]))
 
 
 def evaluand_of(
     case: Case, classifier: Classifier, plan: Plan, maps: dict[str, Tensor], mean_mask: NDArray[np.float64] | None
 ) -> Evaluand:
-    """All that metrics may read of a case: its maps and blind baselines sorted, and their regions."""
-    rankings = rank_both_ways(maps, plan.seed, case.name) | rank_baselines(case, plan, mean_mask)
+    """All that metrics may read of a case: its maps and blind baselines, sorted."""
+    intensity = classifier.intensity
+    grey = intensity.share(case.image)
+    air = intensity.of_hounsfield(AIR)
+    fill = fill_image(plan.metrics.fill, case.image, case.label, intensity)
+    scene = Scene(grey, intensity.share(fill), mean_mask, air)
     return Evaluand(
         name=case.name,
         seed=plan.seed,
@@ -98,9 +116,8 @@ def evaluand_of(
         image=torch.from_numpy(case.image),
         label=case.label,
         mask=case.mask,
-        rankings=rankings,
-        region_maps=regions_of(case, rankings, plan.metrics),
-        body=body_of(case.image),
+        rankings=rank_both_ways(maps, plan.seed, case.name) | rank_baselines(case.name, plan, scene),
+        body=body_of(grey, air),
         evidence=case.evidence,
         marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
         settings=plan.metrics,
@@ -119,13 +136,10 @@ def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measu
     return [Measurement("", "", name, value, None) for name, value in numbers.items()]
 
 
-def rank_baselines(case: Case, plan: Plan, mean_mask: NDArray[np.float64] | None) -> dict[MapKey, RankedMap]:
+def rank_baselines(name: str, plan: Plan, scene: Scene) -> dict[MapKey, RankedMap]:
     """Rankings of the blind baselines' maps."""
-    if not plan.baselines:
-        return {}
-    scene = Scene(case.image, fill_image(plan.metrics.fill, case.image, case.label), mean_mask)
     drawn = draw_baselines(plan.baselines, scene)
-    return {(name, "original"): rank_map(one, seed=plan.seed, name=case.name) for name, one in drawn.items()}
+    return {(baseline, "original"): rank_map(one, seed=plan.seed, name=name) for baseline, one in drawn.items()}
 
 
 def rank_both_ways(maps: dict[str, Tensor], seed: int, name: str) -> dict[MapKey, RankedMap]:
@@ -138,9 +152,3 @@ def rank_both_ways(maps: dict[str, Tensor], seed: int, name: str) -> dict[MapKey
         same = torch.equal(magnitude, importance)
         rankings[estimator, "absolute"] = original if same else rank_map(magnitude, seed=seed, name=name)
     return rankings
-
-
-def _value_or_curve(result: float | NDArray[np.float64]) -> tuple[float | None, tuple[float, ...] | None]:
-    if isinstance(result, np.ndarray):
-        return None, tuple(result.tolist())
-    return float(result), None

@@ -1,7 +1,7 @@
 """The networks of a study: given, trained for each fold, or read back where the study was interrupted."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +12,7 @@ from ..cases import Cases, phantom
 from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
+from ..errors import SettingsError
 from ..progress import Progress
 from .settings import StudySettings
 from .sides import Side
@@ -38,7 +39,7 @@ def networks_of(
     """Each fold with its network, which never saw the fold's held-out patients."""
     for side in sides:
         if classifier is not None:
-            yield side, Fitted(classifier, {"source": "given"})
+            yield side, Fitted(with_window(classifier, settings), {"source": "given"})
             continue
         file = store.weights_file(f"fold-{side.fold}")
         if not file.exists():
@@ -47,7 +48,19 @@ def networks_of(
             recipe = settings.classifier.recipe
             _train_into(file, settings, cases.select(side.training), recipe, start, device, stage, progress)
         network, facts = load_weights(file)
-        yield side, Fitted(Classifier(network.to(device)), facts)
+        yield side, Fitted(with_window(Classifier(network.to(device)), settings), facts)
+
+
+def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:
+    """A classifier that knows which Hounsfield units its black and white are: those of the study's window.
+
+    Raises:
+        SettingsError: it was declared for another window.
+    """
+    known, window = classifier.intensity.hounsfield, settings.cases.window
+    if known is not None and tuple(known) != tuple(window):
+        raise SettingsError(f"the classifier takes {list(known)} HU, the study has cases.window = {list(window)}")
+    return replace(classifier, intensity=replace(classifier.intensity, hounsfield=window))
 
 
 def fit_network(

@@ -92,10 +92,25 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One value or curve of one map of one case; estimator and signs are empty where it is of the network alone."""
+    """One value or curve of one map of one case; estimator and signs are empty where it is of the case alone.
+
+    Attributes:
+        estimator: whose map.
+        signs: ``original`` or ``absolute``.
+        metric: what was measured; `NOT_ASSESSED` or `REMARK` where there is only a note.
+        value: the number, where it is one.
+        curve: the curve, where it is one.
+        note: why there is no number, or what must be said beside the estimator's.
+    """
 
     estimator: str
     signs: str
     metric: str
-    value: float | None
-    curve: tuple[float, ...] | None
+    value: float | None = None
+    curve: tuple[float, ...] | None = None
+    note: str = ""
+
+
+NOT_ASSESSED, REMARK = "not assessed", "remark"
+SAME = "same_as_original"
+"""Whether a map is the same as its absolute values, 0 or 1; measured of the absolute one."""

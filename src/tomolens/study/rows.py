@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
 def rows_of_evaluation(
     index: int, entry: CaseEntry, fold: int, mask: str, evaluation: Evaluation, note: str
 ) -> pa.Table:
-    """All measurements of a case; a note stands in each of its rows."""
+    """All measurements of a case; a note stands in each of its rows that has none of its own."""
     measured = evaluation.measurements
     curves = [measurement.curve for measurement in measured]
     lengths = [0 if curve is None else len(curve) for curve in curves]
@@ -48,6 +48,7 @@ def rows_of_evaluation(
             "estimator": [measurement.estimator for measurement in measured],
             "signs": [measurement.signs for measurement in measured],
             "metric": [measurement.metric for measurement in measured],
+            "note": [measurement.note or note for measurement in measured],
             "value": pa.array([measurement.value for measurement in measured], pa.float64()),
             "curve": pa.ListArray.from_arrays(
                 np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),

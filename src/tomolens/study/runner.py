@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..cases import Cases
 from ..classifier import Classifier
+from ..classifier.identity import identity_of
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
@@ -39,6 +40,8 @@ from .work import Job
 from .writer import Writer
 
 STAGE = "explaining and evaluating"
+NUMERICS = 2
+"""Raised by one whenever a number of a study may come out otherwise than before: older results are not gone on with."""
 HOPELESS = 20
 """So many failures and not one success end a study: it is the network then, and not the cases."""
 
@@ -106,11 +109,13 @@ def run_study(
         KeyboardInterrupt: someone asked to stop; what was done is kept.
     """
     resources = resources or Resources()
-    found = survey(cases, progress, on_error=on_error)
+    intensity = None if classifier is None else classifier.intensity
+    found = survey(cases, progress, on_error=on_error, intensity=intensity)
     sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
     _require_references(settings, sides)
     description = describe(settings, found, classifier, resources)
     store.open(description)
+    description["missing_baselines"] = missing_baselines(settings, found, sides)
     wanted = sorted(int(index) for side in sides for index in side.held_out)
     finished = store.shards.finished()
     left = len(set(wanted) - finished)
@@ -246,7 +251,9 @@ def describe(
     content: dict[str, Any] = {
         "settings": json.loads(settings.model_dump_json(exclude=NOT_IN_THE_NUMBERS)),
         "cases": {"count": len(found.cases), "hash": found.hash},
-        "classifier": None if classifier is None else weights_hash(classifier.network),
+        "classifier": None if classifier is None else identity_of(classifier),
+        "task": list(found.cases.classes),
+        "numerics": NUMERICS,
     }
     states = dict(zip(*np.unique(found.masks, return_counts=True), strict=True))
     return {
@@ -276,12 +283,34 @@ def order_of_showing(found: Survey, held_out: Sequence[int]) -> list[int]:
 
 
 def mean_mask_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:
-    """Mean of the usable masks of at most ``references`` training cases; None where there are none."""
+    """Mean of the usable masks of at most ``references`` training cases; None where there are none.
+
+    Cases are drawn at random, one of each patient before the second of any.
+    """
     if "mean-mask" not in settings.estimators.baselines:
         return None
-    masked = [int(index) for index in training if found.masks[index] == "usable"][: settings.estimators.references]
-    masks = [mask for index in masked if (mask := found.cases[index].mask) is not None]
+    masked = [int(index) for index in training if found.masks[index] == "usable"]
+    shuffled = generator(settings.seed, "mean-mask").permutation(np.array(masked, dtype=np.intp))
+    turns: Counter[str] = Counter()
+    order = []
+    for place, index in enumerate(shuffled.tolist()):
+        patient = found.cases.entries[index].patient
+        order.append((turns[patient], place, index))
+        turns[patient] += 1
+    chosen = sorted(index for _, _, index in sorted(order)[: settings.estimators.references])
+    masks = [mask for index in chosen if (mask := found.cases[index].mask) is not None]
     return np.mean(masks, axis=0) if masks else None
+
+
+def missing_baselines(settings: StudySettings, found: Survey, sides: Sequence[Side]) -> dict[str, str]:
+    """The blind baselines that cannot be drawn in some fold, with the reason."""
+    if "mean-mask" not in settings.estimators.baselines:
+        return {}
+    without = [side for side in sides if not any(found.masks[index] == "usable" for index in side.training)]
+    if not without:
+        return {}
+    lacking = "training cases" if all(len(side.training) == 0 for side in without) else "training masks"
+    return {"mean-mask": f"no {lacking}" + (f" in {len(without)} of {len(sides)} folds" if len(sides) > 1 else "")}
 
 
 def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:

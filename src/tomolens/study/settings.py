@@ -1,6 +1,5 @@
 """The study file: every choice of a study, checked, with the protocol's defaults. It names no place on a machine."""
 
-import re
 import tomllib
 from dataclasses import replace
 from importlib import resources
@@ -16,7 +15,7 @@ from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
 from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
 from ..estimators.explain import Signs
-from ..metrics.fills import FILL_WORDS, Fill
+from ..metrics.fills import Fill, parse_fill
 from ..metrics.metric import METRICS, MetricSettings
 from ..regions import RegionSettings
 from .plan import Plan, Variations
@@ -25,7 +24,6 @@ for _plain in (Recipe, RegionSettings, MetricSettings):
     with_config(ConfigDict(extra="forbid"))(_plain)  # an unknown key in a study file is a mistake, not a comment
 
 Count = Annotated[int, Field(ge=1)]
-HOUNSFIELD = re.compile(r"(-?\d+(?:\.\d+)?) HU")
 
 
 class _Section(BaseModel):
@@ -153,14 +151,11 @@ class VarySettings(_Section):
     @classmethod
     def _known_fills(cls, fills: tuple[float | str, ...]) -> tuple[float | str, ...]:
         for fill in fills:
-            known_word = isinstance(fill, str) and (fill in FILL_WORDS or HOUNSFIELD.fullmatch(fill) is not None)
-            if not known_word and (isinstance(fill, str) or not 0 <= fill <= 1):
-                known = ", ".join(map(repr, FILL_WORDS))
-                raise ValueError(f"fill '{fill}', expected {known}, a number in [0, 1] or one in HU, as '40 HU'")
+            _require_fill(fill)
         return fills
 
-    def variations(self, estimators: tuple[Estimator | BlindEstimator, ...], window: tuple[float, float]) -> Variations:
-        """The options for a study's estimators; Hounsfield units are those of its window."""
+    def variations(self, estimators: tuple[Estimator | BlindEstimator, ...]) -> Variations:
+        """The options for a study's estimators."""
         changed: dict[tuple[str, str], tuple[Estimator, ...]] = {}
         looking = [one for one in estimators if not isinstance(one, BlindEstimator)]
         for sigma in self.noise:
@@ -171,14 +166,17 @@ class VarySettings(_Section):
                 _changed(one, name, count) for one in looking for name in ("steps", "samples") if hasattr(one, name)
             ]
             changed["steps", f"{count}"] = tuple(several)
-        low, high = window
-        fills: dict[str, Fill] = {}
-        for fill in self.fills:
-            hounsfield = HOUNSFIELD.fullmatch(fill) if isinstance(fill, str) else None
-            value = fill if hounsfield is None else min(max((float(hounsfield[1]) - low) / (high - low), 0.0), 1.0)
-            fills[str(fill)] = cast("Fill", value)
         options = {option: some for option, some in changed.items() if some}
-        return Variations(self.score, self.direction, options, fills, dict(self.regions))
+        return Variations(
+            self.score, self.direction, options, {str(fill): fill for fill in self.fills}, dict(self.regions)
+        )
+
+
+def _require_fill(fill: Fill) -> None:
+    try:
+        parse_fill(fill)
+    except SettingsError as error:
+        raise ValueError(str(error)) from error
 
 
 def _changed(estimator: Estimator, name: str, value: float) -> Estimator:
@@ -239,7 +237,7 @@ class StudySettings(_Section):
             metrics=self.metrics,
             batch_size=self.batch_size,
             baselines=chosen.baselines,
-            variations=None if self.vary is None else self.vary.variations(estimators, self.cases.window),
+            variations=None if self.vary is None else self.vary.variations(estimators),
         )
 
     def varied(self) -> "StudySettings":
@@ -254,6 +252,7 @@ class StudySettings(_Section):
             raise ValueError(f"unknown metric '{unknown[0]}', known are {', '.join(METRICS)}")
         if metrics.steps < 1 or metrics.roc_points < 2:
             raise ValueError("steps must be at least 1 and roc_points at least 2")
+        _require_fill(metrics.fill)
         return metrics
 
 

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from ..cases import Case, CaseEntry, Cases
-from ..errors import CaseError
+from ..classifier.intensity import Intensity
+from ..errors import CaseError, MapError
 from ..metrics.roc import is_usable
 from ..progress import Progress, silent
 
@@ -29,17 +30,24 @@ class Survey:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop", "skip"] = "stop") -> Survey:
+def survey(
+    cases: Cases,
+    progress: Progress = silent,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    intensity: Intensity | None = None,
+) -> Survey:
     """Read and check every case once.
 
     Args:
         cases: to read.
         progress: told how far it is.
         on_error: ``stop`` raises at the first case that cannot be used, ``skip`` leaves it out and says why.
+        intensity: which values the classifier takes as black and white; 0 and 1 by default.
 
     Raises:
-        CaseError: a case that cannot be read, is not finite, or differs in shape from its mask or the others; or no
-            case that can be used.
+        CaseError: a case that cannot be read, is not finite, reaches outside of the classifier's range, or differs in
+            shape from its mask or the others; or no case that can be used.
     """
     digest = hashlib.blake2b(digest_size=16)
     masks: list[str] = []
@@ -51,7 +59,7 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
         progress("reading cases", index + 1, len(cases))
         try:
             case = cases[index]
-            _check(case, shape or case.image.shape)
+            _check(case, shape or case.image.shape, intensity or Intensity())
         except CaseError as error:
             if on_error == "stop":
                 raise
@@ -81,11 +89,15 @@ def without_places(message: str, entry: CaseEntry) -> str:
     return message
 
 
-def _check(case: Case, shape: tuple[int, ...]) -> None:
+def _check(case: Case, shape: tuple[int, ...], intensity: Intensity) -> None:
     if case.image.shape != shape:
         raise CaseError(f"case {case.name}: image of shape {case.image.shape}, the first case has {shape}")
     if not np.isfinite(case.image).all():
         raise CaseError(f"case {case.name}: {int((~np.isfinite(case.image)).sum())} pixels are not finite")
+    try:
+        intensity.require(case.image, "its pixels")
+    except MapError as error:
+        raise CaseError(f"case {case.name}: {error}") from error
     if case.mask is not None and case.mask.shape != shape[1:]:
         raise CaseError(f"case {case.name}: mask of {case.mask.shape} on an image of {shape[1:]}")
 

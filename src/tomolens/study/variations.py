@@ -9,19 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from ..cases import Case
 from ..classifier import Classifier
 from ..estimators.estimators import Estimator
-from ..estimators.explain import explain
+from ..estimators.explain import explain_each
 from ..estimators.probes import References
-from ..metrics.metric import METRICS, Evaluand, MapKey, MapSigns
+from ..metrics.metric import AUDIT, Evaluand, MapKey, MapSigns
 from ..metrics.ranked import RankedMap, absolute, rank_map
-from .plan import Measurement, Plan, Variations
-from .regions_of_case import regions_of
+from .measure import measured
+from .plan import NOT_ASSESSED, Measurement, Plan
 
 OF_ONE_MAP = ("fidelity", "auc", "dice_own_share", "evidence")
 """Numbers that rank maps; with a varied fill also the two curves of fidelity."""
@@ -42,75 +39,68 @@ def parse_varied(name: str) -> tuple[str, str, str] | None:
 
 
 def measure_variations(
-    case: Case, plan: Plan, evaluand: Evaluand, predicted: int, references: References | None
+    plan: Plan, evaluand: Evaluand, predicted: int, references: References | None
 ) -> Iterator[Measurement]:
-    """All varied measurements of a case; `evaluand` is the study's own."""
+    """All varied measurements of a case; `evaluand` is the study's own. What fails costs its own rows."""
     if plan.variations is None:
         return
     if "fidelity" in plan.metrics.names:
-        yield from _varied_fills(plan.variations, evaluand)
+        for option, fill in plan.variations.fills.items():
+            changed = replace(
+                evaluand, rankings=_absolute_and_blind(evaluand), settings=replace(evaluand.settings, fill=fill)
+            )
+            yield from _renamed("fidelity", changed, "fill", option)
     if "overlap" in plan.metrics.names:
-        yield from _varied_regions(case, plan.variations, evaluand)
-    for choice, option, signs, maps in _varied_maps(case, plan, evaluand.classifier, predicted, references):
-        rankings: dict[MapKey, RankedMap] = {}
+        rankings = {key: ranked for key, ranked in evaluand.rankings.items() if key[1] == "absolute"}
+        for option, regions in plan.variations.regions.items():
+            changed = replace(evaluand, rankings=rankings, settings=replace(evaluand.settings, regions=regions))
+            yield from _renamed("overlap", changed, "regions", option)
+    for choice, option, signs, maps in _varied_maps(plan, evaluand, predicted, references):
+        rankings = {}
         for name, importance in maps.items():
             chosen = importance if signs == "original" else absolute(importance)
-            rankings[name, signs] = rank_map(chosen, seed=plan.seed, name=case.name)
-        region_maps = regions_of(case, rankings, plan.metrics)
-        changed = replace(evaluand, rankings=rankings, region_maps=region_maps)
+            rankings[name, signs] = rank_map(chosen, seed=plan.seed, name=evaluand.name)
         for name in plan.metrics.names:
-            for (estimator, which), metric, value in METRICS[name](changed):
-                if metric in OF_ONE_MAP and not isinstance(value, np.ndarray):
-                    yield Measurement(estimator, which, varied(metric, choice, option), float(value), None)
+            yield from _renamed(name, replace(evaluand, rankings=rankings), choice, option)
 
 
-def _varied_fills(variations: Variations, evaluand: Evaluand) -> Iterator[Measurement]:
-    """Fidelity of absolute maps and of blind baselines with other fills, with both curves."""
+def _renamed(metric: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:
+    """What a metric measures under an option, as far as it ranks maps, draws the page's curves, or is its audit."""
+    for one in measured(metric, evaluand):
+        if one.metric == NOT_ASSESSED:
+            yield replace(one, note=f"{choice} = {option}: {one.note}")
+        elif one.metric in (*OF_ONE_MAP, *AUDIT) or (choice == "fill" and one.curve is not None):
+            yield replace(one, metric=varied(one.metric, choice, option))
+
+
+def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
     baselines = {key for key in evaluand.rankings if (key[0], "absolute") not in evaluand.rankings}
-    rankings = {key: one for key, one in evaluand.rankings.items() if key[1] == "absolute" or key in baselines}
-    for option, fill in variations.fills.items():
-        changed = replace(evaluand, rankings=rankings, settings=replace(evaluand.settings, fill=fill))
-        for (estimator, signs), metric, value in METRICS["fidelity"](changed):
-            name = varied(metric, "fill", option)
-            if isinstance(value, np.ndarray):
-                yield Measurement(estimator, signs, name, None, tuple(value.tolist()))
-            else:
-                yield Measurement(estimator, signs, name, float(value), None)
-
-
-def _varied_regions(case: Case, variations: Variations, evaluand: Evaluand) -> Iterator[Measurement]:
-    rankings = {key: ranked for key, ranked in evaluand.rankings.items() if key[1] == "absolute"}
-    for option, regions in variations.regions.items():
-        settings = replace(evaluand.settings, regions=regions)
-        region_maps = regions_of(case, rankings, settings)
-        changed = replace(evaluand, rankings=rankings, region_maps=region_maps, settings=settings)
-        for (estimator, signs), metric, value in METRICS["overlap"](changed):
-            if metric in OF_ONE_MAP and not isinstance(value, np.ndarray):
-                yield Measurement(estimator, signs, varied(metric, "regions", option), float(value), None)
+    return {key: one for key, one in evaluand.rankings.items() if key[1] == "absolute" or key in baselines}
 
 
 def _varied_maps(
-    case: Case, plan: Plan, classifier: Classifier, predicted: int, references: References | None
+    plan: Plan, evaluand: Evaluand, predicted: int, references: References | None
 ) -> Iterator[tuple[str, str, MapSigns, dict[str, Tensor]]]:
     """Choice, option, which map it is about, and the maps that the option changes."""
     assert plan.variations is not None
+    classifier = evaluand.classifier
 
     def explained(estimators: Sequence[Estimator], of: Classifier, other_signs: bool = False) -> dict[str, Tensor]:
         signs = plan.signs
         if other_signs:
             signs = "paper" if plan.signs == "class" else "class"
-        maps = explain(
+        made = explain_each(
             of,
-            torch.from_numpy(case.image)[None],
+            evaluand.image[None],
             estimators,
             [predicted],
             references=references,
             signs=signs,
             seed=plan.seed,
-            names=[case.name],
+            names=[evaluand.name],
             batch_size=plan.batch_size,
         )
-        return {name: stack[0] for name, stack in maps.items()}
+        return {name: stack[0] for name, stack in made.maps.items()}
 
     if plan.variations.probability:
         other: Literal["logit", "probability"] = "probability" if classifier.score == "logit" else "logit"

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from ..cases import Cases
 from ..classifier import Classifier
 from ..errors import SettingsError
+from ..metrics.metric import AUDIT
 from ..progress import Progress, silent
 from .networks import networks_of
 from .runner import Resources, describe, job_of
@@ -44,7 +45,7 @@ def verify(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Verification:
-    """Evaluate ``count`` finished cases again, with the stored networks.
+    """Evaluate ``count`` finished cases again, with the stored networks as they are and no quick way to decisions.
 
     Args:
         settings: of the study, as stored.
@@ -59,7 +60,9 @@ def verify(
     Raises:
         SettingsError: cases or a network that are not the study's, or missing weights.
     """
-    found = survey(cases, progress, on_error="skip")
+    settings = settings.model_copy(update={"precision": "fp32"})
+    intensity = None if classifier is None else classifier.intensity
+    found = survey(cases, progress, on_error="skip", intensity=intensity)
     present = store.description()
     resources = Resources(device, workers=1)
     if describe(settings, found, classifier, resources)["identity"] != present["identity"]:
@@ -89,7 +92,13 @@ def verify(
 
 
 def largest_difference(one: pa.Table, other: pa.Table) -> float:
-    """Largest difference of any number in the rows of a case; 0 only where all are equal, infinite where rows are."""
+    """Largest difference of any number in the rows of a case; 0 only where all are equal, infinite where rows are.
+
+    How decisions were made is no part of it.
+    """
+    one, other = (
+        table.filter(pc.invert(pc.starts_with(table["metric"].cast(pa.string()), AUDIT[0]))) for table in (one, other)
+    )
     names = ["case", "label", "predicted", "estimator", "signs", "metric"]
     if one.select(names).to_pydict() != other.select(names).to_pydict():
         return float("inf")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
+from ..errors import is_out_of_memory
 from ..estimators.probes import References
 from .evaluate import Evaluation, evaluate
 from .plan import Plan
@@ -115,14 +116,15 @@ class Worker:
         except Exception as error:  # a network may raise anything; the study goes on and tells
             reason = without_places(_reason(error), entry)
             return Outcome(index, rows_of_failure(index, entry, job.fold, mask, reason), failure=reason)
+        shown = replace(case, image=job.classifier.intensity.share(case.image))
         return Outcome(
             index,
             rows_of_evaluation(index, entry, job.fold, mask, evaluation, note),
             note=note,
             decisions="plain" if self.classifier.quick is None else self.classifier.quick.name,
             seconds=time.perf_counter() - began,
-            example=(case, evaluation) if index in job.whole else None,
-            viewed=encode(case, evaluation) if index in job.viewed else b"",
+            example=(shown, evaluation) if index in job.whole else None,
+            viewed=encode(shown, evaluation) if index in job.viewed else b"",
             maps={name: one.cpu().numpy() for name, one in evaluation.maps.items()} if job.keep_maps else {},
         )
 
@@ -143,15 +145,6 @@ class Worker:
                 torch.cuda.empty_cache()
             # The quick way was made for full batches.
             classifier, plan = job.classifier, replace(plan, batch_size=plan.batch_size // 2)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that a batch did not fit; torch has no error of its own for the host's memory."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error).lower() for words in ("out of memory", "can't allocate memory", "not enough memory")
-    )
 
 
 def died(job: Job, index: int) -> Outcome:

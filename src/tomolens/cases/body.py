@@ -1,0 +1,25 @@
+"""The body in a CT image, without the air around it and the table under it."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+AIR = -500.0
+"""HU below which a pixel is air (or lung, which lies inside the body)."""
+
+
+def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
+    """The largest connected part of an image that is not air, with its holes filled.
+
+    Args:
+        image: ``(C, *spatial)``; channels are averaged.
+        air: the value up to which a pixel is air, i.e. that of `AIR`, or black where the window cuts it off.
+
+    Returns:
+        bool ``(*spatial)``; nothing where everything is air.
+    """
+    parts, count = ndimage.label(ndimage.binary_opening(image.mean(axis=0) > air))
+    if count == 0:
+        return np.zeros(image.shape[1:], dtype=bool)
+    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    return np.asarray(ndimage.binary_fill_holes(parts == largest), dtype=bool)

@@ -1,0 +1,89 @@
+"""Two classifiers of one identity give the same numbers; whatever changes them changes it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from conftest import convolutional
+from quick_study import Moody, quick_cases, quick_study
+from tomolens.api import Study
+from tomolens.classifier import Classifier
+from tomolens.classifier.identity import identity_of
+from tomolens.classifier.intensity import Intensity
+from tomolens.errors import SettingsError
+
+
+def without_relu():
+    network = convolutional()
+    network[2] = nn.Identity()
+    return network
+
+
+class Halved(nn.Module):
+    """The same weights and modules as `Doubled`, and other code."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = convolutional()
+
+    def forward(self, x):
+        return self.inner(x) / 2
+
+
+class Doubled(Halved):
+    def forward(self, x):
+        return self.inner(x) * 2
+
+
+CHANGED = {
+    "output": Classifier(convolutional(), "probability"),
+    "score": Classifier(convolutional(), score="probability"),
+    "a module": Classifier(without_relu()),
+    "a weight": Classifier(convolutional(outputs=2), "logits"),
+    "range": Classifier(convolutional(), intensity=Intensity(-1.0, 1.0)),
+}
+
+
+def test_the_same_classifier_twice():
+    assert identity_of(Classifier(convolutional())) == identity_of(Classifier(convolutional()))
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_changes_numbers_changes_the_identity(name):
+    assert identity_of(CHANGED[name]) != identity_of(Classifier(convolutional()))
+
+
+def test_the_code_of_a_network_counts():
+    one, other = identity_of(Classifier(Halved())), identity_of(Classifier(Doubled()))
+    assert one["weights"] == other["weights"]
+    assert one["structure"] != other["structure"]
+
+
+def test_a_scripted_network_is_its_graph():
+    plain, scripted = convolutional(), torch.jit.script(convolutional())
+    assert identity_of(Classifier(scripted)) == identity_of(Classifier(torch.jit.script(convolutional())))
+    assert identity_of(Classifier(scripted)) != identity_of(Classifier(torch.jit.script(without_relu())))
+    assert identity_of(Classifier(plain))["weights"] == identity_of(Classifier(scripted))["weights"]
+
+
+def test_a_corrected_output_is_another_study(tmp_path):
+    study = quick_study(count=4)
+    study.run(tmp_path / "r", workers=1)
+    network = nn.Sequential(Moody(), nn.Sigmoid()).eval()
+    for other, differs in (
+        (Classifier(study.classifier.network, "logit", "probability"), "classifier.score"),
+        (Classifier(network, "probability"), "classifier.output"),
+    ):
+        with pytest.raises(SettingsError, match=rf"holds another study, which differs in .*{differs}"):
+            Study(study.settings, cases=quick_cases(4), classifier=other).run(tmp_path / "r", workers=1)
+
+
+def test_other_classes_are_another_study(tmp_path):
+    study = quick_study(count=4)
+    study.run(tmp_path / "r", workers=1)
+    cases = quick_cases(4)
+    renamed = type(cases)(cases.entries, cases.read, ("with", "without"))
+    with pytest.raises(SettingsError, match="differs in task"):
+        Study(study.settings, cases=renamed, classifier=study.classifier).run(tmp_path / "r", workers=1)
+    assert np.unique(cases.labels).tolist() == [0, 1]
