@@ -100,14 +100,14 @@ def test_metaimage_reads_no_file_elsewhere(tmp_path, elsewhere):
 def test_metaimage_without_its_raw_file(tmp_path):
     path = write_volume(tmp_path / "a.mhd", body(), packed=False)
     (tmp_path / "a.raw").unlink()
-    with pytest.raises(CaseError, match=r"a\.mhd: its voxels are in a\.raw, which is missing"):
+    with pytest.raises(CaseError, match=r"a\.mhd: its voxels are in .*a\.raw, which is missing"):
         read_source(path)
 
 
 def test_nrrd_reads_no_file_elsewhere(tmp_path):
     path = write_volume(tmp_path / "a.nrrd", body())
     path.write_bytes(path.read_bytes().replace(b"encoding:", b"data file: ../secret.raw\nencoding:", 1))
-    with pytest.raises(CaseError, match=r"its voxels are in '\.\./secret\.raw'"):
+    with pytest.raises(CaseError, match="its voxels are in another folder"):
         read_source(path)
 
 

@@ -173,7 +173,8 @@ def test_a_folder_with_one_sub_folder_a_class(tmp_path):
     assert cases.labels.tolist() == [0] * 12 + [1] * 6
     assert len(set(cases.patients)) == 2
     names = [entry.scan for entry in cases.entries]
-    assert names[:12] == ["without-ann-chest"] * 6 + ["without-ann-later"] * 6
+    assert len(set(names)) == 3
+    assert not any(word in name for word in ("without", "ann", "chest", "later") for name in names)
     assert sum(bool(entry.mask) for entry in cases.entries) == 6
     np.testing.assert_array_equal(cases[2].mask, FULL.mask(volume[2] > 0))
     np.testing.assert_array_equal(cases[2].image, FULL.image(volume[2].astype(np.float32)))

@@ -1,5 +1,6 @@
 """Image files of every format to a volume in Hounsfield units. A new format is one function here."""
 
+import hashlib
 import re
 import warnings
 from collections.abc import Callable
@@ -21,6 +22,8 @@ MOST_VOXELS = 1 << 30
 """Four thousand slices of 512 x 512; a header that claims more is not followed."""
 MOST_PACKED = 1100
 """Times that deflate can at most shrink its input: a claim beyond it is false."""
+_NAMING_BLOCKS, _NAMING_BLOCK = 9, 1 << 17
+"""How much of a file its name is made of."""
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters is raised, in one line
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -141,6 +144,22 @@ def read_grid(path: Path) -> Grid:
     return (open_nifti(path) if READERS.get(suffix(path)) is read_nifti else open_itk(path))[1]
 
 
+def name_of_content(path: Path) -> str:
+    """A short name for a volume in one file that neither its path nor the salt shows in: a hash of what it holds.
+
+    Random draws are keyed by the names of cases, which may therefore not depend on a salt; a hash of the path could
+    be found by trying patients' names. Of a large file, blocks evenly spaced over it are read.
+    """
+    held = path if READERS.get(suffix(path)) is read_nifti else _data_file(path)[0]
+    size = held.stat().st_size
+    digest = hashlib.blake2b(str(size).encode(), digest_size=5)
+    with held.open("rb") as opened:
+        for block in range(_NAMING_BLOCKS):
+            opened.seek(max(0, size - _NAMING_BLOCK) * block // (_NAMING_BLOCKS - 1))
+            digest.update(opened.read(_NAMING_BLOCK))
+    return f"V{digest.hexdigest()}"
+
+
 def read_png(path: Path) -> NDArray[np.float32]:
     """A grey PNG, ``(rows, columns)``, as it is stored; it has no place in the patient.
 
@@ -246,9 +265,10 @@ def _data_file(path: Path) -> tuple[Path, bytes]:
     if name == "LOCAL":
         return path, header
     if Path(name).name != name or name.startswith("LIST") or "%" in name:
-        raise CaseError(f"{path}: its voxels are in '{name}', expected one file beside it")
+        # The name is not repeated: it may be a patient's, and messages about cases go into results.
+        raise CaseError(f"{path}: its voxels are in another folder or several files, expected one file beside it")
     if not (path.parent / name).is_file():
-        raise CaseError(f"{path}: its voxels are in {name}, which is missing")
+        raise CaseError(f"{path}: its voxels are in {path.parent / name}, which is missing")
     return path.parent / name, header
 
 

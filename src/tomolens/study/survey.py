@@ -1,7 +1,9 @@
 """One pass over all cases before anything long starts, so that a bad one is found now and not after an hour."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -75,9 +77,14 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
 def without_places(message: str, entry: CaseEntry) -> str:
     """Why a case cannot be used, without its name and without paths, which may name patients."""
     message = message.removeprefix(f"case {entry.name}: ")
-    for place in sorted((entry.source, *entry.mask), key=len, reverse=True):
-        if place:
-            message = message.replace(place, "its mask" if place in entry.mask else "its image")
+    places = sorted(filter(None, (entry.source, *entry.mask)), key=len, reverse=True)
+    for place in places:
+        message = message.replace(place, "its mask" if place in entry.mask else "its image")
+    # Slices of a folder, structures of a mask, voxels in a file beside their header: all lie below or beside these.
+    for place in ("its image", "its mask", *(str(Path(place).parent) for place in places)):
+        message = re.sub(
+            re.escape(place) + r"[/\\][^:;,'()]*", place if place.startswith("its ") else "a file", message
+        )
     return message
 
 

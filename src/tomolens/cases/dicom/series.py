@@ -114,7 +114,11 @@ def group_series(headers: Iterable[Header]) -> tuple[list[Series], dict[str, int
 
 
 def _series(uid: str, members: list[Header], parts: int) -> Series:
-    text = uid if parts == 1 else f"{uid}\x1f{members[0].orientation}\x1f{members[0].rows}\x1f{members[0].instance}"
+    # Where the series has no UID, its folder stands in, whose name could be guessed; images have UIDs of their own.
+    first = min(members, key=lambda header: header.instance)
+    text = uid if first.series else first.instance or uid
+    if parts > 1:
+        text = f"{text}\x1f{members[0].orientation}\x1f{members[0].rows}\x1f{members[0].instance}"
     name = "S" + hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
     notes = [] if parts == 1 else [f"one of {parts} parts of a series that mixes directions or sizes"]
     patients = sorted({header.patient for header in members})

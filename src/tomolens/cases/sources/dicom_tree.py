@@ -64,7 +64,7 @@ class IndexOptions:
 
     def read_tree(self, root: Path) -> Tree:
         """The headers below a folder."""
-        variant = "as written" if self.keep_patients else own_salt()
+        variant = "as written" if self.keep_patients else f"sealed pseudonyms\x1f{own_salt()}"
         return read_tree(
             root,
             self.rename(),
