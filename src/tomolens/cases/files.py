@@ -13,10 +13,14 @@ from .case import Case, CaseEntry
 from .dicom.pixels import read_series
 from .dicom.series import Series, group_series
 from .dicom.tree import read_tree
-from .formats import read_volume
+from .formats import IMAGE_SUFFIXES, read_grid, read_volume
 from .geometry import Values, Volume
 from .masks import MaskChoice, read_mask
+from .places import LARGEST_RATIO, suffix
 from .preprocessing import Preprocessing
+
+SMALL = 1 << 24
+"""Voxels that an image may have however well it is packed."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,12 @@ def read_source(path: Path, series: str = "") -> Volume:
 @lru_cache(maxsize=1)
 def _volume(path: Path, _changed: int) -> Volume:
     """The last file stays in memory for the other slices of its scan."""
+    if path.is_file() and suffix(path) in IMAGE_SUFFIXES:
+        shape, size = read_grid(path).shape, max(path.stat().st_size, 1)
+        if suffix(path) != ".mhd" and int(np.prod(shape)) > max(LARGEST_RATIO * size, SMALL):
+            raise CaseError(
+                f"{path}: {' x '.join(map(str, shape))} voxels in a file of {size} bytes: no CT image packs so well"
+            )
     return read_volume(path)
 
 

@@ -10,6 +10,14 @@ from ..errors import CaseError
 
 Affine = NDArray[np.float64]
 Values = TypeVar("Values", NDArray[np.float32], NDArray[np.bool_])
+SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e3
+"""mm between voxels: from micro-CT to what no scanner steps."""
+FARTHEST = 1e6
+"""mm; headers place patients oddly, but not in another town."""
+SQUARE = 1.0
+"""Degrees by which axes may be askew without a word: headers are rounded."""
+MOST_TILT = 45.0
+"""Degrees; a gantry tilts by 30."""
 SAME_PLACE = 0.1
 """Voxel centres closer than this share of a voxel are the same place: headers are rounded to microns."""
 
@@ -142,6 +150,40 @@ class Volume:
         return replace(self, hu=self.hu[index : index + 1], grid=self.grid.slab(index))
 
 
+def check_affine(affine: Affine) -> None:
+    """Raise `CaseError` where an affine places no scan: not finite, flat, of absurd spacing or place, or askew."""
+    if not np.isfinite(affine).all():
+        raise CaseError("numbers that are not finite")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if spacing.min() < SMALLEST_STEP or spacing.max() > LARGEST_STEP:
+        sizes = " x ".join(f"{step:.4g}" for step in spacing)
+        raise CaseError(f"voxels of {sizes} mm, expected {SMALLEST_STEP} to {LARGEST_STEP:g} mm")
+    if np.abs(affine[:3, 3]).max() > FARTHEST:
+        raise CaseError(f"it begins {np.abs(affine[:3, 3]).max():.4g} mm from the scanner's middle")
+    share = affine[:3, :3] / spacing
+    between = float(np.degrees(np.arccos(np.clip(share[:, 1] @ share[:, 2], -1, 1))))
+    if abs(between - 90) > SQUARE:
+        raise CaseError(f"rows and columns at {between:.1f} degrees, expected 90")
+    if _shear(affine) > MOST_TILT:
+        raise CaseError(
+            f"slices stacked at {_shear(affine):.1f} degrees to their normal, expected at most {MOST_TILT:g}"
+        )
+
+
+def shear_in_words(affine: Affine) -> tuple[str, ...]:
+    """What to tell of slices that are not stacked along their normal."""
+    return (
+        (f"slices sheared by {_shear(affine):.1f} degrees, as of a tilted gantry",) if _shear(affine) > SQUARE else ()
+    )
+
+
+def _shear(affine: Affine) -> float:
+    """Degrees between the way slices are stacked and their normal."""
+    share = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    normal = np.cross(share[:, 1], share[:, 2])
+    return float(np.degrees(np.arccos(np.clip(abs(share[:, 0] @ normal) / np.linalg.norm(normal), 0, 1))))
+
+
 def grid_of_plane(
     rows: int,
     columns: int,
@@ -171,6 +213,11 @@ def grid_of_plane(
     affine = np.eye(4)
     affine[:3, :3] = np.stack([step, along_column * spacing[0], along_row * spacing[1]], axis=1)
     affine[:3, 3] = position
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9 or abs(normal @ normal - 1) > 0.01:
-        raise CaseError(f"orientation {list(orientation)} with spacing {list(spacing)} mm is no grid")
+    what = f"orientation {list(orientation)} with spacing {list(spacing)} mm is no grid"
+    if not np.isfinite(affine).all() or min(spacing) <= 0 or abs(normal @ normal - 1) > 0.01:
+        raise CaseError(what)
+    try:
+        check_affine(affine)
+    except CaseError as error:
+        raise CaseError(f"{what}: {error}") from error
     return Grid((slices, rows, columns), affine)

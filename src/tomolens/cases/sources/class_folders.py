@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ...errors import CaseError
 from ..dicom.series import group_series
-from ..formats import IMAGE_SUFFIXES, name_of_content, read_grid, suffix
+from ..formats import IMAGE_SUFFIXES, name_of_content, read_grid
 from ..masks.label_maps import SUFFIXES as MASK_SUFFIXES
 from ..masks.label_maps import stem
-from ..places import Unusable
+from ..places import Unusable, suffix
 from .dicom_tree import DicomScans, IndexOptions, masks_by_series
 from .index import Index, Plane, Scan
 
