@@ -86,7 +86,13 @@ class FileReader:
         """The mask on the upright image; None where there is none."""
         if not entry.mask:
             return None
-        return read_mask(tuple(map(Path, entry.mask)), image, self.masks, entry.consensus)
+        paths = tuple(map(Path, entry.mask))
+        if entry.slice is not None:
+            stored = read_source(Path(entry.source), entry.series)
+            if not stored.grid.is_axial:  # contours lie in the slices as they are stored, which this one lies across
+                whole = read_mask(paths, stored, self.masks, entry.consensus)
+                return whole[entry.slice : entry.slice + 1]
+        return read_mask(paths, image, self.masks, entry.consensus)
 
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
