@@ -131,6 +131,11 @@ def turned_about(axis, degrees):
     return turn
 
 
+def bright_on_grey(bright):
+    """HU above 0 where a mask is; no slice is of one grey."""
+    return np.where(bright, 300, -300 + 10 * (np.indices(bright.shape).sum(axis=0) % 8)).astype(np.int16)
+
+
 def read_slices(path, mask, count):
     """Every slice and its mask as a study gets them."""
     reader = FileReader(Preprocessing(size=24, window=(-400, 400)))
@@ -142,7 +147,7 @@ def test_slice_and_mask_stay_together_at_any_angle(tmp_path, axis):
     """The mask is where the image is bright, and must be there in every slice."""
     bright = np.zeros((8, 24, 24), bool)
     bright[2:5, 4:11, 6:20], bright[6, 15:20, 3:9] = True, True
-    hu = np.where(bright, 300, -300).astype(np.int16)
+    hu = bright_on_grey(bright)
     for degrees in (44, 45, 46, 50, 55, 60, 90, 135, -45, -52):
         affine = np.eye(4)
         affine[:3, :3] = turned_about(axis, degrees) @ np.diag([-0.7, -0.8, 2.5])
@@ -177,7 +182,7 @@ def test_slices_and_masks_of_oblique_series_stay_together(tmp_path, axis, degree
     turn = turned_about(axis, degrees)
     paths = write_series(
         tmp_path / "series",
-        np.where(bright, 300, -300),
+        bright_on_grey(bright),
         orientation=tuple(np.round([*turn[:, 0], *turn[:, 1]], 9)),
         step=tuple(2.5 * turn[:, 2]),
     )

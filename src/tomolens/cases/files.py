@@ -19,6 +19,12 @@ from .masks import MaskChoice, read_mask
 from .places import LARGEST_RATIO, suffix
 from .preprocessing import Preprocessing
 
+LEAST_CONTRAST = 0.01
+"""Share of the window that an image must span: what it holds below is noise of no meaning, or not in HU."""
+AIRLESS = -200.0
+"""HU below which a slice of a body with what is around it always has pixels: fat is at -100, air at -1000."""
+DENSE, MOST_DENSE = 700.0, 0.25
+"""HU, and the share of an image above it, that no cropped slice reaches: tissue without its intercept is at 1000."""
 SMALL = 1 << 24
 """Voxels that an image may have however well it is packed."""
 
@@ -48,13 +54,24 @@ class FileReader:
             mask = self.mask(entry, image)
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {error}") from error
-        hu = image.grid.turn_upright(image.hu)
+        hu = self._spatial(image.grid.turn_upright(image.hu))
+        try:
+            notes = (*image.notes, *_calibration(hu))
+            seen = self.preprocessing.image(hu)
+            if float(np.ptp(seen)) < LEAST_CONTRAST:
+                low, high = self.preprocessing.window
+                raise CaseError(
+                    f"values from {hu.min():.6g} to {hu.max():.6g} HU are one grey in the window {low:g} to {high:g} HU"
+                )
+        except CaseError as error:
+            raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
         return Case(
             name=entry.name,
-            image=self.preprocessing.image(self._spatial(hu)),
+            image=seen,
             label=entry.label,
             patient=entry.patient,
             mask=None if mask is None else self.preprocessing.mask(self._spatial(mask)),
+            notes=notes,
         )
 
     def image(self, entry: CaseEntry) -> Volume:
@@ -96,6 +113,22 @@ class FileReader:
 
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
+
+
+def _calibration(hu: NDArray[np.float32]) -> tuple[str, ...]:
+    """A word on an image without air, which is cropped to the body, or not calibrated.
+
+    Raises:
+        CaseError: no air, and so much above all tissue that the rescaling to HU must be missing.
+    """
+    if float(hu.min()) < AIRLESS:
+        return ()
+    dense = float(np.mean(hu > DENSE))
+    if dense > MOST_DENSE:
+        raise CaseError(
+            f"nothing is below {AIRLESS:g} HU and {dense:.0%} above {DENSE:g}: its rescaling to HU is missing or wrong"
+        )
+    return (f"nothing is below {AIRLESS:g} HU: cropped to the body, or not in Hounsfield units",)
 
 
 def read_source(path: Path, series: str = "") -> Volume:

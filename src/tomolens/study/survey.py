@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,12 +24,14 @@ class Survey:
         hash: of every case's name, patient, label, image and mask, and of the cases that were left out.
         masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
         skipped: cases that cannot be used, with the reason.
+        notes: what is odd about files that are used, and in how many cases.
     """
 
     cases: Cases
     hash: str
     masks: tuple[str, ...]
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop", "skip"] = "stop") -> Survey:
@@ -48,6 +51,7 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
     shape: tuple[int, ...] | None = None
     kept: list[int] = []
     skipped: dict[str, str] = {}
+    notes: Counter[str] = Counter()
     patients: dict[str, int] = {}
     for index, entry in enumerate(cases.entries):
         progress("reading cases", index + 1, len(cases))
@@ -62,6 +66,7 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
             continue
         shape = shape or case.image.shape
         kept.append(index)
+        notes.update(case.notes)
         # A patient's number, not the pseudonym, which is another one for every user.
         patient = patients.setdefault(case.patient, len(patients))
         mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
@@ -71,7 +76,7 @@ def survey(cases: Cases, progress: Progress = silent, *, on_error: Literal["stop
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
-    return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped)
+    return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped, dict(notes))
 
 
 def without_places(message: str, entry: CaseEntry) -> str:
