@@ -185,8 +185,8 @@ def write_segmentation(path, sources, masks):
     return save(segmentation, path)
 
 
-def write_structures(path, source, contours):
-    """An RTSTRUCT: for each name a list of closed contours ``(K, 3)`` in LPS mm."""
+def write_structures(path, source, contours, types=None):
+    """An RTSTRUCT: for each name a list of closed contours ``(K, 3)`` in LPS mm; ``types`` of some names."""
     image = pydicom.dcmread(source, stop_before_pixels=True)
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
@@ -202,7 +202,12 @@ def write_structures(path, source, contours):
     frame.FrameOfReferenceUID, frame.RTReferencedStudySequence = image.FrameOfReferenceUID, Sequence([study])
     dataset.ReferencedFrameOfReferenceSequence = Sequence([frame])
     dataset.StructureSetROISequence, dataset.ROIContourSequence = Sequence(), Sequence()
+    dataset.RTROIObservationsSequence = Sequence()
     for number, (name, outlines) in enumerate(contours.items(), start=1):
+        observed = Dataset()
+        observed.ObservationNumber = observed.ReferencedROINumber = number
+        observed.RTROIInterpretedType, observed.ROIInterpreter = (types or {}).get(name, ""), ""
+        dataset.RTROIObservationsSequence.append(observed)
         structure, region = Dataset(), Dataset()
         structure.ROINumber, structure.ROIName = number, name
         region.ReferencedROINumber, region.ContourSequence = number, Sequence()

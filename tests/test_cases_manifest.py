@@ -105,3 +105,79 @@ def test_cases_are_lazy(tmp_path, hu):
     assert cases.names == ("a",)
     with pytest.raises(CaseError, match="no such file"):
         cases[0]
+
+
+TABLE = "case,image,label,patient,position\nä 1,a.dcm,1,p,2.5\nb,a.dcm,0,q,\n"
+
+
+@pytest.mark.parametrize(
+    "change", ["semicolons", "tabs", "capitals", "byte order mark", "spaces", "CRLF", "1.0", "True"]
+)
+def test_tables_as_programs_write_them_are_read(tmp_path, hu, change):
+    write_dicom(tmp_path / "a.dcm", hu)
+    text, encoding = TABLE, "utf-8"
+    if change in ("semicolons", "tabs"):
+        text = text.replace(",", {"semicolons": ";", "tabs": "\t"}[change])
+    elif change == "capitals":
+        text = text.replace("case,image,label", "Case,IMAGE,Label")
+    elif change == "byte order mark":
+        encoding = "utf-8-sig"
+    elif change == "spaces":
+        text = text.replace("case,image,label", " case , image , label ")
+    elif change == "CRLF":
+        text = text.replace("\n", "\r\n")
+    elif change == "1.0":
+        text = text.replace(",1,p", ",1.0,p").replace(",0,q", ",0.0,q")
+    else:
+        text = text.replace(",1,p", ",True,p").replace(",0,q", ",False,q")
+    (tmp_path / "cases.csv").write_bytes(text.encode(encoding))
+    cases = from_manifest(tmp_path / "cases.csv", keep_patients=True)
+    assert cases.names == ("ä 1", "b")
+    assert cases.labels.tolist() == [1, 0]
+    assert cases.patients == ("p", "q")
+    assert cases.entries[0].position == 2.5
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (TABLE.encode("utf-16"), r"cases\.csv: not a CSV text file \(it is UTF-16: save it as CSV UTF-8\)"),
+        (TABLE.encode("latin-1"), "line 2 is not UTF-8, perhaps Latin-1: save it as CSV UTF-8"),
+        (
+            TABLE.replace(",", ":").encode(),
+            "no column case, image, label, patient; .* there are case:image",
+        ),
+        (TABLE.replace(",position", ",label").encode(), "two columns label; one must go"),
+        (TABLE.replace(",position", ",LABEL ").encode(), "two columns label; one must go"),
+        (TABLE.replace("p,2.5", "p,2.5,7").encode(), "line 2: 6 values, the first line names 5"),
+        (TABLE.replace("2.5", "nan").encode(), "line 2: position 'nan', expected mm"),
+        (TABLE.replace("2.5", "inf").encode(), "line 2: position 'inf', expected mm"),
+        (TABLE.replace("ä 1", "a\x00b").encode(), "line 2: case .* holds a line break or control character|NUL"),
+        (TABLE.replace("ä 1", '"a\nb"').encode(), "line 3: case .* holds a line break or control character"),
+        (TABLE.replace("ä 1", "a\x1b[2J").encode(), "line 2: case .* holds a line break or control character"),
+        (TABLE.replace("a.dcm", "a" * 300 + ".dcm").encode(), r"a{50}.*: File name too long \(case ä 1 of"),
+        (TABLE.replace(",1,p", ",1.5,p").encode(), "label '1.5' is outside the classes"),
+        (TABLE.replace(",1,p", ",-1,p").encode(), "label '-1' is outside the classes"),
+        (TABLE.replace("b,", "a\u0308 1,").encode(), "case ä 1 is listed twice"),
+    ],
+)
+def test_tables_that_could_mislead_are_refused_in_one_line(tmp_path, hu, content, message):
+    write_dicom(tmp_path / "a.dcm", hu)
+    (tmp_path / "cases.csv").write_bytes(content)
+    with pytest.raises(CaseError, match=message) as caught:
+        from_manifest(tmp_path / "cases.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_patient_in_two_unicode_forms_is_one_patient(tmp_path, hu):
+    write_dicom(tmp_path / "a.dcm", hu)
+    (tmp_path / "cases.csv").write_text("case,image,label,patient\n1,a.dcm,1,Andr\u00e9\n2,a.dcm,0,Andre\u0301\n")
+    assert len(set(from_manifest(tmp_path / "cases.csv").patients)) == 1
+
+
+def test_a_label_that_is_one_class_by_name_and_another_by_index_is_refused(tmp_path, hu):
+    write_dicom(tmp_path / "a.dcm", hu)
+    path = write_manifest(tmp_path, [("a", "a.dcm", 1, "p", "")])
+    with pytest.raises(CaseError, match="label '1' is the name of class 0 and the index of class 1"):
+        from_manifest(path, classes=("1", "0"))
+    assert from_manifest(path, classes=("0", "1")).labels.tolist() == [1]

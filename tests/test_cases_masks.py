@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 from skimage.measure import find_contours
 
 from ct_files import body, write_readings, write_segmentation, write_series, write_slice, write_structures, write_volume
@@ -180,6 +181,94 @@ def test_structures_with_holes_and_parts_come_back(tmp_path, angle):
     assert mask[3].any()
     one = read_mask([path], read_source(paths[3]), MaskChoice(("heart",)))
     np.testing.assert_array_equal(one[0], back[3])
+
+
+NEIGHBOURS = [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]
+"""Rows and columns, clockwise from the right."""
+
+
+def follow(plane, start, background):
+    """The border of a part from its pixel ``start``, through pixel centres (Suzuki and Abe 1985, as OpenCV does)."""
+    around = [(start[0] + row, start[1] + column) for row, column in NEIGHBOURS]
+    first = around.index(background)
+    found = [(first + k) % 8 for k in range(1, 8) if plane[around[(first + k) % 8]]]
+    if not found:
+        return [start]
+    stop, previous, current, border = around[found[0]], around[found[0]], start, []
+    while True:
+        border.append(current)
+        around = [(current[0] + row, current[1] + column) for row, column in NEIGHBOURS]
+        back = around.index(previous)
+        after = next(around[(back - k) % 8] for k in range(1, 9) if plane[around[(back - k) % 8]])
+        if after == start and current == stop:
+            return border
+        previous, current = current, after
+
+
+def borders(plane):
+    """Outlines of all parts and of all their holes, through the centres of the mask's own pixels."""
+    padded = np.pad(plane, 1)
+    parts, count = ndimage.label(padded, np.ones((3, 3)))
+    for part in range(1, count + 1):
+        own = parts == part
+        first = tuple(np.argwhere(own)[0])
+        yield np.array(follow(own, first, (first[0], first[1] - 1))) - 1
+        holes, number = ndimage.label(~own)
+        for hole in range(1, number + 1):
+            if hole != holes[0, 0]:
+                row, column = np.argwhere(holes == hole)[0]
+                yield np.array(follow(own, (row, column - 1), (row, column))) - 1
+
+
+def edges(plane):
+    """Outlines along the pixels' edges: one square a run of pixels in a row, the union of which is the mask."""
+    for row, line in enumerate(plane):
+        starts = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(int), [0]])))
+        for first, end in starts.reshape(-1, 2):
+            yield np.array(
+                [(row - 0.5, first - 0.5), (row - 0.5, end - 0.5), (row + 0.5, end - 0.5), (row + 0.5, first - 0.5)]
+            )
+
+
+def in_patient(drawn, mask, volume):
+    """Contours in rows and columns of each slice as LPS mm."""
+    found = []
+    for index, plane in enumerate(mask):
+        for contour in drawn(plane):
+            voxels = np.column_stack([np.full(len(contour), index), contour, np.ones(len(contour))])
+            found.append((voxels @ volume.grid.affine.T)[:, :3])
+    return found
+
+
+@pytest.mark.parametrize("drawn", [borders, edges])
+@pytest.mark.parametrize("kind", ["blob", "speckle", "lines"])
+def test_contours_through_pixel_centres_and_along_edges_come_back_whole(tmp_path, series, drawn, kind):
+    paths, volume = series
+    mask = blob(volume.hu.shape)
+    if kind == "speckle":
+        random = np.random.default_rng(5).random(volume.hu.shape)
+        mask = ndimage.gaussian_filter(random, (0, 1, 1)) > 0.53
+    if kind == "lines":
+        mask = np.zeros(volume.hu.shape, bool)
+        mask[1, 10, 5:30] = mask[1, 20:30, 40] = mask[2, 7, 7] = mask[3, 63, :] = mask[3, :, 0] = True
+        mask[4, np.arange(20), np.arange(20)] = mask[5, 30:80, 30:80] = True
+    path = write_structures(tmp_path / "rt.dcm", paths[0], {"heart": in_patient(drawn, mask, volume)})
+    np.testing.assert_array_equal(read_mask([path], volume, MaskChoice()), mask)
+
+
+def test_a_structure_of_the_whole_body_is_no_mask_unless_it_is_asked_for(tmp_path, series):
+    paths, volume = series
+    heart, whole = blob(volume.hu.shape), np.zeros(volume.hu.shape, bool)
+    whole[:, 2:60, 2:70] = True
+    drawn = {"heart": in_patient(borders, heart, volume), "Outline": in_patient(borders, whole, volume)}
+    typed = write_structures(tmp_path / "typed.dcm", paths[0], drawn, {"Outline": "EXTERNAL"})
+    drawn["Body"] = drawn.pop("Outline")
+    named = write_structures(tmp_path / "named.dcm", paths[0], drawn)
+    for path, name in ((typed, "Outline"), (named, "Body")):
+        with pytest.raises(CaseError, match=rf"{name} outlines the whole body: name the structures.*also holds heart"):
+            read_mask([path], volume, MaskChoice())
+        np.testing.assert_array_equal(read_mask([path], volume, MaskChoice(("heart",))), heart)
+        np.testing.assert_array_equal(read_mask([path], volume, MaskChoice((name,))), whole)
 
 
 def test_contours_across_slices_are_refused(tmp_path, series):

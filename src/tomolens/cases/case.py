@@ -25,6 +25,7 @@ class Case:
         mask: bool ``(*spatial)`` of the expert, or None where there is none.
         evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known.
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
+        notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Case:
     mask: NDArray[np.bool_] | None = None
     evidence: NDArray[np.float32] | None = None
     unmarked: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:

@@ -13,10 +13,20 @@ from .case import Case, CaseEntry
 from .dicom.pixels import read_series
 from .dicom.series import Series, group_series
 from .dicom.tree import read_tree
-from .formats import read_volume
+from .formats import IMAGE_SUFFIXES, read_grid, read_volume
 from .geometry import Values, Volume
 from .masks import MaskChoice, read_mask
+from .places import LARGEST_RATIO, suffix
 from .preprocessing import Preprocessing
+
+LEAST_CONTRAST = 0.01
+"""Share of the window that an image must span: what it holds below is noise of no meaning, or not in HU."""
+AIRLESS = -200.0
+"""HU below which a slice of a body with what is around it always has pixels: fat is at -100, air at -1000."""
+DENSE, MOST_DENSE = 700.0, 0.25
+"""HU, and the share of an image above it, that no cropped slice reaches: tissue without its intercept is at 1000."""
+SMALL = 1 << 24
+"""Voxels that an image may have however well it is packed."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +54,24 @@ class FileReader:
             mask = self.mask(entry, image)
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {error}") from error
-        hu = image.grid.turn_upright(image.hu)
+        hu = self._spatial(image.grid.turn_upright(image.hu))
+        try:
+            notes = (*image.notes, *_calibration(hu))
+            seen = self.preprocessing.image(hu)
+            if float(np.ptp(seen)) < LEAST_CONTRAST:
+                low, high = self.preprocessing.window
+                raise CaseError(
+                    f"values from {hu.min():.6g} to {hu.max():.6g} HU are one grey in the window {low:g} to {high:g} HU"
+                )
+        except CaseError as error:
+            raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
         return Case(
             name=entry.name,
-            image=self.preprocessing.image(self._spatial(hu)),
+            image=seen,
             label=entry.label,
             patient=entry.patient,
             mask=None if mask is None else self.preprocessing.mask(self._spatial(mask)),
+            notes=notes,
         )
 
     def image(self, entry: CaseEntry) -> Volume:
@@ -82,10 +103,32 @@ class FileReader:
         """The mask on the upright image; None where there is none."""
         if not entry.mask:
             return None
-        return read_mask(tuple(map(Path, entry.mask)), image, self.masks, entry.consensus)
+        paths = tuple(map(Path, entry.mask))
+        if entry.slice is not None:
+            stored = read_source(Path(entry.source), entry.series)
+            if not stored.grid.is_axial:  # contours lie in the slices as they are stored, which this one lies across
+                whole = read_mask(paths, stored, self.masks, entry.consensus)
+                return whole[entry.slice : entry.slice + 1]
+        return read_mask(paths, image, self.masks, entry.consensus)
 
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
+
+
+def _calibration(hu: NDArray[np.float32]) -> tuple[str, ...]:
+    """A word on an image without air, which is cropped to the body, or not calibrated.
+
+    Raises:
+        CaseError: no air, and so much above all tissue that the rescaling to HU must be missing.
+    """
+    if float(hu.min()) < AIRLESS:
+        return ()
+    dense = float(np.mean(hu > DENSE))
+    if dense > MOST_DENSE:
+        raise CaseError(
+            f"nothing is below {AIRLESS:g} HU and {dense:.0%} above {DENSE:g}: its rescaling to HU is missing or wrong"
+        )
+    return (f"nothing is below {AIRLESS:g} HU: cropped to the body, or not in Hounsfield units",)
 
 
 def read_source(path: Path, series: str = "") -> Volume:
@@ -106,6 +149,12 @@ def read_source(path: Path, series: str = "") -> Volume:
 @lru_cache(maxsize=1)
 def _volume(path: Path, _changed: int) -> Volume:
     """The last file stays in memory for the other slices of its scan."""
+    if path.is_file() and suffix(path) in IMAGE_SUFFIXES:
+        shape, size = read_grid(path).shape, max(path.stat().st_size, 1)
+        if suffix(path) != ".mhd" and int(np.prod(shape)) > max(LARGEST_RATIO * size, SMALL):
+            raise CaseError(
+                f"{path}: {' x '.join(map(str, shape))} voxels in a file of {size} bytes: no CT image packs so well"
+            )
     return read_volume(path)
 
 

@@ -1,5 +1,7 @@
 """Image files of every format to a volume in Hounsfield units. A new format is one function here."""
 
+import gzip
+import hashlib
 import re
 import warnings
 from collections.abc import Callable
@@ -14,13 +16,18 @@ from PIL import Image
 
 from ..errors import CaseError
 from .dicom.pixels import read_image as read_dicom
-from .geometry import Grid, Volume
-from .places import archive_of, require_file
+from .geometry import Grid, Volume, check_affine, shear_in_words
+from .itk_headers import check_packed, find_voxels, kind_of, last_line
+from .places import archive_of, require_file, suffix
 
 MOST_VOXELS = 1 << 30
 """Four thousand slices of 512 x 512; a header that claims more is not followed."""
 MOST_PACKED = 1100
 """Times that deflate can at most shrink its input: a claim beyond it is false."""
+MOST_AFTER = 1 << 20
+"""Bytes that may follow the voxels."""
+_NAMING_BLOCKS, _NAMING_BLOCK = 9, 1 << 17
+"""How much of a file its name is made of."""
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters is raised, in one line
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -37,7 +44,9 @@ def open_nifti(path: Path) -> tuple[Any, Grid]:
         affine = np.asarray(image.affine, dtype=np.float64)
         placed = int(image.header["qform_code"]) > 0 or int(image.header["sform_code"]) > 0
     except Exception as error:  # nibabel raises its own, the operating system's and zlib's errors
-        raise CaseError(f"{path}: unreadable NIfTI ({last_line(error)})") from error
+        raise CaseError(f"{path}: unreadable NIfTI ({_of_nifti(error)})") from error
+    if image.get_data_dtype().kind in "iuf" and float(np.nan_to_num(image.dataobj.slope, nan=1.0)) < 0:
+        raise CaseError(f"{path}: a negative slope of {image.dataobj.slope:g}, which turns air and tissue round")
     shape = shape[:3] + (1,) * (3 - len(shape)) if all(length == 1 for length in shape[3:]) else shape
     if len(shape) != 3 or kind.kind not in "iufb":
         raise CaseError(f"{path}: shape {shape} of {kind}, expected numbers in three dimensions")
@@ -54,10 +63,35 @@ def read_nifti(path: Path) -> Volume:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if suffix(path) == ".nii.gz":
+                image = type(image).from_bytes(_whole_gzip(path, image))
             stored = np.asarray(image.dataobj, dtype=np.float32)
+    except CaseError:
+        raise
     except Exception as error:
-        raise CaseError(f"{path}: unreadable NIfTI ({last_line(error)})") from error
-    return Volume(stored.reshape(grid.shape[::-1]).transpose(2, 1, 0), grid)
+        raise CaseError(f"{path}: unreadable NIfTI ({_of_nifti(error)})") from error
+    return Volume(stored.reshape(grid.shape[::-1]).transpose(2, 1, 0), grid, shear_in_words(grid.affine))
+
+
+def _whole_gzip(path: Path, image: Any) -> bytes:
+    """All that a packed NIfTI holds: to the end, for only there stand its length and checksum."""
+    width = image.get_data_dtype().itemsize
+    expected = int(image.dataobj.offset) + int(np.prod([int(length) for length in image.shape])) * width
+    content = bytearray()
+    with gzip.open(path) as packed:
+        while block := packed.read(1 << 20):
+            content += block
+            if len(content) > expected + MOST_AFTER:
+                raise CaseError(f"{path}: unpacks to more than the {expected} bytes of its header and voxels")
+    if len(content) < expected:
+        raise CaseError(f"{path}: unpacks to {len(content)} bytes, its header and voxels are {expected}")
+    return bytes(content)
+
+
+def _of_nifti(error: Exception) -> str:
+    """Nibabel hides behind a guess that the voxels end too soon."""
+    text = last_line(error)
+    return "cut off or damaged: it ends before its voxels do" if "could the file be damaged" in text else text
 
 
 def open_itk(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
@@ -66,7 +100,7 @@ def open_itk(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
     Raises:
         CaseError: unreadable, cut off, of vectors, or with its pixels in a file elsewhere.
     """
-    pixels, held = _data_file(path)
+    voxels = find_voxels(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -75,14 +109,13 @@ def open_itk(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
         kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
         components = reader.GetNumberOfComponents()
     except RuntimeError as error:
-        raise CaseError(f"{path}: unreadable {_name(path)} ({last_line(error)})") from error
+        raise CaseError(f"{path}: unreadable {kind_of(path)} ({last_line(error)})") from error
     if len(size) > 3 and any(length != 1 for length in size[3:]):
         raise CaseError(f"{path}: size {size}, expected three dimensions")
     if components != 1 or "complex" in kind:
         raise CaseError(f"{path}: {components} values a voxel ({kind}), expected one number; export it as a label map")
-    packed = _is_packed(held)
     bits = int(re.sub(r"\D", "", kind) or 64)
-    _check_claim(pixels, size, bits // 8, packed=packed)
+    _check_claim(voxels.file, size, bits // 8, packed=bool(voxels.packing))
     columns, rows, slices = (*size, 1, 1)[:3]
     return reader, _grid(path, (slices, rows, columns), _itk_affine(reader))
 
@@ -90,11 +123,15 @@ def open_itk(path: Path) -> tuple[sitk.ImageFileReader, Grid]:
 def read_itk(path: Path) -> Volume:
     """A MetaImage or NRRD volume; raises `CaseError` as `open_itk`, or where its voxels are damaged."""
     reader, grid = open_itk(path)
+    voxels = find_voxels(path)
+    if voxels.packing:
+        width = int(re.sub(r"\D", "", sitk.GetPixelIDValueAsString(reader.GetPixelID())) or 64) // 8
+        check_packed(path, voxels, int(np.prod(grid.shape)) * width)
     try:
         stored = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
-        raise CaseError(f"{path}: unreadable {_name(path)} ({last_line(error)})") from error
-    return Volume(stored.astype(np.float32).reshape(grid.shape), grid)
+        raise CaseError(f"{path}: unreadable {kind_of(path)} ({last_line(error)})") from error
+    return Volume(stored.astype(np.float32).reshape(grid.shape), grid, shear_in_words(grid.affine))
 
 
 READERS: dict[str, Callable[[Path], Volume]] = {
@@ -113,7 +150,7 @@ IMAGE_SUFFIXES = tuple(suffix for suffix, reader in READERS.items() if reader is
 
 
 def read_volume(path: Path) -> Volume:
-    """An image file by its suffix.
+    """An image file by its suffix, or a label map, which packs far better.
 
     Raises:
         CaseError: missing, of an unknown format, unreadable, or with values that are not finite.
@@ -141,6 +178,22 @@ def read_grid(path: Path) -> Grid:
     return (open_nifti(path) if READERS.get(suffix(path)) is read_nifti else open_itk(path))[1]
 
 
+def name_of_content(path: Path) -> str:
+    """A short name for a volume in one file that neither its path nor the salt shows in: a hash of what it holds.
+
+    Random draws are keyed by the names of cases, which may therefore not depend on a salt; a hash of the path could
+    be found by trying patients' names. Of a large file, blocks evenly spaced over it are read.
+    """
+    held = path if READERS.get(suffix(path)) is read_nifti else find_voxels(path).file
+    size = held.stat().st_size
+    digest = hashlib.blake2b(str(size).encode(), digest_size=5)
+    with held.open("rb") as opened:
+        for block in range(_NAMING_BLOCKS):
+            opened.seek(max(0, size - _NAMING_BLOCK) * block // (_NAMING_BLOCKS - 1))
+            digest.update(opened.read(_NAMING_BLOCK))
+    return f"V{digest.hexdigest()}"
+
+
 def read_png(path: Path) -> NDArray[np.float32]:
     """A grey PNG, ``(rows, columns)``, as it is stored; it has no place in the patient.
 
@@ -160,23 +213,9 @@ def read_png(path: Path) -> NDArray[np.float32]:
     return pixels.astype(np.float32)
 
 
-def suffix(path: Path) -> str:
-    """Lower-case suffix, with ``.nii.gz`` in one piece; numbers after a dot (a UID as name) are none."""
-    name = path.name.lower()
-    if name.endswith(".nii.gz"):
-        return ".nii.gz"
-    return "" if path.suffix[1:].isdigit() else path.suffix.lower()
-
-
 def known(formats: dict[str, Any]) -> str:
     """The suffixes as a list for a message."""
     return ", ".join(name or "(no suffix: DICOM)" for name in formats)
-
-
-def last_line(error: Exception) -> str:
-    """The last line that says something: SimpleITK puts its reason after a stack of file names."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:200] if lines else type(error).__name__
 
 
 def _check_claim(path: Path, shape: tuple[int, ...], width: int, *, packed: bool) -> None:
@@ -190,8 +229,10 @@ def _check_claim(path: Path, shape: tuple[int, ...], width: int, *, packed: bool
 
 
 def _grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> Grid:
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise CaseError(f"{path}: its affine is no grid in the patient")
+    try:
+        check_affine(affine)
+    except CaseError as error:
+        raise CaseError(f"{path}: its affine is no grid in the patient: {error}") from error
     slices, rows, columns = shape
     return Grid((slices, rows, columns), affine)
 
@@ -204,75 +245,3 @@ def _itk_affine(image: sitk.ImageFileReader) -> NDArray[np.float64]:
     affine[:used, :used] = (direction * image.GetSpacing())[:used, :used]
     affine[:used, 3] = image.GetOrigin()[:used]
     return affine[:, [2, 1, 0, 3]]
-
-
-_LONGEST_HEADER = 1 << 20
-_NRRD_DATA_FILE = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
-_META_LINE = re.compile(r"[A-Za-z]\w*\s*=[\x20-\x7e\t]*")
-_META_VECTORS = {
-    "DimSize": 1,
-    "ElementSpacing": 1,
-    "ElementSize": 1,
-    "Offset": 1,
-    "Position": 1,
-    "Origin": 1,
-    "CenterOfRotation": 1,
-    "TransformMatrix": 2,
-    "Rotation": 2,
-    "Orientation": 2,
-}
-"""Keys with one number a dimension, or a square of them."""
-
-
-def _data_file(path: Path) -> tuple[Path, bytes]:
-    """The file that holds the voxels, which must lie beside its header; and the header.
-
-    Raises:
-        CaseError: voxels elsewhere, in several files, or missing; a damaged header.
-    """
-    with path.open("rb") as opened:
-        start = opened.read(_LONGEST_HEADER)
-    if suffix(path) == ".nrrd":
-        header = start.split(b"\n\n")[0]
-        found = _NRRD_DATA_FILE.search(header)
-        name = found[1].decode("latin-1") if found else "LOCAL"
-    else:
-        header = start.split(b"ElementDataFile")[0]
-        found = re.match(rb"ElementDataFile\s*=\s*(.+?)\s*(\n|$)", start[len(header) :])
-        if found is None:
-            raise CaseError(f"{path}: unreadable MetaImage (no ElementDataFile)")
-        name = found[1].decode("latin-1")
-        _check_meta_header(path, header)
-    if name == "LOCAL":
-        return path, header
-    if Path(name).name != name or name.startswith("LIST") or "%" in name:
-        raise CaseError(f"{path}: its voxels are in '{name}', expected one file beside it")
-    if not (path.parent / name).is_file():
-        raise CaseError(f"{path}: its voxels are in {name}, which is missing")
-    return path.parent / name, header
-
-
-def _check_meta_header(path: Path, header: bytes) -> None:
-    """ITK believes a MetaImage header and writes beyond its arrays where the numbers are too many."""
-    values: dict[str, str] = {}
-    for line in header.decode("latin-1").splitlines():
-        if not _META_LINE.fullmatch(line):
-            raise CaseError(f"{path}: unreadable MetaImage (header line {line[:40]!r})")
-        key, _, value = line.partition("=")
-        values[key.strip()] = value.strip()
-    dimensions = values.get("NDims", "")
-    if dimensions not in ("2", "3", "4") or "DimSize" not in values:
-        raise CaseError(f"{path}: unreadable MetaImage (NDims '{dimensions[:20]}', expected 2 to 4, with DimSize)")
-    for key, power in _META_VECTORS.items():
-        if key in values and len(values[key].split()) != int(dimensions) ** power:
-            raise CaseError(f"{path}: unreadable MetaImage ({key} '{values[key][:40]}' in {dimensions} dimensions)")
-
-
-def _is_packed(header: bytes) -> bool:
-    return bool(
-        re.search(rb"^CompressedData\s*=\s*True|^encoding:\s*(gz|gzip|bz2|bzip2)", header, re.MULTILINE | re.IGNORECASE)
-    )
-
-
-def _name(path: Path) -> str:
-    return "NRRD" if suffix(path) == ".nrrd" else "MetaImage"

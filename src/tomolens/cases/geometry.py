@@ -10,6 +10,14 @@ from ..errors import CaseError
 
 Affine = NDArray[np.float64]
 Values = TypeVar("Values", NDArray[np.float32], NDArray[np.bool_])
+SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e3
+"""mm between voxels: from micro-CT to what no scanner steps."""
+FARTHEST = 1e6
+"""mm; headers place patients oddly, but not in another town."""
+SQUARE = 1.0
+"""Degrees by which axes may be askew without a word: headers are rounded."""
+MOST_TILT = 45.0
+"""Degrees; a gantry tilts by 30."""
 SAME_PLACE = 0.1
 """Voxel centres closer than this share of a voxel are the same place: headers are rounded to microns."""
 
@@ -51,34 +59,40 @@ class Grid:
 
     def _directions(self) -> list[tuple[int, int]]:
         """Patient axis (0 left, 1 posterior, 2 superior) and sign nearest to each stored axis; each used once."""
-        share = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
-        order = sorted(np.ndindex(3, 3), key=lambda place: -abs(share[place]))
-        found: dict[int, tuple[int, int]] = {}
-        for patient, stored in order:
-            if stored not in found and patient not in {axis for axis, _ in found.values()}:
-                found[stored] = (patient, 1 if share[patient, stored] > 0 else -1)
-        return [found[stored] for stored in range(3)]
+        return _nearest_axes(self._unit_axes(), (2, 1, 0))
+
+    def _unit_axes(self) -> Affine:
+        axes: Affine = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        return axes
 
     def upright(self) -> "Grid":
         """The same voxels in the display convention: slices to the head, rows to the back, columns to the left."""
-        order, flips = self._turn()
-        moved = np.eye(4)
-        moved[:3, :3] = 0.0
-        for new, old in enumerate(order):
-            moved[old, new] = -1.0 if flips[new] else 1.0
-            moved[old, 3] = self.shape[old] - 1 if flips[new] else 0
-        low, middle, high = (self.shape[old] for old in order)
-        return Grid((low, middle, high), self.affine @ moved)
+        return self.turned(self._upright_turn())
 
     def turn_upright(self, values: Values) -> Values:
         """``values`` on this grid as radiologists look at them: front up, the patient's right on the left."""
-        order, flips = self._turn()
-        return np.flip(values.transpose(order), tuple(axis for axis, flipped in enumerate(flips) if flipped))
+        return self._upright_turn().of(values)
 
-    def _turn(self) -> tuple[list[int], list[bool]]:
-        directions = self._directions()
-        order = [[axis for axis, _ in directions].index(patient) for patient in (2, 1, 0)]
-        return order, [directions[stored][1] < 0 for stored in order]
+    def _upright_turn(self) -> "Turn":
+        return _turn(self._directions(), (2, 1, 0))
+
+    def turn_onto(self, other: "Grid") -> "Turn":
+        """The turn by quarters that brings this grid's axes nearest to another's, whatever either's angle to the body.
+
+        Near 45 degrees two grids in one place may come upright by different turns; onto one another they do not.
+        """
+        share = np.linalg.inv(other._unit_axes()) @ self._unit_axes()
+        return _turn(_nearest_axes(share, (0, 1, 2)), (0, 1, 2))
+
+    def turned(self, turn: "Turn") -> "Grid":
+        """The same voxels after a turn."""
+        moved = np.eye(4)
+        moved[:3, :3] = 0.0
+        for new, old in enumerate(turn.order):
+            moved[old, new] = -1.0 if turn.flips[new] else 1.0
+            moved[old, 3] = self.shape[old] - 1 if turn.flips[new] else 0
+        low, middle, high = (self.shape[old] for old in turn.order)
+        return Grid((low, middle, high), self.affine @ moved)
 
     def slab(self, first: int, count: int = 1) -> "Grid":
         """``count`` slices beginning at ``first``."""
@@ -109,6 +123,49 @@ class Grid:
         spacing = " x ".join(f"{step:.4g}" for step in self.spacing)
         origin = ", ".join(f"{place:.1f}" for place in self.affine[:3, 3])
         return f"{size} voxels of {spacing} mm to {self.axes} from ({origin})"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Axes in another order, some of them the other way round.
+
+    Attributes:
+        order: the old axis that each new one is.
+        flips: whether it runs the other way.
+    """
+
+    order: tuple[int, ...]
+    flips: tuple[bool, ...]
+
+    def of(self, values: Values) -> Values:
+        """Values after the turn."""
+        return np.flip(values.transpose(self.order), self._flipped)
+
+    def back(self, values: Values) -> Values:
+        """Values before it."""
+        return np.flip(values, self._flipped).transpose(tuple(int(axis) for axis in np.argsort(self.order)))
+
+    @property
+    def _flipped(self) -> tuple[int, ...]:
+        return tuple(axis for axis, flipped in enumerate(self.flips) if flipped)
+
+
+def _nearest_axes(share: Affine, usual: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """For each column of a matrix of cosines the row that it is nearest to, each used once, and the sign.
+
+    Of two that are as near, the ``usual`` one: what was turned once is not turned again.
+    """
+    order = sorted(np.ndindex(3, 3), key=lambda at: (-round(abs(float(share[at])), 6), usual[at[1]] != at[0]))
+    found: dict[int, tuple[int, int]] = {}
+    for axis, own in order:
+        if own not in found and axis not in {taken for taken, _ in found.values()}:
+            found[own] = (axis, 1 if share[axis, own] > 0 else -1)
+    return [found[own] for own in range(3)]
+
+
+def _turn(directions: list[tuple[int, int]], wanted: tuple[int, int, int]) -> Turn:
+    order = tuple([axis for axis, _ in directions].index(axis) for axis in wanted)
+    return Turn(order, tuple(directions[own][1] < 0 for own in order))
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +199,40 @@ class Volume:
         return replace(self, hu=self.hu[index : index + 1], grid=self.grid.slab(index))
 
 
+def check_affine(affine: Affine) -> None:
+    """Raise `CaseError` where an affine places no scan: not finite, flat, of absurd spacing or place, or askew."""
+    if not np.isfinite(affine).all():
+        raise CaseError("numbers that are not finite")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if spacing.min() < SMALLEST_STEP or spacing.max() > LARGEST_STEP:
+        sizes = " x ".join(f"{step:.4g}" for step in spacing)
+        raise CaseError(f"voxels of {sizes} mm, expected {SMALLEST_STEP} to {LARGEST_STEP:g} mm")
+    if np.abs(affine[:3, 3]).max() > FARTHEST:
+        raise CaseError(f"it begins {np.abs(affine[:3, 3]).max():.4g} mm from the scanner's middle")
+    share = affine[:3, :3] / spacing
+    between = float(np.degrees(np.arccos(np.clip(share[:, 1] @ share[:, 2], -1, 1))))
+    if abs(between - 90) > SQUARE:
+        raise CaseError(f"rows and columns at {between:.1f} degrees, expected 90")
+    if _shear(affine) > MOST_TILT:
+        raise CaseError(
+            f"slices stacked at {_shear(affine):.1f} degrees to their normal, expected at most {MOST_TILT:g}"
+        )
+
+
+def shear_in_words(affine: Affine) -> tuple[str, ...]:
+    """What to tell of slices that are not stacked along their normal."""
+    return (
+        (f"slices sheared by {_shear(affine):.1f} degrees, as of a tilted gantry",) if _shear(affine) > SQUARE else ()
+    )
+
+
+def _shear(affine: Affine) -> float:
+    """Degrees between the way slices are stacked and their normal."""
+    share = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    normal = np.cross(share[:, 1], share[:, 2])
+    return float(np.degrees(np.arccos(np.clip(abs(share[:, 0] @ normal) / np.linalg.norm(normal), 0, 1))))
+
+
 def grid_of_plane(
     rows: int,
     columns: int,
@@ -171,6 +262,11 @@ def grid_of_plane(
     affine = np.eye(4)
     affine[:3, :3] = np.stack([step, along_column * spacing[0], along_row * spacing[1]], axis=1)
     affine[:3, 3] = position
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9 or abs(normal @ normal - 1) > 0.01:
-        raise CaseError(f"orientation {list(orientation)} with spacing {list(spacing)} mm is no grid")
+    what = f"orientation {list(orientation)} with spacing {list(spacing)} mm is no grid"
+    if not np.isfinite(affine).all() or min(spacing) <= 0 or abs(normal @ normal - 1) > 0.01:
+        raise CaseError(what)
+    try:
+        check_affine(affine)
+    except CaseError as error:
+        raise CaseError(f"{what}: {error}") from error
     return Grid((slices, rows, columns), affine)

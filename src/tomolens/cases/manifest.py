@@ -1,7 +1,9 @@
 """The CSV manifest: one row a case, paths relative to the CSV."""
 
 import csv
+import math
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,7 @@ from .masks import MaskChoice
 from .places import archive_of
 from .preprocessing import Preprocessing
 from .pseudonyms import own_salt, pseudonym
+from .tables import label_of, read_rows
 
 COLUMNS = ("case", "image", "label", "patient")
 OPTIONAL = ("mask", "split", "slice", "series", "scan", "position", "consensus")
@@ -30,6 +33,8 @@ def from_manifest(
     keep_patients: bool = False,
 ) -> Cases:
     """Cases from one or several CSV files; other columns are ignored, pixels are read when asked for.
+
+    Values are separated by commas, semicolons or tabs; headings may be in capitals; the text is UTF-8.
 
     Args:
         path: the CSV. ``label`` is a class's index or its name; ``split`` is train or test, and where only some
@@ -98,34 +103,15 @@ def write_manifest(entries: Sequence[CaseEntry], path: Path) -> None:
         raise CaseError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def read_rows(path: Path, needed: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """The rows of a CSV file, each with its place for messages.
-
-    Raises:
-        CaseError: missing, not CSV, or without a needed column.
-    """
-    if not path.is_file():
-        raise CaseError(f"{path}: no such file")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            rows = csv.DictReader(lines, skipinitialspace=True)
-            missing = [column for column in needed if column not in (rows.fieldnames or ())]
-            if missing:
-                raise CaseError(f"{path}: no column {', '.join(missing)}; needed are {', '.join(needed)}")
-            return [
-                (f"{path}, line {rows.line_num}", {key: (value or "").strip() for key, value in row.items() if key})
-                for row in rows
-                if any(row.values())
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CaseError(f"{path}: not a CSV text file ({error})") from error
-
-
 def _entries(path: Path, classes: Sequence[str], salt: str | None) -> list[CaseEntry]:
     entries = [_entry(row, where, path.parent, classes, salt) for where, row in read_rows(path, COLUMNS)]
     for entry in entries:
         for place in (entry.source, *entry.mask):
-            if not Path(place).exists() and archive_of(Path(place)) is None:
+            try:
+                there = Path(place).exists() or archive_of(Path(place)) is not None
+            except OSError as error:  # longer than a path can be, or not to be looked at
+                raise CaseError(f"{place[:200]}: {error.strerror} (case {entry.name} of {path})") from error
+            if not there:
                 raise CaseError(f"{place}: no such file (case {entry.name} of {path})")
     return entries
 
@@ -135,6 +121,9 @@ def _entry(row: dict[str, str], where: str, folder: Path, classes: Sequence[str]
     empty = [column for column in COLUMNS if not values[column]]
     if empty:
         raise CaseError(f"{where}: no value for {', '.join(empty)}")
+    # One word in two Unicode forms is one name and one patient; file names stay as the disk has them.
+    for column in ("case", "patient", "scan"):
+        values[column] = unicodedata.normalize("NFC", values[column])
     return CaseEntry(
         name=values["case"],
         label=label_of(values["label"], where, classes),
@@ -148,20 +137,6 @@ def _entry(row: dict[str, str], where: str, folder: Path, classes: Sequence[str]
         position=_number(values["position"], where),
         consensus=_whole(values, "consensus", 1, where),
     )
-
-
-def label_of(text: str, where: str, classes: Sequence[str]) -> int:
-    """A class's index from its index or its name.
-
-    Raises:
-        CaseError: outside the classes.
-    """
-    if text in classes:
-        return list(classes).index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(classes):
-        return int(text)
-    names = ", ".join(f"{index} ({name})" for index, name in enumerate(classes))
-    raise CaseError(f"{where}: label '{text}' is outside the classes {names}")
 
 
 def _split(text: str, where: str) -> Split | None:
@@ -182,6 +157,9 @@ def _whole(values: dict[str, str], column: str, least: int, where: str) -> int |
 
 def _number(text: str, where: str) -> float | None:
     try:
-        return float(text) if text else None
+        number = float(text) if text else None
+        if number is not None and not math.isfinite(number):
+            raise ValueError(text)
+        return number
     except ValueError as error:
-        raise CaseError(f"{where}: position '{text}', expected mm") from error
+        raise CaseError(f"{where}: position '{text}', expected mm, with a decimal point") from error

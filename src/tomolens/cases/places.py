@@ -63,6 +63,14 @@ def require_file(path: Path) -> None:
         _member(opened, archive, path)
 
 
+def suffix(path: Path) -> str:
+    """Lower-case suffix, with ``.nii.gz`` in one piece; numbers after a dot (a UID as name) are none."""
+    name = path.name.lower()
+    if name.endswith(".nii.gz"):
+        return ".nii.gz"
+    return "" if path.suffix[1:].isdigit() else path.suffix.lower()
+
+
 def archive_of(path: Path) -> Path | None:
     """The zip archive that a path leads into, if any."""
     for parent in path.parents:

@@ -1,6 +1,7 @@
 """Pseudonyms of patients: stable for one user, worth nothing without the salt."""
 
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -9,19 +10,33 @@ from pathlib import Path
 from ..errors import SettingsError
 
 VARIABLE = "TOMOLENS_SALT"
-_PSEUDONYM = re.compile(r"P[0-9a-f]{12}")
+_PSEUDONYM = re.compile(r"P[0-9a-f]{20}")
 
 
 def pseudonym(patient: str, salt: str) -> str:
-    """A patient's name in a study; a pseudonym stays what it is, so that a written index may be read again.
+    """A patient's name in a study: ``P``, twelve digits for the patient, and eight that seal them.
+
+    A pseudonym stays what it is, so that a written index may be read again. It is known by its seal, which nobody
+    writes by chance or without the salt: an identifier that only looks like a pseudonym becomes one as any other
+    does, and so does another user's pseudonym.
 
     Args:
         patient: identifier as the hospital or the manifest has it.
         salt: secret of the user: without it numbers could be tried one after the other.
     """
-    if _PSEUDONYM.fullmatch(patient):
+    patient = patient.strip()
+    if _PSEUDONYM.fullmatch(patient) and hmac.compare_digest(_sealed(patient[:13], salt), patient):
         return patient
-    return "P" + hashlib.blake2b(patient.strip().encode(), key=salt.encode()[:64], digest_size=6).hexdigest()
+    return _sealed("P" + _keyed(patient, salt, size=6), salt)
+
+
+def _sealed(name: str, salt: str) -> str:
+    return name + _keyed(f"seal of {name}", salt, size=4)
+
+
+def _keyed(text: str, salt: str, size: int) -> str:
+    # Of the salt, blake2b takes 64 bytes as its key.
+    return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=size).hexdigest()
 
 
 def own_salt() -> str:

@@ -191,6 +191,9 @@ def warnings(findings: Findings) -> list[str]:
         total = len(skipped) + findings.description["content"]["cases"]["count"]
         more = f"; and {len(skipped) - 5} more, in study.json" if len(skipped) > 5 else ""
         found.append(f"{len(skipped)} of {total} cases could not be read and were left out ({reasons}{more})")
+    notes: dict[str, int] = findings.description.get("notes", {})
+    count = findings.description["content"]["cases"]["count"]
+    found += [f"in {odd} of {count} cases {note}" for note, odd in notes.items()]
     failed = findings.measured.failed
     if len(failed):
         reasons = "; ".join(f"{row.case}: {row.note}" for row in failed.head(5).itertuples())

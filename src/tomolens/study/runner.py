@@ -263,6 +263,7 @@ def describe(
         "fingerprints": dict(zip(found.cases.names, found.cases.fingerprints, strict=True)),
         "masks": {str(state): int(count) for state, count in states.items()},
         "skipped": found.skipped,
+        "notes": found.notes,
         **provenance(resources.device, resources.executor),
     }
 

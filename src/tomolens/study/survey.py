@@ -1,7 +1,10 @@
 """One pass over all cases before anything long starts, so that a bad one is found now and not after an hour."""
 
 import hashlib
+import re
+from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,12 +25,14 @@ class Survey:
         hash: of every case's name, patient, label, image and mask, and of the cases that were left out.
         masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
         skipped: cases that cannot be used, with the reason.
+        notes: what is odd about files that are used, and in how many cases.
     """
 
     cases: Cases
     hash: str
     masks: tuple[str, ...]
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def survey(
@@ -54,6 +59,7 @@ def survey(
     shape: tuple[int, ...] | None = None
     kept: list[int] = []
     skipped: dict[str, str] = {}
+    notes: Counter[str] = Counter()
     patients: dict[str, int] = {}
     for index, entry in enumerate(cases.entries):
         progress("reading cases", index + 1, len(cases))
@@ -68,6 +74,7 @@ def survey(
             continue
         shape = shape or case.image.shape
         kept.append(index)
+        notes.update(case.notes)
         # A patient's number, not the pseudonym, which is another one for every user.
         patient = patients.setdefault(case.patient, len(patients))
         mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
@@ -77,15 +84,20 @@ def survey(
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
-    return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped)
+    return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped, dict(notes))
 
 
 def without_places(message: str, entry: CaseEntry) -> str:
     """Why a case cannot be used, without its name and without paths, which may name patients."""
     message = message.removeprefix(f"case {entry.name}: ")
-    for place in sorted((entry.source, *entry.mask), key=len, reverse=True):
-        if place:
-            message = message.replace(place, "its mask" if place in entry.mask else "its image")
+    places = sorted(filter(None, (entry.source, *entry.mask)), key=len, reverse=True)
+    for place in places:
+        message = message.replace(place, "its mask" if place in entry.mask else "its image")
+    # Slices of a folder, structures of a mask, voxels in a file beside their header: all lie below or beside these.
+    for place in ("its image", "its mask", *(str(Path(place).parent) for place in places)):
+        message = re.sub(
+            re.escape(place) + r"[/\\][^:;,'()]*", place if place.startswith("its ") else "a file", message
+        )
     return message
 
 

@@ -53,6 +53,8 @@ AIR = -1024.0
 """HU of padding: outside the scan there is nothing, and the lowest value of a 12-bit scanner says so."""
 WARMEST_PADDING = -500.0
 """A padding value above this HU would erase tissue: such headers are wrong and are not followed."""
+STEEPEST, FARTHEST_INTERCEPT = 100.0, 50_000.0
+"""Rescaling beyond these is no scanner's: even the extended scale for metal has a slope of 10."""
 _UNITS = ("", "HU", "HU_MOD", "US")
 
 
@@ -97,7 +99,7 @@ def read_series(series: Series) -> Volume:
     Raises:
         CaseError: slices that form no volume, or one that cannot be read.
     """
-    if series.is_multi_frame:
+    if series.is_multi_frame and series.patients == 1:
         return read_image(series.places[0])
     grid = series.grid()
     hu = np.empty(grid.shape, np.float32)
@@ -116,6 +118,7 @@ def _volume(dataset: Dataset) -> Volume:
     frames = check_claim(dataset)
     groups = _frame_groups(dataset, frames)
     stored = _decoded(dataset, frames)
+    _check_bits(dataset, stored)
     hu = np.empty(stored.shape, np.float32)
     notes: list[str] = []
     for index in range(frames):
@@ -133,9 +136,11 @@ def _volume(dataset: Dataset) -> Volume:
 
 def _check_kind(dataset: Dataset) -> None:
     sop_class = str(dataset.get("SOPClassUID", ""))
-    modality = str(dataset.get("Modality", "no modality"))
     if sop_class == DIRECTORY:
         raise CaseError("a DICOM directory, expected a CT image")
+    if not sop_class and "Modality" not in dataset:
+        raise CaseError("neither SOP class nor modality in its header: no CT image, or cut off")
+    modality = str(dataset.get("Modality", "not given"))
     if modality != "CT" or (sop_class and sop_class not in CT_CLASSES):
         kind = modality if modality != "CT" else UID(sop_class).name
         raise CaseError(f"modality is {kind}, expected CT")
@@ -143,6 +148,13 @@ def _check_kind(dataset: Dataset) -> None:
         raise CaseError("no pixel data")
     if int(dataset.get("SamplesPerPixel") or 1) != 1:
         raise CaseError(f"{dataset.SamplesPerPixel} values a pixel, expected one grey value")
+    if "LOCALIZER" in str(dataset.get("ImageType") or "").upper():
+        raise CaseError("a localizer (scout view), expected an axial image")
+    colours = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2").strip().upper()
+    if not colours.startswith("MONOCHROME"):
+        raise CaseError(
+            f"photometric interpretation {colours}, expected MONOCHROME2: its pixels are no Hounsfield units"
+        )
     unit = str(dataset.get("RescaleType") or "").strip().upper()
     if unit not in _UNITS:
         raise CaseError(f"rescale type is {unit}, expected Hounsfield units (HU)")
@@ -173,6 +185,10 @@ def check_claim(dataset: Dataset) -> int:
         needed = (frames * rows * columns * bits + 7) // 8
         if len(data) < needed:
             raise CaseError(f"unreadable DICOM: {len(data)} bytes of pixels, {needed} are needed")
+        if len(data) >= needed + max(needed // frames, 2):
+            raise CaseError(
+                f"unreadable DICOM: {len(data)} bytes of pixels, {frames} frames of {rows} x {columns} have {needed}"
+            )
         return frames
     count = 0
     for count, frame in enumerate(generate_frames(data, number_of_frames=frames), start=1):
@@ -216,6 +232,23 @@ def _frames(dataset: Dataset, frames: int) -> Iterator[NDArray[np.integer[Any]]]
         yield decoder.decode(described, content)
 
 
+def _check_bits(dataset: Dataset, decoded: NDArray[np.integer[Any]]) -> None:
+    """Decoders cut pixels to BitsStored: where the file keeps more in the bits above, the header hides it."""
+    bits, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if stored == bits or bits < 16 or syntax.is_encapsulated:
+        return
+    signed = int(dataset.get("PixelRepresentation") or 0) == 1
+    kind = np.dtype(f"{'<' if syntax.is_little_endian else '>'}{'i' if signed else 'u'}{bits // 8}")
+    raw = np.frombuffer(dataset.PixelData, kind, decoded.size).reshape(decoded.shape)
+    hidden = raw != decoded
+    if signed:
+        hidden &= raw >> stored != 0  # writers may leave the bits above a sign at zero
+    if hidden.any():
+        share = 100 * float(hidden.mean())
+        raise CaseError(f"{share:.3g} % of pixels need more than the {stored} bits that BitsStored says")
+
+
 def _frame_groups(dataset: Dataset, frames: int) -> list[list[Dataset]]:
     """For each frame where to look for its values: its own functional groups, the shared ones, the file."""
     own = dataset.get("PerFrameFunctionalGroupsSequence") or []
@@ -243,6 +276,10 @@ def _rescale(dataset: Dataset, groups: Sequence[Dataset]) -> tuple[float, float]
     slope, intercept = map(float, values)
     if not (np.isfinite([slope, intercept]).all() and slope != 0):
         raise CaseError(f"rescale slope {slope} and intercept {intercept} make no Hounsfield units")
+    if slope < 0:
+        raise CaseError(f"a rescale slope of {slope:g}, which turns air and tissue round")
+    if slope > STEEPEST or abs(intercept) > FARTHEST_INTERCEPT:
+        raise CaseError(f"rescale slope {slope:g} and intercept {intercept:g}, which no scanner writes for HU")
     return slope, intercept
 
 

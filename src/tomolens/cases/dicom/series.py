@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class Series:
         headers: slices from the feet to the head; a single one for a multi-frame image.
         notes: what was found and mended or does no harm, in words.
         faults: why the slices form no volume, in words; single slices may still be used.
+        patients: how many patients the headers name under its UID; with more than one no slice may be used.
     """
 
     uid: str
@@ -41,6 +42,7 @@ class Series:
     headers: tuple[Header, ...]
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    patients: int = 1
 
     @property
     def frames(self) -> int:
@@ -109,29 +111,45 @@ def group_series(headers: Iterable[Header]) -> tuple[list[Series], dict[str, int
             directions = tuple(round(number, 2) + 0.0 for number in header.orientation)
             groups[uid, header.rows, header.columns, directions, alone].append(header)
     parts = Counter(key[0] for key in groups)
-    made = [_series(str(key[0]), members, parts[key[0]]) for key, members in groups.items()]
-    return made, dict(left_out)
+    patients: dict[object, set[str]] = defaultdict(set)
+    for key, members in groups.items():
+        patients[key[0]] |= {header.patient for header in members if header.patient}
+    made = [
+        replace(_series(str(key[0]), members, parts[key[0]]), patients=max(1, len(patients[key[0]])))
+        for key, members in groups.items()
+    ]
+    return [_of_one_patient(series) for series in made], dict(left_out)
+
+
+def _of_one_patient(series: Series) -> Series:
+    if series.patients == 1:
+        return series
+    return replace(series, faults=(f"{series.patients} patients in one series", *series.faults))
 
 
 def _series(uid: str, members: list[Header], parts: int) -> Series:
-    text = uid if parts == 1 else f"{uid}\x1f{members[0].orientation}\x1f{members[0].rows}\x1f{members[0].instance}"
+    # Where the series has no UID, its folder stands in, whose name could be guessed; images have UIDs of their own.
+    first = min(members, key=lambda header: header.instance)
+    text = uid if first.series else first.instance or uid
+    if parts > 1:
+        text = f"{text}\x1f{members[0].orientation}\x1f{members[0].rows}\x1f{members[0].instance}"
     name = "S" + hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
     notes = [] if parts == 1 else [f"one of {parts} parts of a series that mixes directions or sizes"]
-    patients = sorted({header.patient for header in members})
-    faults = [f"{len(patients)} patients in one series"] if len(patients) > 1 else []
+    patient = max(header.patient for header in members)  # some slices of it may not say
+    faults: list[str] = []
     if len(members) == 1 and (members[0].frames > 1 or not members[0].position):
-        return Series(uid, name, patients[0], tuple(members), tuple(notes), tuple(faults))
+        return Series(uid, name, patient, tuple(members), tuple(notes), tuple(faults))
     placed = [header for header in members if header.position and header.orientation and header.spacing]
     if len(placed) < len(members):
         faults.append(f"{len(members) - len(placed)} of {len(members)} slices have no position")
-        return Series(uid, name, patients[0], tuple(members), tuple(notes), tuple(faults))
+        return Series(uid, name, patient, tuple(members), tuple(notes), tuple(faults))
     ordered, doubled = _in_order(placed)
     notes += doubled
     along, tilt = _along(ordered)
     if tilt > TILTED:
         notes.append(f"gantry tilted by {tilt:.1f} degrees")
     faults += _gaps(along)
-    return Series(uid, name, patients[0], tuple(ordered), tuple(notes), tuple(faults))
+    return Series(uid, name, patient, tuple(ordered), tuple(notes), tuple(faults))
 
 
 def _normal(header: Header) -> NDArray[np.float64]:

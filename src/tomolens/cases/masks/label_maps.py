@@ -8,8 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from ...errors import CaseError
-from ..formats import IMAGE_SUFFIXES, read_png, read_volume, suffix
+from ..formats import IMAGE_SUFFIXES, read_png, read_volume
 from ..geometry import Grid, Volume
+from ..places import suffix
 from .layer import Layer, Wanted
 
 SUFFIXES = (".png", *IMAGE_SUFFIXES)

@@ -58,45 +58,65 @@ def on_grid(layer: Layer, grid: Grid, *, resample: bool) -> Mask:
     Raises:
         CaseError: another grid, with both geometries, unless it may be resampled.
     """
-    mask, own = layer.grid.turn_upright(layer.mask), layer.grid.upright()
-    same_slices = own.shape[1:] == grid.shape[1:]
-    place = own.place_of(grid) if same_slices and grid.shape[0] in (1, own.shape[0]) else None
+    # All is compared in the layer's own axes: near 45 degrees to the body, it may come upright by another turn.
+    turn = grid.turn_onto(layer.grid)
+    image, across = grid.turned(turn), turn.order.index(0)
+    place = layer.grid.place_of(image) if _same_slices(layer.grid, image, across) else None
     if place is not None:
-        return mask[place[0] : place[0] + grid.shape[0]]
-    if layer.is_sparse and same_slices and _is_stacked(own, grid):
-        found = _sparse(mask, own, grid)
-        if found is not None:
-            return found
+        first, count = place[across], image.shape[across]
+        return turn.back(layer.mask.take(range(first, first + count), axis=across))
+    found = _sparse(layer.mask, layer.grid, image) if layer.is_sparse and _is_stacked(layer.grid, image) else None
+    if found is not None:
+        return turn.back(found)
     if not resample:
         raise CaseError(
-            f"the mask lies on another grid: {own}, the image is {grid}; resample_masks = true brings it there"
+            f"the mask lies on another grid: {layer.grid.upright()}, the image is {grid}; resample_masks = true brings "
+            "it there"
         )
-    return _nearest(mask, own, grid)
+    return _nearest(layer.mask, layer.grid, grid)
 
 
-def _is_stacked(own: Grid, grid: Grid) -> bool:
-    """Whether the slices of two grids lie over one another, whatever their heights."""
-    moved = Grid((1, *grid.shape[1:]), grid.affine.copy())
-    along = np.linalg.inv(grid.affine) @ own.affine[:, 3]
-    moved.affine[:3, 3] += along[0] * grid.affine[:3, 0]
-    return moved.place_of(own.slab(0)) is not None
+def _same_slices(own: Grid, image: Grid, across: int) -> bool:
+    """Whether an image has a layer's shape, or is one slice of it."""
+    return all(
+        length == there or (axis == across and length == 1)
+        for axis, (length, there) in enumerate(zip(image.shape, own.shape, strict=True))
+    )
 
 
-def _sparse(mask: Mask, own: Grid, grid: Grid) -> Mask | None:
+def _is_stacked(own: Grid, image: Grid) -> bool:
+    """Whether the slices of two grids of one direction lie over one another, or one's within the other's."""
+    moved = Grid((1, *own.shape[1:]), own.affine.copy())
+    along = np.linalg.inv(own.affine) @ image.affine[:, 3]
+    moved.affine[:3, 3] += along[0] * own.affine[:3, 0]
+    return moved.place_of(image.slab(0)) is not None
+
+
+def _sparse(mask: Mask, own: Grid, image: Grid) -> Mask | None:
     """The slices of a sparse layer that the image has; slices that the layer leaves out are empty.
 
     None where a slice of the layer lies between two of the image.
     """
-    found = np.zeros(grid.shape, bool)
-    to_image = np.linalg.inv(grid.affine)
+    found = np.zeros(image.shape, bool)
+    to_image = np.linalg.inv(image.affine)
     for index in np.flatnonzero(mask.any(axis=(1, 2))):
         plane = own.slab(int(index))
-        place = grid.place_of(plane)
+        height = float((to_image @ plane.affine[:, 3])[0])
+        place = _part_of(plane, image, round(height))
         if place is not None:
-            found[place[0]] |= mask[index]
-        elif 0 < (to_image @ plane.affine[:, 3])[0] < grid.shape[0] - 1:
+            rows, columns = (slice(first, first + length) for first, length in zip(place, image.shape[1:], strict=True))
+            found[round(height)] |= mask[index][rows, columns]
+        elif 0 < height < image.shape[0] - 1:
             return None
     return found
+
+
+def _part_of(plane: Grid, image: Grid, index: int) -> tuple[int, int] | None:
+    """Where slice ``index`` of an image begins in a layer's slice; None where it is no part of it."""
+    if not 0 <= index < image.shape[0]:
+        return None
+    place = plane.place_of(image.slab(index))
+    return None if place is None else place[1:]
 
 
 def _nearest(mask: Mask, own: Grid, grid: Grid) -> Mask:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...errors import CaseError
 from ..geometry import Volume
-from .contours import fill
+from .contours import enclosed, touched
 from .layer import Layer
 
 LARGEST_FILE = 1 << 26
@@ -101,8 +101,4 @@ def read_lidc(path: Path, image: Volume) -> list[Layer]:
 
 def _inside(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
     """What an outline encloses without the outline itself, which lies outside the nodule."""
-    inside = fill(points, shape)
-    column, row = np.rint(points).astype(int).T
-    there = (column >= 0) & (column < shape[1]) & (row >= 0) & (row < shape[0])
-    inside[row[there], column[there]] = False
-    return inside
+    return enclosed(points, shape) & ~touched(points, shape)

@@ -11,9 +11,8 @@ from pydicom.dataset import Dataset
 from ...errors import CaseError
 from ..dicom.headers import SEGMENTATION, STRUCTURES
 from ..dicom.pixels import read_dataset
-from ..formats import suffix
 from ..geometry import Volume
-from ..places import require_file
+from ..places import require_file, suffix
 from .contours import read_structures
 from .label_maps import SUFFIXES, read_label_map, stem
 from .layer import Layer, Mask, Wanted, on_grid

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ...errors import CaseError
 from ..dicom.series import group_series
-from ..formats import IMAGE_SUFFIXES, read_grid, suffix
+from ..formats import IMAGE_SUFFIXES, name_of_content, read_grid
 from ..masks.label_maps import SUFFIXES as MASK_SUFFIXES
 from ..masks.label_maps import stem
-from ..places import Unusable
+from ..places import Unusable, suffix
 from .dicom_tree import DicomScans, IndexOptions, masks_by_series
 from .index import Index, Plane, Scan
 
@@ -22,7 +22,8 @@ def index_folder(root: Path, options: IndexOptions | None = None, classes: Seque
 
     A class's folder holds DICOM (files, folders, archives) and volumes (NIfTI, NRRD, MetaImage). A label map beside
     a volume that is called like it, with ``_mask`` or ``_seg`` at its end, is its mask. The patient of DICOM is the
-    header's; of other files it is the folder below the class's, else each file is a patient of its own.
+    header's; of other files it is the folder below the class's, else each file is a patient of its own. Folders and
+    files are often called like patients: a volume is named by a hash of its content.
 
     Args:
         root: the folder.
@@ -58,7 +59,7 @@ def index_folder(root: Path, options: IndexOptions | None = None, classes: Seque
             scan = found.scan(one, mask=masks.get(one.uid, ()))
             scans.append(scan and replace(scan, planes=tuple(replace(plane, label=label) for plane in scan.planes)))
         scans += [_volume(path, root, label, tree.others, found) for path in tree.others if _is_image(path)]
-    index = found.index(scans)
+    index = found.index(_unique(scans))
     return replace(
         index, classes=names, rule=f"the sub-folders {' (0) and '.join(names)} (1) are the classes", values={}
     )
@@ -81,14 +82,25 @@ def _volume(path: Path, root: Path, label: int, siblings: Sequence[Path], found:
         found.unusable.append(Unusable(path, str(error).removeprefix(f"{path}: ")))
         return None
     inside = path.relative_to(root)
-    name = "-".join((*inside.parent.parts, stem(path)))
     masks = tuple(str(other) for other in siblings if found.options.with_masks and _belongs(other, path))
     single = grid.shape[0] == 1
     planes = tuple(
         Plane(str(path), label, grid.slab(k).position, None if single else k, masks) for k in range(grid.shape[0])
     )
-    patient = "-".join(inside.parts[:2]) if len(inside.parts) > 2 else name
-    return Scan(name, found.options.rename()(patient), planes)
+    patient = "-".join(inside.parts[:2] if len(inside.parts) > 2 else (*inside.parent.parts, stem(path)))
+    return Scan(name_of_content(path), found.options.rename()(patient), planes)
+
+
+def _unique(scans: Sequence[Scan | None]) -> list[Scan | None]:
+    """Copies of one file share its content's name: the second and later ones get a number."""
+    seen: Counter[str] = Counter()
+    named: list[Scan | None] = []
+    for scan in scans:
+        if scan is not None:
+            seen[scan.name] += 1
+            scan = scan if seen[scan.name] == 1 else replace(scan, name=f"{scan.name}-copy{seen[scan.name]}")
+        named.append(scan)
+    return named
 
 
 def _belongs(mask: Path, image: Path) -> bool:

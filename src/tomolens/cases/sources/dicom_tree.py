@@ -64,7 +64,7 @@ class IndexOptions:
 
     def read_tree(self, root: Path) -> Tree:
         """The headers below a folder."""
-        variant = "as written" if self.keep_patients else own_salt()
+        variant = "as written" if self.keep_patients else f"sealed pseudonyms\x1f{own_salt()}"
         return read_tree(
             root,
             self.rename(),
@@ -131,6 +131,8 @@ class DicomScans:
     def scan(self, series: Series, mask: Sequence[str] = (), consensus: int | None = None) -> Scan | None:
         """A series as a scan; None where none of its slices has a label or a place."""
         try:
+            if series.patients > 1:
+                raise CaseError(f"{series.places[0]}: {series.patients} patients in one series, {series.name}")
             planes = self._planes(series)
         except CaseError as error:
             if self.options.on_error == "stop":

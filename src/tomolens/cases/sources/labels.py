@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...errors import CaseError
 from ..dicom.headers import Header
-from ..manifest import label_of, read_rows
+from ..tables import label_of, read_rows
 
 KEYS = ("instance", "image", "series", "scan", "patient")
 TAG_RULE = (

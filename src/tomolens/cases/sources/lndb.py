@@ -7,8 +7,8 @@ from pathlib import Path
 from ...errors import CaseError
 from ..case import CONTRAST_CLASSES
 from ..formats import read_grid
-from ..manifest import read_rows
 from ..places import Unusable, files_of
+from ..tables import read_rows
 from .dicom_tree import IndexOptions
 from .index import Index, Plane, Scan
 
@@ -82,4 +82,4 @@ def _listed(root: Path) -> set[str]:
     table = root / "trainset_csv" / "trainCTs.csv"
     if not table.is_file():
         return set()
-    return {f"{int(float(row['LNDbID'])):04d}" for _, row in read_rows(table, ["LNDbID"]) if row["LNDbID"]}
+    return {f"{int(float(row['lndbid'])):04d}" for _, row in read_rows(table, ["lndbid"]) if row["lndbid"]}
