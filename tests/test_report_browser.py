@@ -2,11 +2,13 @@
 
 import base64
 import io
+import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tomolens.report import viewer
 from tomolens.report.page import write_page
@@ -55,7 +57,7 @@ def opened(browser, finished_study, width):
     inside = ("data:", "blob:", file)
     tab.on("request", lambda request: None if request.url.startswith(inside) else wrong.append(request.url))
     tab.goto(file)
-    tab.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 1')")
+    expect(tab.locator("#viewer .facts")).to_contain_text(re.compile("^Case 1"))
     yield tab
     tab.close()
     assert wrong == []
@@ -77,11 +79,11 @@ def test_keys_step_through_the_cases(page):
     assert count > 1
     first = pixels(page)
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 2')")
+    expect(page.locator("#viewer .facts")).to_contain_text(re.compile("^Case 2"))
     assert not np.array_equal(first, pixels(page))
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function(f"document.querySelector('#viewer .facts').textContent.startsWith('Case {count}')")
+    expect(page.locator("#viewer .facts")).to_contain_text(re.compile(f"^Case {count}"))
 
 
 def test_the_cases_come_where_the_two_views_part_most_first(page):
@@ -91,7 +93,7 @@ def test_the_cases_come_where_the_two_views_part_most_first(page):
     taus = [float(text.split("τ = ")[1].rstrip(")")) for text in words]
     assert taus == sorted(taus)
     assert {text.split(" ")[0] for text in words} == {text.split(" ")[0] for text in names}
-    page.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 1')")
+    expect(page.locator("#viewer .facts")).to_contain_text(re.compile("^Case 1"))
 
 
 def test_dragging_changes_window_and_level_and_a_double_click_resets(page):

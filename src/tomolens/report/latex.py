@@ -5,7 +5,7 @@ from pathlib import Path
 from ..findings import Findings
 from ..findings.views import VIEWS, View
 from . import style
-from .answer import not_above_blind, printed, values_of
+from .answer import NOTHING, not_above_blind, printed, values_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -62,7 +62,8 @@ def _cells(findings: Findings, view: View) -> dict[tuple[str, str], str]:
     for _, row in values.iterrows():
         key = str(row["estimator"]), str(row["signs"])
         value, low, high = (printed(view, row[name]) for name in ("value", "ci_low", "ci_high"))
+        ends = "" if low == NOTHING else f" [{low}, {high}]"
         shown = f"\\textbf{{{value}}}" if row["value"] == best else value
         mark = "\\textdagger" if key in not_above else ""
-        cells[key] = f"{shown}{mark} [{low}, {high}]"
+        cells[key] = f"{shown}{mark}{ends}"
     return cells

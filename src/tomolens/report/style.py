@@ -3,6 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..findings.measured import BOTH
+from ..metrics.metric import SIGNS
+
 COLOURS = {
     "smoothgrad-squared": "#000000",
     "smoothgrad": "#0072b2",
@@ -37,7 +40,7 @@ TITLES = {
     "difference-from-fill": "Difference from the fill",
     "sobel-edges": "Sobel edges",
     "body-mask": "Body mask",
-    "mean-mask": "Mean mask",
+    "mean-mask": "Atlas of the experts' masks",
 }
 PERCENTILE = 99.0
 """Of a map's magnitude, where its colours end."""
@@ -47,6 +50,16 @@ SPARE = ("#882255", "#117733", "#332288", "#999933")
 def title(estimator: str) -> str:
     """An estimator's name as it is printed."""
     return TITLES.get(estimator, estimator)
+
+
+def map_title(estimator: str, signs: str) -> str:
+    """A map's name as it is printed; one that is its own absolute needs no word on signs."""
+    return title(estimator) if signs == BOTH else f"{title(estimator)} ({signs})"
+
+
+def forms(signs: str) -> tuple[str, ...]:
+    """Which of `SIGNS` a map stands for: one that is its own absolute stands for both."""
+    return SIGNS if signs == BOTH else (signs,)
 
 
 def number(value: float, digits: int) -> str:
