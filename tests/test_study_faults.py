@@ -213,7 +213,7 @@ def test_ctrl_c_once_finishes_what_is_at_work(tmp_path, workers):
 
 def test_ctrl_c_twice_stops_now(tmp_path):
     code, took, _ = interrupted(tmp_path / "r", 2, 1, pause=0.01)
-    assert code == 130
+    assert code in (130, -signal.SIGINT)  # the second one may come when all is written and Python is leaving
     assert took < 5
     assert len(Store(tmp_path / "r").shards.finished()) >= 2
 

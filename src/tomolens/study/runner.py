@@ -189,6 +189,7 @@ def _evaluate_all(
     progress(STAGE, tally.done, tally.total)
 
     def say() -> None:
+        writer.keep()
         progress(STAGE, tally.done, tally.total, "stopping after the cases at work; Ctrl-C again stops now")
 
     with stop_when_asked(say) as stopping, writer:
@@ -201,7 +202,7 @@ def _evaluate_all(
             if outcome.maps:
                 kept = kept or _kept_maps(store, job)
                 kept.write(outcome.index, outcome.maps)
-            writer.add(outcome.rows)
+            writer.add(outcome.rows, at_once=stopping())
             tally.done += 1
             if outcome.failure:
                 tally.failed += 1
@@ -212,8 +213,8 @@ def _evaluate_all(
             progress(STAGE, tally.done, tally.total, note)
             if not tally.succeeded and (tally.failed >= HOPELESS or tally.failed == tally.total):
                 raise NetworkError(f"every one of {tally.failed} cases failed; case {name}: {outcome.failure}")
-        if stopping() and tally.done < tally.total:
-            raise KeyboardInterrupt
+        if tally.done < tally.total:
+            stopping.raise_if_asked()
 
 
 def _kept_maps(store: Store, job: Job) -> KeptMaps:
