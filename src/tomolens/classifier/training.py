@@ -1,6 +1,7 @@
 """Training: augmentation, patient-wise validation, early stopping, everything seeded."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,8 +23,9 @@ from torch.optim.swa_utils import update_bn
 
 from ..cases.case import Cases
 from ..cases.splits import folds, inseparable_groups
+from ..errors import CaseError, SettingsError
 from ..randomness import generator
-from .architectures import build
+from .architectures import build, require_known
 from .classifier import Classifier
 from .layout import as_channels_last
 
@@ -48,6 +50,9 @@ class Recipe:
         patience: stop after so many epochs without a better validation loss.
         rotation: largest random rotation in radians.
         augment: whether to flip, rotate, scale, shift, and change contrast and noise.
+
+    Raises:
+        SettingsError: an unknown architecture, or a number outside its range in `RANGES`.
     """
 
     architecture: str = "resnet50"
@@ -59,6 +64,25 @@ class Recipe:
     patience: int = 6
     rotation: float = 0.15
     augment: bool = True
+
+    def __post_init__(self) -> None:
+        require_known(self.architecture)
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"{name} {value:g}, expected {low:g} to {high:g}")
+
+
+RANGES = {
+    "epochs": (1, 100_000),
+    "batch_size": (2, 100_000),
+    "learning_rate": (1e-9, 10.0),
+    "weight_decay": (0.0, 10.0),
+    "validation": (0.01, 0.5),
+    "patience": (1, 100_000),
+    "rotation": (0.0, math.pi),
+}
+"""Of a recipe's numbers, both ends allowed; batch norm needs two cases a step."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +133,13 @@ def train(
     recipe = recipe or Recipe()
     images, labels = torch.from_numpy(cases.images()), cases.labels
     groups = inseparable_groups(cases.patients, cases.fingerprints)
-    held_out = folds(labels, groups, max(2, round(1 / recipe.validation)), seed) == 0
+    try:
+        held_out = folds(labels, groups, max(2, round(1 / recipe.validation)), seed) == 0
+    except CaseError as error:
+        raise CaseError(
+            f"the {len(cases)} training cases of {len(np.unique(groups))} patients are too few to hold out "
+            f"validation = {recipe.validation:g} of the recipe for choosing the epoch ({error})"
+        ) from error
     training = np.flatnonzero(~held_out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
@@ -130,7 +160,8 @@ def _fit(
 ) -> Trained:
     device = next(network.parameters()).device
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
-    steps = -(-len(training) // recipe.batch_size)
+    # Batch norm has no variance of one case: an odd case joins another step.
+    steps = max(1, min(-(-len(training) // recipe.batch_size), len(training) // 2))
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     total = recipe.epochs * steps
     # A rise of a single step divides by zero in torch; from ten steps on the rise is a fifth of them.
