@@ -13,7 +13,7 @@ from .cases.sources.class_folders import index_folder
 from .cases.sources.dicom_tree import IndexOptions
 from .classifier import Classifier
 from .classifier.classifier import usable_device
-from .classifier.weights import load_weights
+from .classifier.weights import load_weights, require_writable
 from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
@@ -303,6 +303,7 @@ def train_network(
         What is known of the training, as stored with the weights.
     """
     usable_device(device)
+    require_writable(Path(out))
     cases = study.load_cases(progress)
     training = [index for index, entry in enumerate(cases.entries) if entry.split != "test"]
     return fit_network(study.settings, cases.select(training), Path(out), device=device, progress=progress)
