@@ -308,6 +308,8 @@ def test_verify_computes_cases_again(tmp_path):
     for file in rows.folder.iterdir():
         file.unlink()
     rows.write([changed], range(12))
+    store = Store(tmp_path / "r")
+    store.write_description({**store.description(), "measurements": rows.names()})
     lines, same = verify_study(tmp_path / "r", study.cases, study.classifier, sample=12)
     assert not same
     assert lines[1] == "case case-0 differs, by at most 1e-09"

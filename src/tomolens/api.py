@@ -145,6 +145,9 @@ class Study:
             learned = given.count("train")
             held_out = len(cases) - learned
         elif chosen.folds is not None:
+            patients = len({entry.patient for entry in cases.entries})
+            if patients < chosen.folds:
+                raise SettingsError(f"{patients} patients cannot fill {chosen.folds} folds: ask for fewer cases.folds")
             networks = chosen.folds
             learned = round(len(cases) * (1 - 1 / networks))
         if chosen.train_per_scan is not None:
@@ -174,22 +177,22 @@ class Study:
             progress: told how far it is.
 
         Raises:
-            TomolensError: input that cannot be used, or a folder that holds another study.
+            TomolensError: input that cannot be used, or a folder that holds another study or in which one runs.
         """
         place = usable_device(device)
         if self.classifier is not None:
             self.classifier.network.to(place)
-        store = Store(Path(out))
-        run_study(
-            self.settings,
-            store,
-            self.load_cases(progress),
-            classifier=self.classifier,
-            resources=Resources(device, workers, executor, address),
-            on_error=self.on_error,
-            progress=progress,
-        )
-        return report(out, progress)
+        with Store(Path(out)) as store:
+            run_study(
+                self.settings,
+                store,
+                self.load_cases(progress),
+                classifier=self.classifier,
+                resources=Resources(device, workers, executor, address),
+                on_error=self.on_error,
+                progress=progress,
+            )
+            return report(out, progress)
 
 
 def report(out: str | Path, progress: Progress = silent) -> Findings:

@@ -127,7 +127,8 @@ def run_study(
                 _evaluate_all(execute, job, pending, Writer(store.shards, wanted), store, tally, progress)
             facts.append(_facts(store, side, fitted, tally))
     progress(STAGE, tally.done, tally.total)
-    store.write_description({**description, "networks": facts, "accuracy": accuracy_of(store)})
+    measured = {"measurements": store.shards.names(), "accuracy": accuracy_of(store)}
+    store.write_description({**description, "networks": facts, **measured})
 
 
 def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:
