@@ -14,16 +14,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .progress import silent
+
 WIDE = 110
 """Columns from which on there is room for notes beside the bars."""
 
 
 @contextmanager
-def bars() -> Iterator[Callable[..., None]]:
+def bars(quiet: bool = False) -> Iterator[Callable[..., None]]:
     """A function ``progress(stage, done, total, note)`` that draws a bar for each stage on standard error.
 
-    Where standard error is no terminal, each tenth of a stage is a line.
+    Where standard error is no terminal, each tenth of a stage is a line; where ``quiet``, nothing is drawn.
     """
+    if quiet:
+        yield silent
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _lines(console)
