@@ -218,7 +218,7 @@ def test_ctrl_c_once_finishes_what_is_at_work(tmp_path, workers):
 
 def test_ctrl_c_twice_stops_now(tmp_path):
     code, took, _ = interrupted(tmp_path / "r", 2, 1, pause=0.01)
-    assert code == 130
+    assert code in (130, -signal.SIGINT)  # the second one may come when all is written and Python is leaving
     assert took < 5
     assert len(Store(tmp_path / "r").shards.finished()) >= 2
 
@@ -313,6 +313,8 @@ def test_verify_computes_cases_again(tmp_path):
     for file in rows.folder.iterdir():
         file.unlink()
     rows.write([changed], range(12))
+    store = Store(tmp_path / "r")
+    store.write_description({**store.description(), "measurements": rows.names()})
     lines, same = verify_study(tmp_path / "r", study.cases, study.classifier, sample=12)
     assert not same
     assert lines[1] == "case case-0 differs, by at most 1e-09"

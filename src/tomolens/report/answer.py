@@ -147,11 +147,12 @@ def view_sentences(findings: Findings) -> list[str]:
             sentences.append(f"Within a case, W of all three views is {row['value']:.2f} {ends.replace('+', '')}.")
         if row["view"] != "fidelity":
             continue
+        turned = round(row["disagree"] * row["cases"])
+        how = f"in {turned} of {row['cases']} cases" if turned else f"in none of {row['cases']} cases"
+        most = f"most in case {row['part_most']}" if turned else f"they part most in case {row['part_most']}"
         sentences.append(
             f"Case by case, fidelity and {VIEWS[row['other']].title} rank the maps with τ = {row['value']:+.2f} "
-            f"{ends}; "
-            f"in {100 * row['disagree']:.0f} % of {row['cases']} cases they rank them the other way round, "
-            f"most in case {row['part_most']}."
+            f"{ends}; {how} they rank them the other way round, {most}."
         )
     return sentences
 

@@ -1,5 +1,9 @@
 """How figures look: colours that differ in hue and in lightness, names as they are printed."""
 
+import math
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -42,6 +46,8 @@ TITLES = {
     "body-mask": "Body mask",
     "mean-mask": "Atlas of the experts' masks",
 }
+AS_WRITTEN: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
+"""Settings of matplotlib under which names of cases and classes are drawn as they are, dollars included."""
 PERCENTILE = 99.0
 """Of a map's magnitude, where its colours end."""
 SPARE = ("#882255", "#117733", "#332288", "#999933")
@@ -63,8 +69,14 @@ def forms(signs: str) -> tuple[str, ...]:
 
 
 def number(value: float, digits: int) -> str:
-    """A number with fixed digits; what rounds to zero has no sign."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
+    """A number with fixed digits, halves away from zero; what rounds to zero has no sign.
+
+    It is rounded from ten significant digits, so that sums of other order, equal but for the last bits, print the same.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    rounded = Decimal(f"{value:.10g}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{rounded + 0:.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def line(estimator: str, place: int) -> dict[str, object]:

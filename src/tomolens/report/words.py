@@ -26,7 +26,7 @@ def summary(findings: Findings, width: int = 100) -> str:
     if not findings.tables["gains"].empty:
         console.print("† does not beat the best map that never looks at the network\n", highlight=False)
     for sentence in (*headline(findings), *(f"Note: {warning}" for warning in warnings(findings))):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, markup=False, emoji=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 

@@ -19,6 +19,7 @@ import cloudpickle
 import torch
 from loky import ProcessPoolExecutor
 
+from .stopping import SIGNALS
 from .work import Job, Outcome, Worker, died
 
 AHEAD = 2
@@ -104,7 +105,8 @@ class _Pool:
 
 
 def _leave_stopping_to_the_driver() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:  # a terminal and a batch system send theirs to all processes of a command
+        signal.signal(number, signal.SIG_IGN)
 
 
 _at_work: dict[str, Worker] = {}

@@ -132,7 +132,8 @@ def run_study(
                 _evaluate_all(execute, job, pending, Writer(store.shards, wanted), store, tally, progress)
             facts.append(_facts(store, side, fitted, tally))
     progress(STAGE, tally.done, tally.total)
-    store.write_description({**description, "networks": facts, "accuracy": accuracy_of(store)})
+    measured = {"measurements": store.shards.names(), "accuracy": accuracy_of(store)}
+    store.write_description({**description, "networks": facts, **measured})
 
 
 def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:
@@ -194,6 +195,7 @@ def _evaluate_all(
     progress(STAGE, tally.done, tally.total)
 
     def say() -> None:
+        writer.keep()
         progress(STAGE, tally.done, tally.total, "stopping after the cases at work; Ctrl-C again stops now")
 
     with stop_when_asked(say) as stopping, writer:
@@ -206,7 +208,7 @@ def _evaluate_all(
             if outcome.maps:
                 kept = kept or _kept_maps(store, job)
                 kept.write(outcome.index, outcome.maps)
-            writer.add(outcome.rows)
+            writer.add(outcome.rows, at_once=stopping())
             tally.done += 1
             if outcome.failure:
                 tally.failed += 1
@@ -217,8 +219,8 @@ def _evaluate_all(
             progress(STAGE, tally.done, tally.total, note)
             if not tally.succeeded and (tally.failed >= HOPELESS or tally.failed == tally.total):
                 raise NetworkError(f"every one of {tally.failed} cases failed; case {name}: {outcome.failure}")
-        if stopping() and tally.done < tally.total:
-            raise KeyboardInterrupt
+        if tally.done < tally.total:
+            stopping.raise_if_asked()
 
 
 def _kept_maps(store: Store, job: Job) -> KeptMaps:
