@@ -125,6 +125,13 @@ def explain_each(
     Raises:
         TomolensError: see `explain`, for what concerns all estimators.
     """
+    if not isinstance(classifier, Classifier):
+        given = type(classifier).__name__
+        raise SettingsError(
+            f"explain was given {given}, expected Classifier(network, output=...): what does it return?"
+        )
+    if not isinstance(images, Tensor):
+        raise MapError(f"images are {type(images).__name__}, expected a tensor: torch.from_numpy(images)")
     chosen = _named(estimators)
     _check(classifier, images, chosen, references, signs, batch_size)
     names = draw_names(names, len(images))

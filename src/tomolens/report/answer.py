@@ -23,10 +23,14 @@ def headline(findings: Findings) -> list[str]:
     sentences = [_leader(findings, view) for view in VIEWS.values() if view.name in TWO_VIEWS or _rows(findings, view)]
     sentences += shortcut_sentences(findings) + blind_sentences(findings)
     sentences += choice_sentences(findings)
-    taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
+    taus = [
+        f"τ {'undefined, as all are tied,' if np.isnan(value) else f'= {value:+.2f}'} between {pair}"
+        for pair, value in findings.agreement.items()
+    ]
+    w = "undefined" if np.isnan(findings.concordance) else f"{findings.concordance:.2f}"
     if taus:
         sentences.append(
-            f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}; W = {findings.concordance:.2f} "
+            f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}; W = {w} "
             "between the model's view and the expert's."
         )
     return sentences

@@ -5,6 +5,7 @@ out few cases ahead, so that what waits stays small, and no more once it is told
 """
 
 import os
+import pickle
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ import cloudpickle
 import torch
 from loky import ProcessPoolExecutor
 
+from ..errors import NetworkError
 from .stopping import SIGNALS
 from .work import Job, Outcome, Worker, died
 
@@ -126,7 +128,13 @@ def _in_workers(
     pool: _Pool, folder: Path, job: Job, indices: Sequence[int], stopping: Callable[[], bool]
 ) -> Iterator[Outcome]:
     file = folder / f"job-{job.fold}.pickle"
-    file.write_bytes(cloudpickle.dumps(job))
+    try:
+        file.write_bytes(cloudpickle.dumps(job))
+    except (TypeError, RuntimeError, AttributeError, pickle.PicklingError) as error:
+        raise NetworkError(
+            "this network (scripted, exported or compiled?) cannot be sent to other processes: use one worker "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
     waiting = deque(indices)
     alone: deque[int] = deque()  # were at work when a worker died: done one at a time, so that the culprit is known
     deaths: Counter[int] = Counter()

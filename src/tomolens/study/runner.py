@@ -109,6 +109,9 @@ def run_study(
         KeyboardInterrupt: someone asked to stop; what was done is kept.
     """
     resources = resources or Resources()
+    if len(cases.classes) != 2 or not set(np.unique(cases.labels).tolist()) <= {0, 1}:
+        labels = ", ".join(map(str, np.unique(cases.labels)))
+        raise SettingsError(f"studies compare two classes; the cases have {len(cases.classes)} and the labels {labels}")
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error=on_error, intensity=intensity)
     sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
