@@ -9,7 +9,7 @@ from tomolens.cases.body import AIR, body_of
 from tomolens.cases.preprocessing import window
 from tomolens.classifier import Intensity
 from tomolens.estimators.baselines import BASELINES, Scene, draw_baselines
-from tomolens.study.runner import mean_mask_of, missing_baselines
+from tomolens.study.references import mean_mask_of, missing_baselines
 from tomolens.study.settings import StudySettings
 from tomolens.study.sides import Side
 from tomolens.study.survey import Survey

@@ -8,7 +8,8 @@ from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
 from tomolens.errors import MapError, SettingsError
 from tomolens.estimators import ESTIMATORS, References, SmoothGrad, explain, make_estimator
-from tomolens.estimators.explain import explain_each, passes
+from tomolens.estimators.explain import explain_each
+from tomolens.estimators.schedule import passes
 
 NAMES = ["a", "b", "c", "d", "e"]
 

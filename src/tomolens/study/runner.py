@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
-from numpy.typing import NDArray
 
 from ..cases import Cases
 from ..classifier import Classifier
@@ -21,15 +19,14 @@ from ..classifier.identity import identity_of
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
-from ..estimators.explain import needs_references
-from ..estimators.probes import References
+from ..estimators.schedule import needs_references
 from ..progress import Progress, silent
-from ..randomness import generator
 from .executors import Executor, local_executor, workers_for
 from .kept_maps import KeptMaps
 from .networks import Fitted, networks_of
 from .provenance import provenance
 from .ray_executor import ray_executor
+from .references import draw_references, mean_mask_of, missing_baselines
 from .settings import NOT_IN_THE_NUMBERS, StudySettings
 from .sides import Side, sides_of
 from .stopping import stop_when_asked
@@ -286,47 +283,3 @@ def order_of_showing(found: Survey, held_out: Sequence[int]) -> list[int]:
     ]
     order = sorted((place, label) for label, members in enumerate(by_label) for place in range(len(members)))
     return [by_label[label][place] for place, label in order]
-
-
-def mean_mask_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:
-    """Mean of the usable masks of at most ``references`` training cases; None where there are none.
-
-    Cases are drawn at random, one of each patient before the second of any.
-    """
-    if "mean-mask" not in settings.estimators.baselines:
-        return None
-    masked = [int(index) for index in training if found.masks[index] == "usable"]
-    shuffled = generator(settings.seed, "mean-mask").permutation(np.array(masked, dtype=np.intp))
-    turns: Counter[str] = Counter()
-    order = []
-    for place, index in enumerate(shuffled.tolist()):
-        patient = found.cases.entries[index].patient
-        order.append((turns[patient], place, index))
-        turns[patient] += 1
-    chosen = sorted(index for _, _, index in sorted(order)[: settings.estimators.references])
-    masks = [mask for index in chosen if (mask := found.cases[index].mask) is not None]
-    return np.mean(masks, axis=0) if masks else None
-
-
-def missing_baselines(settings: StudySettings, found: Survey, sides: Sequence[Side]) -> dict[str, str]:
-    """The blind baselines that cannot be drawn in some fold, with the reason."""
-    if "mean-mask" not in settings.estimators.baselines:
-        return {}
-    without = [side for side in sides if not any(found.masks[index] == "usable" for index in side.training)]
-    if not without:
-        return {}
-    lacking = "training cases" if all(len(side.training) == 0 for side in without) else "training masks"
-    return {"mean-mask": f"no {lacking}" + (f" in {len(without)} of {len(sides)} folds" if len(sides) > 1 else "")}
-
-
-def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:
-    """Training images for expected gradients, at most ``references`` of them, drawn class by class."""
-    if len(training) == 0:
-        return None
-    labels = cases.labels[training]
-    kinds = np.unique(labels)
-    share = max(1, settings.estimators.references // len(kinds))
-    random = generator(settings.seed, "references")
-    chosen = np.concatenate([np.sort(random.permutation(training[labels == kind])[:share]) for kind in kinds])
-    picked = cases.select(chosen)
-    return References(torch.from_numpy(picked.images()), torch.from_numpy(picked.labels))

@@ -15,7 +15,7 @@ from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
 from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator
-from ..estimators.explain import Signs
+from ..estimators.schedule import Signs
 from ..metrics.fills import parse_fill
 from ..metrics.metric import MetricSettings
 from ..regions import RegionSettings
