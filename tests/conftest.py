@@ -149,6 +149,15 @@ def trained() -> Classifier:
 
 
 @pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Findings]:
+    """Folder and findings of `SMALL_STUDY`, run once, without figures."""
+    out = tmp_path_factory.mktemp("small") / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "_figures", no_figures)
+        return out, Study(StudySettings.model_validate(SMALL_STUDY)).run(out)
+
+
+@pytest.fixture(scope="session")
 def finished_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Findings]:
     """Folder and findings of a small simulated study, run once, with enough patients for intervals."""
     out, enough = tmp_path_factory.mktemp("study") / "results", SMALL_STUDY["cases"] | {"test": 12}

@@ -26,6 +26,13 @@ MARK = 0.5
 TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views", "strata", "patients")
 
 
+class Mind:
+    """What a network holds and its identity does not see: a mood may pass, and the study goes on."""
+
+    def __init__(self, mood):
+        self.mood = mood
+
+
 class Moody(nn.Module):
     """A network that does something to images whose first pixel is exactly `MARK`."""
 
@@ -35,7 +42,11 @@ class Moody(nn.Module):
         self.body = nn.Sequential(
             nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1)
         )
-        self.mood, self.folder = mood, folder
+        self.mind, self.folder = Mind(mood), folder
+
+    @property
+    def mood(self):
+        return self.mind.mood
 
     def forward(self, images):
         marked = bool((images[:, 0, 0, 0] == MARK).any())

@@ -41,7 +41,8 @@ def test_the_share_of_the_patients_is_held_out_to_a_patient(share, patients):
     groups = np.repeat(np.arange(patients), 3)
     labels = (groups % 2).astype(np.int64)
     held_out = hold_out(labels, groups, share, seed=0)
-    assert len(set(groups[held_out])) == round(share * patients)
+    assert len(set(groups[held_out])) == max(2, round(share * patients))
+    assert set(labels[held_out]) == {0, 1}
     assert not set(groups[held_out]) & set(groups[~held_out])
     assert abs(held_out[labels == 1].mean() - held_out[labels == 0].mean()) < 1.01 / (patients // 2)
     assert (held_out == hold_out(labels, groups, share, seed=0)).all()

@@ -101,6 +101,8 @@ def test_errors_of_any_ordinary_kind_turn_no_decision(seed, size, count):
     np.testing.assert_array_equal(decided.classes, (scores > 0).long())
     assert decided.asked >= min(COMPARED, count)
     left = count - decided.asked
+    assert decided.images == count
+    assert decided.quick == left - decided.audited
     assert decided.audited >= min(8, left)
     assert decided.audited >= 0.02 * left
 
@@ -137,7 +139,7 @@ def test_no_error_at_all_is_no_evidence():
     scores[3] = -4.0
     decided = decide_with(scores, torch.full((200,), 4.0))
     np.testing.assert_array_equal(decided.classes, (scores > 0).long())
-    assert (decided.asked, decided.audited) == (200, 0)
+    assert (decided.asked, decided.audited, decided.quick) == (200, 0, 0)
 
 
 def test_errors_that_no_bound_foresees_are_audited_and_told():

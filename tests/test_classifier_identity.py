@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from conftest import convolutional
 from quick_study import Moody, quick_cases, quick_study
@@ -36,11 +37,67 @@ class Doubled(Halved):
         return self.inner(x) * 2
 
 
+class WithMean(nn.Module):
+    """What a network may hold beside its weights."""
+
+    def __init__(self, mean=0.0, scale=1.0, activation=functional.relu):
+        super().__init__()
+        self.inner, self.scale, self.activation = convolutional(), scale, activation
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+
+    def forward(self, x):
+        return self.scale * self.inner(self.activation(x - self.mean))
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = convolutional()
+
+    def forward(self, x):
+        return self.head(self.inner(x))
+
+
+def heir(sign):
+    """Two classes of one name and code, whose bases differ in theirs."""
+
+    class Positive(Plain):
+        def head(self, x):
+            return x
+
+    class Negative(Plain):
+        def head(self, x):
+            return -x
+
+    return type("Heir", (Positive if sign > 0 else Negative,), {"__module__": __name__})
+
+
+Heir, HeirOfAnother = heir(1), heir(-1)
+
+
+def with_another_weight():
+    network = convolutional()
+    with torch.no_grad():
+        network[0].weight[0, 0, 0, 0] += 1e-3
+    return network
+
+
+def with_a_hook():
+    network = convolutional()
+    network.register_forward_hook(lambda module, given, output: -output)
+    return network
+
+
 CHANGED = {
     "output": Classifier(convolutional(), "probability"),
     "score": Classifier(convolutional(), score="probability"),
     "a module": Classifier(without_relu()),
-    "a weight": Classifier(convolutional(outputs=2), "logits"),
+    "a weight": Classifier(with_another_weight()),
+    "a buffer that is not saved": Classifier(WithMean(0.1)),
+    "an attribute": Classifier(WithMean(0.0, scale=2.0)),
+    "a function that it holds": Classifier(WithMean(0.0, activation=functional.gelu)),
+    "the code of its base class": Classifier(Heir()),
+    "a hook": Classifier(with_a_hook()),
     "range": Classifier(convolutional(), intensity=Intensity(-1.0, 1.0)),
 }
 
@@ -51,7 +108,11 @@ def test_the_same_classifier_twice():
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_what_changes_numbers_changes_the_identity(name):
-    assert identity_of(CHANGED[name]) != identity_of(Classifier(convolutional()))
+    same = WithMean() if "Mean" in repr(CHANGED[name].network) else convolutional()
+    same = HeirOfAnother() if name == "the code of its base class" else same
+    changed, usual = identity_of(CHANGED[name]), identity_of(Classifier(same))
+    assert changed != usual
+    assert (changed["weights"] != usual["weights"]) == (name == "a weight")
 
 
 def test_the_code_of_a_network_counts():

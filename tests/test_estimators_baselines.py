@@ -5,9 +5,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from tomolens.cases import Case, CaseEntry, Cases, phantom
-from tomolens.cases.body import AIR, body_of
-from tomolens.cases.preprocessing import window
-from tomolens.classifier import Intensity
+from tomolens.cases.body import body_of
+from tomolens.cases.preprocessing import Preprocessing
 from tomolens.estimators.baselines import BASELINES, Scene, draw_baselines
 from tomolens.study.references import mean_mask_of, missing_baselines
 from tomolens.study.settings import StudySettings
@@ -19,7 +18,7 @@ from tomolens.study.survey import Survey
 @pytest.mark.parametrize("shape", [(1, 20, 24), (3, 16, 16), (1, 6, 8, 10)])
 def test_every_baseline_draws_a_map_of_the_images_shape(name, shape):
     image = np.random.default_rng(0).random(shape).astype(np.float32)
-    drawn = BASELINES[name](Scene(image, 1.0, np.full(shape[1:], 0.2)))
+    drawn = BASELINES[name](Scene(image, 1.0, image[0] > 0.5, np.full(shape[1:], 0.2)))
     assert drawn.shape == shape
     assert np.isfinite(drawn).all()
     assert (drawn >= 0).all()  # a map and its absolute are the same, so it is measured once
@@ -28,7 +27,7 @@ def test_every_baseline_draws_a_map_of_the_images_shape(name, shape):
 @given(st.floats(0, 1))
 def test_constant_images_are_no_trouble(value):
     image = np.full((1, 12, 12), value, dtype=np.float32)
-    drawn = draw_baselines(tuple(BASELINES), Scene(image, 0.0, None))
+    drawn = draw_baselines(tuple(BASELINES), Scene(image, 0.0, image[0] > 0))
     assert "mean-mask" not in drawn  # there is none without training masks
     assert all(np.isfinite(one).all() for one in drawn.values())
     np.testing.assert_array_equal(drawn["sobel-edges"], 0)
@@ -39,14 +38,14 @@ def test_the_body_is_the_body_without_the_table():
     image[0, 5:25, 5:35] = 0.6
     image[0, 10:15, 10:15] = 0.0  # a lung
     image[0, 32:34, 5:35] = 0.9  # the table
-    body = BASELINES["body-mask"](Scene(image, 0.0))[0]
+    body = BASELINES["body-mask"](Scene(image, 0.0, body_of(image, 0.0)))[0]
     assert body[12, 12] == body[7, 7] == 1
     assert body[33, 20] == body[0, 0] == 0
 
 
 def test_baselines_see_what_their_names_say():
     case = phantom.cases(2, seed=1)[1]
-    drawn = draw_baselines(tuple(BASELINES), Scene(case.image, 1.0 - case.label, case.mask.astype(float)))
+    drawn = draw_baselines(tuple(BASELINES), Scene(case.image, 1.0 - case.label, case.body, case.mask.astype(float)))
     np.testing.assert_allclose(drawn["difference-from-fill"], np.abs(case.image - (1.0 - case.label)), rtol=1e-6)
     np.testing.assert_array_equal(drawn["raw-intensity"], case.image)
     np.testing.assert_array_equal(drawn["mean-mask"][0], case.mask)
@@ -55,18 +54,27 @@ def test_baselines_see_what_their_names_say():
     assert centre[0, 0] == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("limits", [(-160.0, 240.0), (-1000.0, 400.0), (-1024.0, 1000.0)])
+@pytest.mark.parametrize("limits", [(-160.0, 240.0), (-1000.0, 400.0), (-1024.0, 1000.0), (0.0, 80.0), (200.0, 900.0)])
 def test_the_body_is_told_by_hounsfield_units_whatever_the_window(limits):
-    hu = np.full((40, 40), -990.0)  # air as scanners have it, never exactly black
-    hu[5:35, 5:35] = 40.0
-    hu[12:20, 12:20] = -850.0  # a lung
-    image, intensity = window(hu, limits)[None], Intensity(hounsfield=limits)
-    body = body_of(image, intensity.of_hounsfield(AIR))
-    expected = np.zeros((40, 40), bool)
-    expected[5:35, 5:35] = True
+    hu = np.full((64, 64), -990.0)  # air as scanners have it, never exactly black
+    hu[8:56, 8:56] = -100.0  # fat
+    hu[16:48, 16:48] = 40.0
+    hu[20:30, 20:30] = -850.0  # a lung
+    expected = np.zeros((64, 64), bool)
+    expected[8:56, 8:56] = True
+    body = Preprocessing(64, limits).body(hu)
     np.testing.assert_array_equal(body, ndimage.binary_opening(expected))
-    drawn = BASELINES["body-mask"](Scene(image, image, None, intensity.of_hounsfield(AIR)))
-    np.testing.assert_array_equal(drawn[0] == 1, body)
+    assert Preprocessing(32, limits).body(hu).mean() == pytest.approx(expected.mean(), abs=0.05)
+
+
+def test_the_body_of_simulated_chests_does_not_depend_on_the_window():
+    usual, lung, brain = (
+        phantom.cases(2, preprocessing=Preprocessing(64, limits))[1].body
+        for limits in ((-160.0, 240.0), (-1000.0, 400.0), (0.0, 80.0))
+    )
+    assert 0.3 < usual.mean() < 0.9
+    np.testing.assert_array_equal(usual, lung)
+    np.testing.assert_array_equal(usual, brain)
 
 
 def test_the_atlas_is_drawn_at_random_over_patients():

@@ -153,7 +153,7 @@ def test_perturbation_curves_are_averaged_over_the_classes():
 def test_ranks_and_agreement():
     fidelity = pd.DataFrame({"estimator": list("abc"), "signs": "original", "value": [0.1, 0.3, 0.2]})
     roc = pd.DataFrame({"estimator": list("cab"), "signs": "original", "value": [0.9, 0.5, 0.8]})
-    ranks = ranks_table(by_view({"fidelity": fidelity, "auc": roc})).set_index("estimator")
+    ranks = ranks_table(by_view({"fidelity": fidelity, "auc": roc}).assign(partial=False)).set_index("estimator")
     assert ranks["fidelity_rank"].to_dict() == {"a": 3, "b": 1, "c": 2}
     assert ranks["auc_rank"].to_dict() == {"a": 3, "b": 2, "c": 1}
     assert ranks["mean_rank"].to_dict() == {"a": 3, "b": 1.5, "c": 1.5}

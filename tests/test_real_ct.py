@@ -145,6 +145,6 @@ def test_the_whole_study_on_some_real_slices(manifest, tmp_path):
     everything = from_manifest(manifest, Preprocessing(size=64))
     findings = Study(settings, cases=everything.select(np.arange(0, 70, 6))).run(tmp_path / "r")
     assert (findings.table("fidelity")["cases"] == 12).all()
-    assert len(findings.table("roc")) == 16
+    assert len(findings.table("roc")) == 14
     assert findings.table("roc")["auc"].between(0, 1).all()
     assert (tmp_path / "r" / "report.html").exists()

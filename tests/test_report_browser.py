@@ -217,7 +217,7 @@ def test_regions_without_a_mask_are_told(browser, finished_study, tmp_path):
     assert tab.locator("[data-control=share]").is_disabled()
     assert tab.locator("[data-control=outline]").is_disabled()
     tab.keyboard.press("ArrowRight")
-    tab.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 2')")
+    expect(tab.locator("#viewer .facts")).to_contain_text(re.compile("^Case 2"))
     assert said.inner_text() == ""
     assert tab.locator("[data-control=share]").is_enabled()
     next(tabs, None)

@@ -71,25 +71,25 @@ def test_everything_promised_is_written(finished_study):
     assert 0 <= description["accuracy"]["balanced"] <= 1
 
 
-def test_measurements_are_one_row_a_measure_with_raw_curves(finished_study):
-    _, findings = finished_study
+def test_measurements_are_one_row_a_measure_with_raw_curves(small_study):
+    _, findings = small_study
     rows = findings.measurements
     assert list(rows.columns) == SCHEMA.names
     assert not rows.duplicated(KEYS).any()
-    assert rows["case"].nunique() == 12
+    assert rows["case"].nunique() == 4
     curves = rows[rows["metric"] == "most_important_first"]["curve"]
     assert {len(curve) for curve in curves} == {41}
     assert set(np.concatenate(curves.tolist())) <= {0.0, 1.0}
 
 
-def test_the_same_numbers_when_run_twice(tmp_path, finished_study):
+def test_the_same_numbers_when_run_twice(tmp_path, small_study):
     Study(SETTINGS).run(tmp_path / "again")
     for name in ("fidelity", "roc", "overlap", "gains", "pairs"):
-        first, second = (folder / "tables" / f"{name}.csv" for folder in (finished_study[0], tmp_path / "again"))
+        first, second = (folder / "tables" / f"{name}.csv" for folder in (small_study[0], tmp_path / "again"))
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_an_interrupted_study_is_finished_with_the_same_numbers(tmp_path, finished_study):
+def test_an_interrupted_study_is_finished_with_the_same_numbers(tmp_path, small_study):
     def stop(stage, done, *_):
         if stage == "explaining and evaluating" and done == 2:
             raise KeyboardInterrupt
@@ -100,13 +100,13 @@ def test_an_interrupted_study_is_finished_with_the_same_numbers(tmp_path, finish
     assert len(store.shards.finished()) == 2
     findings = Study(SETTINGS).run(tmp_path / "r")
     for name in ("fidelity", "roc", "overlap"):
-        pd.testing.assert_frame_equal(findings.table(name), finished_study[1].table(name), check_exact=True)
+        pd.testing.assert_frame_equal(findings.table(name), small_study[1].table(name), check_exact=True)
 
 
-def test_a_folder_with_another_study_is_refused(tmp_path, finished_study):
+def test_a_folder_with_another_study_is_refused(tmp_path, small_study):
     other = SETTINGS.model_copy(update={"seed": 1})
     with pytest.raises(SettingsError, match=r"holds another study, which differs in cases\.hash, settings\.seed"):
-        Study(other).run(finished_study[0])
+        Study(other).run(small_study[0])
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(SettingsError, match="holds files that are no study"):
         Study(SETTINGS).run(tmp_path)

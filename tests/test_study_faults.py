@@ -28,6 +28,7 @@ from tomolens.classifier import Classifier, Intensity
 from tomolens.classifier.quick import Quick
 from tomolens.cli import app
 from tomolens.errors import CaseError, NetworkError, SettingsError
+from tomolens.estimators import making as explain_module
 from tomolens.metrics.metric import METRICS
 from tomolens.report.answer import audit_sentence, headline
 from tomolens.report.words import summary
@@ -472,6 +473,7 @@ def test_the_audit_is_stored_and_told(tmp_path):
     assert rows["decisions"] > rows["decisions_audited"] >= 8
     assert rows["decisions_differ"] == 0
     assert rows["decisions_asked"] >= 16
+    assert rows["decisions"] == rows[["decisions_asked", "decisions_audited", "decisions_quick"]].sum()
     rest = outcome.rows.filter(pc.invert(pc.starts_with(outcome.rows["metric"].cast(pa.string()), "decisions")))
     assert largest_difference(rest, Worker(job, job.classifier).evaluate(0).rows) == 0
     assert largest_difference(outcome.rows, Worker(job, job.classifier).evaluate(0).rows) == 0
@@ -483,3 +485,40 @@ def job_of_study(study, classifier):
     fitted = Fitted(with_window(classifier, settings), {"source": "given"})
     (side,) = sides_of(settings, found.cases, everything_held_out=True)
     return runner.job_of(settings, found, side, fitted, runner.Resources(), (), 6)
+
+
+def test_a_map_of_some_cases_is_neither_ranked_nor_does_it_shrink_the_others(tmp_path, monkeypatch):
+    """Deconvolution fails in every case of class 0: it has numbers, no rank, and the others keep all of their cases."""
+    whole = explain_module.Making.explained
+
+    def failing(making, device):
+        found = whole(making, device)
+        if float(making.maps["backpropagation"].sum()) != 0 and making.subject_is_dark:
+            found.failed["deconvolution"] = NetworkError("not for dark images")
+            found.maps.pop("deconvolution", None)
+        return found
+
+    begun = explain_module.Making.__init__
+
+    def noting(making, classifier, maps, names):
+        begun(making, classifier, maps, names)
+        making.subject_is_dark = (int(names[0].split("-")[1]) // 2) % 2 == 0
+
+    monkeypatch.setattr(explain_module.Making, "__init__", noting)
+    monkeypatch.setattr(explain_module.Making, "explained", failing)
+    names = {"names": ["backpropagation", "deconvolution", "random"]}
+    findings = quick_study(count=24, estimators=names).run(tmp_path / "r", workers=1)
+    values = findings.view_values.query("view == 'fidelity'").set_index(["estimator", "signs"])
+    assert set(values[values["partial"]].index.get_level_values(0)) == {"deconvolution"}
+    assert values.loc[("deconvolution", "original"), "cases"] == 12
+    ranks = findings.table("ranks").set_index(["estimator", "signs"])
+    assert ranks.loc[("deconvolution", "original"), "fidelity_rank"] != ranks.loc[("random", "both"), "fidelity_rank"]
+    assert np.isnan(ranks.loc[("deconvolution", "original"), "fidelity_rank"])
+    assert findings.compared["fidelity"].cases == 24
+    assert {name for name, _ in findings.compared["fidelity"].maps} == {"backpropagation", "random"}
+    assert findings.table("gains").query("view == 'fidelity'")["cases"].eq(24).all()
+    sentences = headline(findings)
+    assert not any(sentence.startswith("Deconvolution") for sentence in sentences)
+    text = " ".join(summary(findings).split())
+    assert "have numbers in 12 of 24 cases only, no rank, and no part in comparisons" in text
+    assert "Deconvolution was not assessed in 12 of 24 cases: not for dark images" in text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quick_study import Moody, quick_cases
 from tomolens.cases import CONTRAST_CLASSES
-from tomolens.classifier import Classifier
+from tomolens.classifier import Classifier, Intensity
 from tomolens.classifier.training import Recipe, train
 from tomolens.errors import CaseError, SettingsError
 from tomolens.estimators.estimators import ESTIMATORS
@@ -104,12 +104,17 @@ def test_one_line_or_it_runs(edits):
     assert np.isfinite(accepted.cases.preprocessing.image(np.linspace(-1000, 1000, 64).reshape(8, 8)[:8])).all()
 
 
+NETWORK = Classifier(Moody().eval(), intensity=Intensity(hounsfield=(-160.0, 240.0)))
+
+
 def runs(plan):
     case = quick_cases(1)[0]
     references = References(torch.rand(4, 1, 16, 16), torch.tensor([0, 1, 0, 1]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        evaluation = evaluate(case, Classifier(Moody().eval()), plan, references, None)
+        evaluation = evaluate(
+            case, Classifier(Moody().eval(), intensity=Intensity(hounsfield=(-160.0, 240.0))), plan, references, None
+        )
     assert set(evaluation.maps) == {one.name for one in plan.estimators}
 
 
@@ -172,8 +177,8 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
 
 
 def test_too_few_patients_to_validate_are_told_as_such():
-    with pytest.raises(CaseError, match=r"8 training cases of 4 patients.*validation = 0\.2 of the recipe"):
-        train(quick_cases(8), Recipe("resnet18", epochs=1))
+    with pytest.raises(CaseError, match=r"4 training cases of 2 patients.*validation = 0\.2 of the recipe"):
+        train(quick_cases(4), Recipe("resnet18", epochs=1))
 
 
 def test_an_odd_case_is_no_step_of_its_own():

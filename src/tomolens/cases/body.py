@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 AIR = -500.0
 """HU below which a pixel is air (or lung, which lies inside the body)."""
@@ -18,6 +17,8 @@ def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     Returns:
         bool ``(*spatial)``; nothing where everything is air.
     """
+    from scipy import ndimage  # here, because finding and listing cases does without it
+
     parts, count = ndimage.label(ndimage.binary_opening(image.mean(axis=0) > air))
     if count == 0:
         return np.zeros(image.shape[1:], dtype=bool)

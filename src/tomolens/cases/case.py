@@ -26,6 +26,7 @@ class Case:
         evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known.
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
         notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.
+        body: bool ``(*spatial)``, without the air around the patient, told by HU; None where only the image is known.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     evidence: NDArray[np.float32] | None = None
     unmarked: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
+    body: NDArray[np.bool_] | None = None
 
     @property
     def fingerprint(self) -> str:

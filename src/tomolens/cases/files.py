@@ -72,6 +72,7 @@ class FileReader:
             patient=entry.patient,
             mask=None if mask is None else self.preprocessing.mask(self._spatial(mask)),
             notes=notes,
+            body=self.preprocessing.body(hu),
         )
 
     def image(self, entry: CaseEntry) -> Volume:

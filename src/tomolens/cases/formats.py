@@ -26,8 +26,6 @@ MOST_PACKED = 1100
 """Times that deflate can at most shrink its input: a claim beyond it is false."""
 MOST_AFTER = 1 << 20
 """Bytes that may follow the voxels."""
-_NAMING_BLOCKS, _NAMING_BLOCK = 9, 1 << 17
-"""How much of a file its name is made of."""
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters is raised, in one line
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -182,15 +180,11 @@ def name_of_content(path: Path) -> str:
     """A short name for a volume in one file that neither its path nor the salt shows in: a hash of what it holds.
 
     Random draws are keyed by the names of cases, which may therefore not depend on a salt; a hash of the path could
-    be found by trying patients' names. Of a large file, blocks evenly spaced over it are read.
+    be found by trying patients' names.
     """
     held = path if READERS.get(suffix(path)) is read_nifti else find_voxels(path).file
-    size = held.stat().st_size
-    digest = hashlib.blake2b(str(size).encode(), digest_size=5)
     with held.open("rb") as opened:
-        for block in range(_NAMING_BLOCKS):
-            opened.seek(max(0, size - _NAMING_BLOCK) * block // (_NAMING_BLOCKS - 1))
-            digest.update(opened.read(_NAMING_BLOCK))
+        digest = hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=5))
     return f"V{digest.hexdigest()}"
 
 

@@ -134,7 +134,17 @@ def _meta_values(path: Path, header: bytes) -> dict[str, str]:
         needed = int(dimensions) ** power if power else 4
         if key in values and len(values[key].split()) != needed:
             raise CaseError(f"{path}: unreadable MetaImage ({key} '{values[key][:40]}' in {dimensions} dimensions)")
+    for key, plain in (("ElementToIntensityFunctionSlope", 1.0), ("ElementToIntensityFunctionOffset", 0.0)):
+        if key in values and _number(values[key]) != plain:
+            raise CaseError(f"{path}: {key} = {values[key][:20]}, which ITK does not apply: store Hounsfield units")
     return values
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def check_packed(path: Path, voxels: Voxels, expected: int) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .body import AIR, body_of
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -19,6 +21,10 @@ class Preprocessing:
     def image(self, hu: NDArray[np.floating]) -> NDArray[np.float32]:
         """HU ``(*spatial)`` to float32 ``(1, size, ...)`` in [0, 1]."""
         return resize_image(window(hu, self.window), self.size)[None]
+
+    def body(self, hu: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """HU ``(*spatial)`` to the body in the resized image, whatever the window: bool ``(size, ...)``."""
+        return body_of(resize_image(window(hu, (AIR - 500.0, AIR + 500.0)), self.size)[None], 0.5)
 
     def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Bool ``(*spatial)`` to bool ``(size, ...)``, by nearest neighbour."""

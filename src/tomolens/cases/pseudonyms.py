@@ -36,7 +36,9 @@ def _sealed(name: str, salt: str) -> str:
 
 def _keyed(text: str, salt: str, size: int) -> str:
     # Of the salt, blake2b takes 64 bytes as its key.
-    return hashlib.blake2b(text.encode(), key=salt.encode()[:64], digest_size=size).hexdigest()
+    return hashlib.blake2b(
+        text.encode("utf-8", "surrogateescape"), key=salt.encode()[:64], digest_size=size
+    ).hexdigest()
 
 
 def own_salt() -> str:

@@ -67,12 +67,13 @@ def folds(labels: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed
 def hold_out(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
     """Choose a share of the groups, to a group, whose classes are as near to that share of each class as can be.
 
-    Greedy: one group after the other, in seeded random order where they serve alike.
+    At least as many as there are classes, so that each class may be held out. Greedy: one group after the other, in
+    seeded random order where they serve alike.
 
     Args:
         labels: class of each case, ``(N,)``.
         groups: see `inseparable_groups`.
-        share: of the groups, between 0 and 1; at least one is chosen, and one is left.
+        share: of the groups, between 0 and 1; one is left at least.
         seed: of the order.
 
     Returns:
@@ -84,12 +85,16 @@ def hold_out(labels: NDArray[np.int64], groups: NDArray[np.int64], share: float,
     names, table = _cases_by_group(labels, groups)
     if len(names) < 2:
         raise CaseError("one separable patient cannot be both trained on and held out: more patients are needed")
-    wanted = min(max(1, round(share * len(names))), len(names) - 1)
+    wanted = min(max(table.shape[1], round(share * len(names))), len(names) - 1)
     shuffled = generator(seed, "hold out").permutation(len(names))
     shares = table[shuffled] / table.sum(axis=0)
     chosen, filled = np.zeros(len(names), dtype=bool), np.zeros(table.shape[1])
     for count in range(1, wanted + 1):
         distance = np.abs(filled + shares - share * count / wanted).sum(axis=1)
+        # A class of which nothing is held out yet comes first when as many picks are left.
+        lacking = filled == 0
+        if wanted - count < int(lacking.sum()):
+            distance[~(shares[:, lacking] > 0).any(axis=1)] += 10.0
         distance[chosen] = np.inf
         best = int(distance.argmin())
         chosen[best] = True

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..cases.body import body_of
-
 Values = NDArray[np.float64]
 
 
@@ -23,14 +21,14 @@ class Scene:
         image: ``(C, *spatial)``, 0 black and 1 white.
         fill: the image ``(C, *spatial)`` with every pixel masked, as for fidelity; where that depends on the class, for
             the true one.
+        body: bool ``(*spatial)``, without the air around the patient.
         mean_mask: mean of the training cases' masks, ``(*spatial)``; None where there are none.
-        air: the value of the image up to which a pixel is air.
     """
 
     image: NDArray[np.float32]
     fill: NDArray[np.float32]
+    body: NDArray[np.bool_]
     mean_mask: Values | None = None
-    air: float = 0.0
 
 
 def centre_prior(scene: Scene) -> Values:
@@ -61,8 +59,8 @@ def sobel_edges(scene: Scene) -> Values:
 
 
 def body_mask(scene: Scene) -> Values:
-    """1 in the body, see `body_of`."""
-    return np.broadcast_to(body_of(scene.image, scene.air).astype(np.float64), scene.image.shape)
+    """1 in the body."""
+    return np.broadcast_to(scene.body.astype(np.float64), scene.image.shape)
 
 
 def mean_mask(scene: Scene) -> Values | None:

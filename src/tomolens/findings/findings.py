@@ -173,7 +173,7 @@ class Findings:
         table = values_table(self.measured.only(keys), self.resampling)
         if table.empty:
             return table
-        table = table.drop(columns="signs").rename(columns={"estimator": "baseline"}).assign(not_drawn="")
+        table = table.drop(columns=["signs", "partial"]).rename(columns={"estimator": "baseline"}).assign(not_drawn="")
         missing = [
             {"view": view, "baseline": name, "value": np.nan, "cases": 0, "patients": 0, "not_drawn": reason}
             for name, reason in self.description.get("missing_baselines", {}).items()

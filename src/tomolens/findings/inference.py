@@ -51,9 +51,16 @@ class Compared:
 
 
 def compared(measured: Measured, view: View, resampling: Resampling) -> Compared | None:
-    """All maps in the cases in which every one of them has a value; None where there are no such cases."""
+    """All maps in the cases in which every one of them has a value; None where there are no such cases.
+
+    Maps that lack many cases are left out (`Measured.partial`).
+    """
     if view.metric not in measured.numbers:
         return None
+    partial = measured.partial(view.metric, view.balanced)
+    present = np.any(~np.isnan(measured.numbers[view.metric]), axis=0).tolist()
+    keys = [key for key, there in zip(measured.maps, present, strict=True) if there and key not in partial]
+    measured = measured.only(keys)
     values = measured.numbers[view.metric]
     defined = ~np.isnan(values).any(axis=1)
     if not defined.any():
@@ -212,7 +219,8 @@ def _above_zero(gain: Values, draws: Values, patients: int) -> Values:
 
 def with_beats(gains: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Which gains hold: the family of all maps in all views is tested together (Holm), so that with maps that know
-    nothing "some map beats the best blind baseline" is said in no more studies than ``1 - confidence``.
+    nothing "some map beats the best blind baseline" is said in no more studies than ``1 - confidence``, as far as means
+    over the patients are near normal. Of gains that are 0 in most patients and large in few that needs more of them.
 
     ``beats`` also asks that the gain's own interval lies above 0.
     """

@@ -22,6 +22,8 @@ Key = tuple[str, str]
 BOTH = "both"
 """Signs of a map that is its own absolute in every case: one map, which is counted, ranked and tested once."""
 Values = NDArray[np.float64]
+MOST_MISSING = 0.05
+"""Share of the cases that a map may lack and still be compared with the others, in the cases that all of them have."""
 BY_PATIENT = (
     "dice",
     "most_important_first",
@@ -85,6 +87,23 @@ class Measured:
             measured={name: there[chosen] for name, there in self.measured.items()},
             of_network={name: numbers[chosen] for name, numbers in self.of_network.items()},
         )
+
+    def partial(self, metric: str, balanced: bool) -> tuple[Key, ...]:
+        """The maps that lack this number in more than `MOST_MISSING` of the cases in which another map has it.
+
+        Where the mean is taken over the classes, also those that lack it in all cases of a class. Their means are of
+        other cases than those of the other maps, with which they are therefore not compared.
+        """
+        if metric not in self.numbers:
+            return ()
+        there = ~np.isnan(self.numbers[metric])
+        anywhere = there.any(axis=1)
+        lacking = there[anywhere].mean(axis=0) < 1 - MOST_MISSING
+        labels = self.cases["label"].to_numpy()
+        for label in np.unique(labels[anywhere]) if balanced else ():
+            lacking |= ~there[labels == label].any(axis=0)
+        some = np.any(there, axis=0).tolist()
+        return tuple(key for key, one, any_ in zip(self.maps, lacking.tolist(), some, strict=True) if one and any_)
 
     def only(self, maps: Collection[Key]) -> "Measured":
         """Some of the maps, in the same order."""

@@ -21,10 +21,19 @@ OWN_SHARE = "mask share"
 
 
 def values_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """The one number of each map in each view with its interval: what ranks the maps."""
-    return by_view(
-        {view.name: means_table(measured, view.metric, resampling, view.balanced) for view in VIEWS.values()}
-    )
+    """The one number of each map in each view with its interval: what ranks the maps.
+
+    One that is ``partial`` (`Measured.partial`) has a number and no rank.
+    """
+    tables = {}
+    for view in VIEWS.values():
+        table = means_table(measured, view.metric, resampling, view.balanced)
+        if not table.empty:
+            partial = measured.partial(view.metric, view.balanced)
+            keys = zip(table["estimator"], table["signs"], strict=True)
+            table["partial"] = [key in partial for key in keys]
+        tables[view.name] = table
+    return by_view(tables)
 
 
 def means_table(measured: Measured, metric: str, resampling: Resampling, balanced: bool = False) -> pd.DataFrame:
@@ -131,7 +140,8 @@ def ranks_table(values: pd.DataFrame) -> pd.DataFrame:
     """Rank of each map in each view; 1 is best, ties share the mean. The mean rank is over the two views."""
     table = pd.DataFrame(columns=["estimator", "signs"])
     for view, frame in values.groupby("view", sort=False) if len(values) else ():
-        ranks = frame[["estimator", "signs"]].assign(**{f"{view}_rank": frame["value"].rank(ascending=False)})
+        compared = frame["value"].where(~frame["partial"])
+        ranks = frame[["estimator", "signs"]].assign(**{f"{view}_rank": compared.rank(ascending=False)})
         table = ranks if table.empty else table.merge(ranks, on=["estimator", "signs"], how="outer", sort=False)
     columns = [f"{view}_rank" for view in TWO_VIEWS if f"{view}_rank" in table]
     return table.assign(mean_rank=table[columns].mean(axis=1)).sort_values("mean_rank", ignore_index=True)

@@ -29,9 +29,9 @@ MapKey = tuple[str, str]
 """Estimator's name, and whether the map is as it is or its absolute values."""
 OF_CASE: MapKey = ("", "")
 """In place of a map, where a number concerns the case alone."""
-AUDIT = ("decisions", "decisions_asked", "decisions_audited", "decisions_differ")
-"""Masked images, and of the decisions on them: made by the network itself because they were in doubt, made again by
-chance, and come out otherwise. Only where a quick way was taken."""
+AUDIT = ("decisions", "decisions_asked", "decisions_audited", "decisions_differ", "decisions_quick")
+"""Distinct masked images, and of the decisions on them: made by the network itself to compare or for doubt, made again
+by chance, of these come out otherwise, and left to the quick way in the end. Only where one was tried."""
 Measured = tuple[MapKey, str, float | NDArray[np.float64]]
 
 
@@ -118,8 +118,8 @@ def measure_fidelity(evaluand: Evaluand) -> Iterator[Measured]:
         evaluand.batch_size,
         generator(seed, name, "audit"),
     )
-    if decided.audited or decided.bound:
-        counts = (decided.classes.size, decided.asked, decided.audited, decided.differed)
+    if classifier.quick is not None:
+        counts = (decided.images, decided.asked, decided.audited, decided.differed, decided.quick)
         for metric, count in zip(AUDIT, counts, strict=True):
             yield OF_CASE, metric, float(count)
     correct = (decided.classes == evaluand.label).astype(np.float64)

@@ -1,5 +1,7 @@
 """The answer in words, made from the findings: what leads, how sure that is, and what to know before believing it."""
 
+from itertools import starmap
+
 import numpy as np
 import pandas as pd
 
@@ -52,9 +54,11 @@ def confidence(findings: Findings) -> str:
 
 
 def values_of(findings: Findings, view: View) -> pd.DataFrame:
-    """The values of the estimators' maps in a view, best first."""
+    """The values of the estimators' maps in a view, best first, those that are compared with no other last."""
     values = findings.view_values
-    return values if values.empty else values[values["view"] == view.name].sort_values("value", ascending=False)
+    if values.empty:
+        return values
+    return values[values["view"] == view.name].sort_values(["partial", "value"], ascending=[True, False])
 
 
 def not_above_blind(findings: Findings, view: View) -> set[tuple[str, str]]:
@@ -74,6 +78,8 @@ def _leader(findings: Findings, view: View) -> str:
     if values.empty:
         return f"{judged[0].upper()}{judged[1:]} not assessed."
     best = values.iloc[0]
+    if best["partial"]:
+        return f"{judged[0].upper()}{judged[1:]}: no two maps have the same cases, so none is compared."
     value, ends = printed(view, best["value"]), interval_words(view, best)
     basis = f"{best['cases']} cases of {best['patients']} patients"
     sure = f"{confidence(findings)} {ends}{_rank_words(findings, view, best)}"
@@ -128,16 +134,21 @@ def missing_sentences(findings: Findings) -> list[str]:
 def audit_sentence(findings: Findings) -> str:
     """How the decisions of fidelity were made, and what the audit of quick ones found."""
     numbers = findings.measured.of_network
-    total, asked, audited, differ = (
+    total, asked, audited, differed, quick = (
         sum(int(np.nansum(values)) for metric, values in numbers.items() if metric.split(" | ")[0] == name)
         for name in AUDIT
     )
     if not total:
         return "Decisions on masked images: all by the network itself."
-    return (
-        f"Decisions on masked images: {total} by a quick way, {asked} of the distinct ones asked of the network itself "
-        f"because they were in doubt; of the others audited {audited}, differed {differ}."
+    sentence = (
+        f"Decisions on {total} distinct masked images: {asked} by the network itself, to compare with a quick way or "
+        f"because that was in doubt, and {quick} by the quick way; of its decisions audited {audited}, differed "
+        f"{differed}."
     )
+    if differed:
+        return f"{sentence} Where one differed, the network decided all of the case."
+    # The rule of three: with none among n, the rate is below 3 / n with 95 % confidence.
+    return f"{sentence} The rate of differing ones is below {300 / audited:.2g} % (95 %)." if audited else sentence
 
 
 def view_sentences(findings: Findings) -> list[str]:
@@ -217,6 +228,19 @@ def few_patients(findings: Findings) -> list[str]:
     ]
 
 
+def partial_sentences(findings: Findings) -> list[str]:
+    """The maps that have a number in some of the cases only."""
+    values = findings.view_values
+    sentences = []
+    for (view, cases), rows in values[values["partial"]].groupby(["view", "cases"], sort=False) if len(values) else ():
+        names = ", ".join(starmap(map_title, rows[["estimator", "signs"]].to_numpy().tolist()))
+        sentences.append(
+            f"By {VIEWS[str(view)].title} {names} {'have' if len(rows) > 1 else 'has'} numbers in {cases} of "
+            f"{len(findings.measured.cases)} cases only, no rank, and no part in comparisons"
+        )
+    return sentences
+
+
 def _views_compared(findings: Findings) -> list[tuple[View, Compared]]:
     return [(VIEWS[name], data) for name, data in findings.compared.items()]
 
@@ -270,7 +294,7 @@ def warnings(findings: Findings) -> list[str]:
     remarked = findings.measured.cases[findings.measured.cases["note"] != ""]
     if len(remarked):
         found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
-    found += few_patients(findings) + remark_sentences(findings)
+    found += few_patients(findings) + partial_sentences(findings) + remark_sentences(findings)
     for state, names in undefined_masks(findings.measured).items():
         if names:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

@@ -107,9 +107,9 @@ def evaluand_of(
     """All that metrics may read of a case: its maps and blind baselines, sorted."""
     intensity = classifier.intensity
     grey = intensity.share(case.image)
-    air = intensity.of_hounsfield(AIR)
+    body = body_of(grey, intensity.of_hounsfield(AIR)) if case.body is None else case.body
     fill = fill_image(plan.metrics.fill, case.image, case.label, intensity)
-    scene = Scene(grey, intensity.share(fill), mean_mask, air)
+    scene = Scene(grey, intensity.share(fill), body, mean_mask)
     return Evaluand(
         name=case.name,
         seed=plan.seed,
@@ -118,7 +118,7 @@ def evaluand_of(
         label=case.label,
         mask=case.mask,
         rankings=rank_both_ways(maps, plan.seed, case.name) | rank_baselines(case.name, plan, scene),
-        body=body_of(grey, air),
+        body=body,
         evidence=case.evidence,
         marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
         settings=plan.metrics,

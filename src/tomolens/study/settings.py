@@ -218,8 +218,9 @@ NOT_IN_THE_NUMBERS = {"resources", "precision", "keep_maps"}
 class StudySettings(_Section):
     """A whole study file.
 
-    ``batch_size`` bounds the memory of every stage. ``precision = "auto"`` lets fidelity take the quickest way to the
-    network's float32 decisions that the machine has; ``fp32`` takes the network as it is. Neither shows in the numbers.
+    ``batch_size`` bounds the memory of every stage and does not show in the numbers. ``precision = "auto"`` lets
+    fidelity take the quickest way to decisions that the machine has, checked and audited; ``fp32`` takes the network
+    as it is.
     ``examples`` cases are kept whole for the figures, and ``viewed`` small for the page, one of each class in turn.
     ``vary`` tries other options for the choices that the literature leaves open.
     ``keep_maps`` keeps every importance map in ``maps.zarr``; ``resources`` is what a cluster gives each worker.

@@ -108,6 +108,7 @@ class PhantomReader:
             mask=self.preprocessing.mask(phantom.blood),
             evidence=np.abs(plain - twin).sum(axis=0),
             unmarked=None if phantom.marked is None else plain,
+            body=self.preprocessing.body(phantom.image),
         )
 
 
