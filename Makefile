@@ -12,6 +12,9 @@ LOWEST_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
 	estimators_references regions metrics_contract metrics_evidence metrics_fidelity metrics_fills metrics_overlap \
 	metrics_roc findings report study_vary bars cli))
 
+# What is compared with SimpleITK's reader of series, which mirrored such ones before 2.5.7; we read series ourselves.
+LOWEST_LESS := --deselect 'tests/test_cases_dicom.py::test_series_equal_simpleitk[sagittal]'
+
 .PHONY: study test test-slow test-lowest lint bench clean
 
 study: $(VENV)/.installed
@@ -24,7 +27,7 @@ test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
 
 test-lowest: $(LOWEST)/.installed
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m 'not slow' -n 2 --dist worksteal $(LOWEST_TESTS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m 'not slow' -n 2 --dist worksteal $(LOWEST_TESTS) $(LOWEST_LESS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests benchmarks

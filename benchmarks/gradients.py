@@ -7,7 +7,7 @@ from side_by_side import in_turn, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import ESTIMATORS, References, explain
-from tomolens.estimators.explain import passes
+from tomolens.estimators.schedule import passes
 
 BATCH = 32
 

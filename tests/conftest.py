@@ -150,11 +150,11 @@ def trained() -> Classifier:
 
 @pytest.fixture(scope="session")
 def finished_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Findings]:
-    """Folder and findings of a small simulated study, run once."""
-    out = tmp_path_factory.mktemp("study") / "results"
+    """Folder and findings of a small simulated study, run once, with enough patients for intervals."""
+    out, enough = tmp_path_factory.mktemp("study") / "results", SMALL_STUDY["cases"] | {"test": 12}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(write, "_figures", FIGURES)
-        return out, Study(StudySettings.model_validate(SMALL_STUDY)).run(out)
+        return out, Study(StudySettings.model_validate(SMALL_STUDY | {"cases": enough})).run(out)
 
 
 @pytest.fixture(autouse=True)

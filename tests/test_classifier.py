@@ -75,7 +75,7 @@ def test_wrong_words_are_refused():
         Classifier(Fixed(torch.zeros(2)), "softmax")
     with pytest.raises(NetworkError, match="target class 4, but the network has the classes 0 to 1"):
         Classifier(Fixed(torch.zeros(2))).scores(ONE, torch.tensor([0, 4]))
-    with pytest.raises(SettingsError, match="unknown architecture 'resnet5', did you mean"):
+    with pytest.raises(SettingsError, match="unknown architecture 'resnet5': did you mean"):
         build("resnet5")
 
 

@@ -93,7 +93,7 @@ def test_a_patient_in_train_and_test(tomolens, tmp_path, manifest, study_file):
 
 def test_a_network_that_gives_nan(tomolens, tmp_path, manifest, study_file):
     network = build("resnet18")
-    network.fc.bias.data.fill_(float("nan"))
+    network.fc.weight.data.fill_(3e38)  # finite, as weights must be
     save_weights(network, tmp_path / "nan.safetensors", "resnet18")
     study_file.write_text(study_file.read_text() + '[estimators]\nnames = ["backpropagation"]\n')
     code, _, error = tomolens(
@@ -191,6 +191,21 @@ def test_train_writes_weights(tomolens, tmp_path):
     _, notes = load_weights(tmp_path / "n.safetensors")
     assert notes["cases"] == 20
     assert notes["size"] == 32
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [("folder", "is a folder, expected a file to write"), ("file/n.safetensors", "cannot be written")],
+)
+def test_a_place_that_cannot_be_written_is_told_before_training(tomolens, tmp_path, monkeypatch, place, message):
+    monkeypatch.setattr("tomolens.study.networks.train", None)  # whoever trains first fails otherwise
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    code, _, error = tomolens("train", "--out", tmp_path / place)
+    assert_one_line(code, error, message)
+    code, _, error = tomolens("study", "--out", tmp_path / "file" / "results")
+    assert_one_line(code, error.strip().splitlines()[-1] + "\n", "cannot be written")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_train_never_takes_up_a_stranger_s_pretraining(tomolens, tmp_path):

@@ -8,7 +8,8 @@ from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
 from tomolens.errors import MapError, SettingsError
 from tomolens.estimators import ESTIMATORS, References, SmoothGrad, explain, make_estimator
-from tomolens.estimators.explain import explain_each, passes
+from tomolens.estimators.explain import explain_each
+from tomolens.estimators.schedule import passes
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -163,6 +164,10 @@ def test_a_network_that_breaks_on_black_images_costs_only_what_asks_there(images
 
 
 def test_mistakes_are_named(classifier, images, references):
+    with pytest.raises(SettingsError, match=r"explain was given Sequential, expected Classifier\(network"):
+        explain(convolutional(), images, ["backpropagation"])
+    with pytest.raises(MapError, match=r"images are ndarray, expected a tensor: torch.from_numpy"):
+        explain(classifier, images.numpy(), ["backpropagation"])
     with pytest.raises(SettingsError, match="unknown estimator 'smothgrad': did you mean 'smoothgrad'"):
         explain(classifier, images, ["smothgrad"])
     with pytest.raises(SettingsError, match="'smoothgrad' is given twice"):

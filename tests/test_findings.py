@@ -6,7 +6,7 @@ from scipy.stats import kendalltau
 
 from tomolens.errors import SettingsError
 from tomolens.findings.bootstrap import Resampling, class_balanced_mean, grouped, interval
-from tomolens.findings.measured import read_measured
+from tomolens.findings.measured import BOTH, read_measured
 from tomolens.findings.tables import (
     agreement,
     by_view,
@@ -17,6 +17,7 @@ from tomolens.findings.tables import (
     roc_table,
     undefined_masks,
 )
+from tomolens.study.plan import SAME
 from tomolens.study.rows import SCHEMA
 
 QUICK = Resampling(resamples=300)
@@ -81,12 +82,34 @@ def test_one_patient_has_no_interval():
 
 
 def test_the_fidelity_table():
-    rows = measurements([0.2, 0.4, 1.0], [0, 0, 1], ["p", "q", "r"])
+    rows = measurements([0.2, 0.4] * 3 + [1.0, 0.9] * 6, [0] * 6 + [1] * 12, [f"p{i}" for i in range(18)])
     table = fidelity_table(read(rows), QUICK)
     assert list(table.columns) == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients"]
-    assert table["fidelity"][0] == pytest.approx((0.3 + 1.0) / 2)
+    assert table["fidelity"][0] == pytest.approx((0.3 + 0.95) / 2)
     assert table["ci_low"][0] <= table["fidelity"][0] <= table["ci_high"][0]
-    assert table[["cases", "patients"]].to_numpy().tolist() == [[3, 3]]
+    assert table[["cases", "patients"]].to_numpy().tolist() == [[18, 18]]
+
+
+def test_a_map_that_is_its_own_absolute_is_one_map_everywhere():
+    labels, patients = [0, 1] * 12, [f"p{i}" for i in range(24)]
+    random = np.random.default_rng(0)
+    rows, curve = [], np.linspace(0, 1, 41)
+    for name, same in (("smoothgrad-squared", [1.0] * 24), ("deconvolution", [1.0] * 23 + [0.0])):
+        values = random.random(24).tolist()
+        for signs in ("original", "absolute"):
+            rows.append(measurements(values, labels, patients, "fidelity", name, signs))
+            rows.append(measurements([curve] * 24, labels, patients, "most_important_first", name, signs))
+        rows.append(measurements(same, labels, patients, SAME, name, "absolute"))
+        rows.append(measurements([0.5] * 24, labels, patients, "fidelity | fill = blur", name, "absolute"))
+    measured = read(*rows, blocks=3)
+    assert measured.maps == (("smoothgrad-squared", BOTH), ("deconvolution", "original"), ("deconvolution", "absolute"))
+    assert SAME not in measured.numbers
+    assert np.isnan(measured.numbers["fidelity | fill = blur"][:, 1]).all()
+    np.testing.assert_array_equal(measured.numbers["fidelity | fill = blur"][:, [0, 2]], 0.5)
+    curves = measured.curves["most_important_first"]
+    np.testing.assert_array_equal(curves.counts.sum(axis=1), [24, 24, 24])
+    np.testing.assert_allclose(curves.sums.sum(axis=1), [24 * curve] * 3)
+    assert len(fidelity_table(measured, QUICK)) == 3
 
 
 def test_undefined_values_are_left_out_and_counted():
@@ -146,13 +169,15 @@ def test_nothing_measured_is_an_empty_table():
 
 def test_tables_of_a_study_are_the_protocols(finished_study):
     _, findings = finished_study
-    assert len(findings.table("fidelity")) == len(findings.table("roc")) == 16
+    maps = set(zip(findings.table("fidelity")["estimator"], findings.table("fidelity")["signs"], strict=True))
+    assert len(maps) == len(findings.table("fidelity")) == len(findings.table("roc")) == 14
+    assert {estimator for estimator, signs in maps if signs == "both"} == {"smoothgrad-squared", "random"}
     overlap = findings.table("overlap")
-    assert len(overlap) == 16 * 101
+    assert len(overlap) == 14 * 101
     assert set(overlap["at"]) == {*map(str, range(1, 101)), "mask share"}
-    assert len(findings.table("ranks")) == 16
-    absolute = findings.table("fidelity").set_index(["estimator", "signs"])["fidelity"]
-    assert absolute["smoothgrad-squared", "absolute"] == absolute["smoothgrad-squared", "original"]
+    assert len(findings.table("ranks")) == 14
+    assert all(len(found.maps) == 14 for found in findings.critical_differences.values())
+    assert len(findings.table("pairs")) == len(findings.compared) * 14 * 13 / 2
     with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, evidence, ranks"):
         findings.table("dice")
 

@@ -8,9 +8,9 @@ from tomolens.findings.agreement import agreement_by_case, concordance, kendall_
 
 def test_agreement_is_by_case_and_names_where_the_views_part():
     random = np.random.default_rng(0)
-    fidelity, auc = random.random((2, 6, 5))
+    fidelity, auc = random.random((2, 12, 5))
     auc[4] = -fidelity[4]  # the other way round
-    patients, labels = [f"p{i // 2}" for i in range(6)], [0, 1] * 3
+    patients, labels = [f"p{i // 2}" for i in range(12)], [0, 1] * 6
     rows = [
         measurements(values[:, which].tolist(), labels, patients, metric, estimator=f"e{which}")
         for metric, values in (("fidelity", fidelity), ("auc", auc))

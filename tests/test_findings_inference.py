@@ -14,6 +14,7 @@ from tomolens.findings.inference import (
     pairs_table,
     rank_intervals,
     signed_rank,
+    with_beats,
 )
 
 PATIENTS, SLICES = 40, 16
@@ -110,6 +111,61 @@ def test_gains_are_over_the_best_baseline():
     assert table["estimator"].tolist() == ["e2", "e3"]
     assert set(table["baseline"]) == {"e1"}
     assert table["gain"].tolist() == pytest.approx([1.0, 0.0], abs=0.12)
-    assert table["beats"].tolist() == [True, False]
+    assert with_beats(table, 0.95)["beats"].tolist() == [True, False]
     assert gains_table(data, frozenset()).empty
     assert isinstance(table, pd.DataFrame)
+
+
+@pytest.mark.parametrize(("count", "slices", "clear"), [(12, 4, True), (24, 4, True), (24, 4, False), (7, 2, True)])
+def test_some_map_that_knows_nothing_beats_the_blind_in_few_studies(count, slices, clear):
+    """Fourteen maps that are no better than the best of seven blind baselines, in two views; six of these far below."""
+    said, runs, maps, blind = 0, 400, 14, 7
+    names = tuple((f"e{i}", "original") for i in range(maps)) + tuple((f"b{i}", "original") for i in range(blind))
+    who = [f"p{i // slices}" for i in range(count * slices)]
+    for seed in range(runs):
+        random, tables = np.random.default_rng(seed), []
+        for view in ("one", "other"):
+            own = random.normal(0, np.sqrt(0.5), (count, 1, maps + blind))
+            values = (
+                own + random.normal(0, np.sqrt(0.5), (count, slices, maps + blind)) + random.normal(0, 1, (count, 1, 1))
+            )
+            values[:, :, maps + 1 :] -= 5.0 * clear
+            data = Compared.of(
+                names, values.reshape(-1, maps + blind), np.zeros(len(who), np.int64), who, Resampling(500, 0.95, seed)
+            )
+            tables.append(gains_table(data, frozenset(name for name, _ in names[maps:])).assign(view=view))
+        said += bool(with_beats(pd.concat(tables, ignore_index=True), 0.95)["beats"].any())
+    assert said / runs <= 0.06
+
+
+def test_a_map_that_knows_beats_the_blind():
+    random, who = np.random.default_rng(0), [f"p{i // 4}" for i in range(24 * 4)]
+    values = random.normal(0, 0.5, (24 * 4, 6)) + np.repeat(random.normal(0, 0.5, (24, 6)), 4, axis=0)
+    values[:, 0] += 2.0
+    names = tuple((f"e{i}", "original") for i in range(6))
+    data = Compared.of(names, values, np.zeros(len(who), np.int64), who, QUICK)
+    table = with_beats(gains_table(data, frozenset({"e4", "e5"})), 0.95)
+    assert table["beats"].tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("labels", [[0] * 5, [0] * 20 + [1] * 5])
+def test_with_too_few_patients_in_a_class_nothing_is_printed_as_if_it_held(labels):
+    count = len(labels)
+    values = np.random.default_rng(0).normal([0.0, 0.0, 3.0, 9.0], 0.1, (count, 4))
+    maps = tuple((f"e{i}", "original") for i in range(4))
+    data = Compared.of(maps, values, np.array(labels), [f"p{i}" for i in range(count)], QUICK)
+    pairs = pairs_table(data)
+    assert pairs[["ci_low", "ci_high", "p", "p_holm"]].isna().all().all()
+    assert pairs["difference"].notna().all()
+    assert critical_difference(data, 0.95) is None
+    low, high = rank_intervals(data)
+    assert (low == 1).all()
+    assert (high == 4).all()
+    gains = with_beats(gains_table(data, frozenset({"e0"})), 0.95)
+    assert gains[["ci_low", "ci_high", "p", "p_holm"]].isna().all().all()
+    assert not gains["beats"].any()
+    assert gains["gain"].notna().all()
+    enough = np.concatenate([labels, [labels[-1]]])
+    more = np.concatenate([values, values[-1:]])
+    held = Compared.of(maps, more, enough, [f"p{i}" for i in range(count + 1)], QUICK)
+    assert pairs_table(held)["ci_low"].notna().all()

@@ -39,6 +39,8 @@ def parse(command, arguments, named=False, name="tomolens", parent=None):
     is_group = hasattr(command, "resolve_command")
     if parent is not None and not arguments and (is_group or named):
         return [name]
+    for option in command.params:
+        option.callback = None  # some act as soon as they are parsed: --install-completion writes into the home folder
     context = command.make_context(name, list(arguments), parent=parent)
     if not is_group:
         return [name]
@@ -47,11 +49,12 @@ def parse(command, arguments, named=False, name="tomolens", parent=None):
 
 
 def check(arguments, named=False):
-    """Parse one command line; options such as ``--version`` end it at once."""
-    try:
-        return parse(typer.main.get_command(app), arguments, named)
-    except typer.Exit:
+    """Parse one command line; options that are all of it, such as ``--version``, need no command."""
+    command = typer.main.get_command(app)
+    alone = {name for option in command.params for name in option.opts}
+    if set(arguments) <= alone and arguments:
         return ["tomolens"]
+    return parse(command, arguments, named)
 
 
 def documents(root):
@@ -103,3 +106,11 @@ def test_a_wrong_command_would_be_found(line, word):
     with pytest.raises(Exception, match=word) as raised:
         check(shlex.split(line))
     assert raised.value.exit_code == USAGE_ERROR
+
+
+def test_parsing_does_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for arguments in (["--install-completion"], ["--version"], ["--install-completion", "estimators"], ["estimators"]):
+        check(arguments)
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""

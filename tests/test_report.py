@@ -10,11 +10,11 @@ from tomolens.errors import SettingsError
 from tomolens.findings import Findings
 from tomolens.findings.tables import OWN_SHARE
 from tomolens.findings.views import VIEWS
-from tomolens.report.answer import headline
-from tomolens.report.methods import claim, hashes, parameters
+from tomolens.report.answer import headline, view_sentences
+from tomolens.report.methods import claim, hashes, paragraphs, parameters
 from tomolens.report.page import write_page
 from tomolens.report.panels import maps_figure
-from tomolens.report.style import number, title
+from tomolens.report.style import map_title, number, title
 from tomolens.report.words import summary
 from tomolens.study.store import Example, Store
 
@@ -81,10 +81,10 @@ def test_the_headline_is_the_best_of_each_table(finished_study):
     assert list(tables) == list(VIEWS)
     for sentence, (name, table) in zip(sentences[: len(tables)], tables.items(), strict=True):
         best, view = table.sort_values(name).iloc[-1], VIEWS[name]
-        assert sentence.startswith(f"{title(best['estimator'])} (")
-        assert f" leads {view.title} ({view.judge}): " in sentence
+        assert sentence.startswith(map_title(best["estimator"], best["signs"]))
+        assert f" leads {view.title} ({view.judge}, {best['cases']} cases of " in sentence
         for column in (name, "ci_low", "ci_high"):
-            assert f"{view.factor * best[column]:.{view.digits}f}" in sentence
+            assert number(view.factor * best[column], view.digits) in sentence
     assert sentences[-1].startswith("Agreement of the rankings")
     printed = " ".join(summary(findings, width=200).split())
     assert all(" ".join(sentence.split()) in printed for sentence in sentences)
@@ -115,3 +115,28 @@ def test_a_damaged_example_is_named(finished_study, tmp_path):
 
 def test_what_rounds_to_zero_has_no_sign():
     assert [number(value, 1) for value in (-0.04, 0.04, -0.06, 3.14159)] == ["0.0", "0.0", "-0.1", "3.1"]
+
+
+def test_numbers_that_differ_in_the_last_bits_print_the_same():
+    assert number(10 * 0.5475, 2) == number(5.475, 2) == number(5.4750000000000005, 2) == number(5.4749999999999996, 2)
+    assert [number(value, 2) for value in (float("nan"), -1e-9, 12345.678)] == ["nan", "0.00", "12345.68"]
+
+
+def test_the_number_of_baselines_is_one_number(finished_study):
+    _, findings = finished_study
+    named = [title(name) for name in findings.tables["baselines"]["baseline"].unique()]
+    (robust,) = (text for item, _, text in claim(findings) if item == "30")
+    (said,) = (text for text in paragraphs(findings) if "Blind baselines: " in text)
+    assert robust.startswith(f"{len(named)} blind baselines")
+    assert said.split("Blind baselines: ")[1].rstrip(".").split(", ") == named
+
+
+def test_cases_that_nobody_ranks_the_other_way_round_are_not_told_as_most(finished_study):
+    _, findings = finished_study
+    views = findings.tables["views"].assign(disagree=0.0)
+    assert len(views)
+    settled = Findings(findings.measured, findings.description, findings.settings, findings.folder)
+    settled.__dict__["tables"] = {**findings.tables, "views": views}
+    sentences = [text for text in view_sentences(settled) if text.startswith("Case by case")]
+    assert sentences
+    assert all("in none of" in text and "most in case" not in text.split("they part")[0] for text in sentences)

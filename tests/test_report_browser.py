@@ -1,12 +1,15 @@
 """The page in a real browser: keys, dragging, sorting, a phone's width, and nothing that leaves the page."""
 
 import base64
+import dataclasses
 import io
+import re
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tomolens.report import viewer
 from tomolens.report.page import write_page
@@ -55,7 +58,7 @@ def opened(browser, finished_study, width):
     inside = ("data:", "blob:", file)
     tab.on("request", lambda request: None if request.url.startswith(inside) else wrong.append(request.url))
     tab.goto(file)
-    tab.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 1')")
+    expect(tab.locator("#viewer .facts")).to_contain_text(re.compile("^Case 1"))
     yield tab
     tab.close()
     assert wrong == []
@@ -77,11 +80,11 @@ def test_keys_step_through_the_cases(page):
     assert count > 1
     first = pixels(page)
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 2')")
+    expect(page.locator("#viewer .facts")).to_contain_text(re.compile("^Case 2"))
     assert not np.array_equal(first, pixels(page))
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function(f"document.querySelector('#viewer .facts').textContent.startsWith('Case {count}')")
+    expect(page.locator("#viewer .facts")).to_contain_text(re.compile(f"^Case {count}"))
 
 
 def test_the_cases_come_where_the_two_views_part_most_first(page):
@@ -91,7 +94,7 @@ def test_the_cases_come_where_the_two_views_part_most_first(page):
     taus = [float(text.split("τ = ")[1].rstrip(")")) for text in words]
     assert taus == sorted(taus)
     assert {text.split(" ")[0] for text in words} == {text.split(" ")[0] for text in names}
-    page.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 1')")
+    expect(page.locator("#viewer .facts")).to_contain_text(re.compile("^Case 1"))
 
 
 def test_dragging_changes_window_and_level_and_a_double_click_resets(page):
@@ -179,6 +182,45 @@ def test_charts_are_drawn_with_their_legends(page):
     for chart in page.locator(".chart").all():
         assert chart.locator(".main-svg").count() > 0
         assert chart.locator(".legendtext").count() >= 4
+
+
+def test_no_button_leaves_the_page(page):
+    opened_elsewhere = []
+    page.context.on("page", lambda tab: opened_elsewhere.append(tab.url))
+    page.locator(".chart").first.scroll_into_view_if_needed()
+    page.locator(".chart").first.hover()
+    names = (
+        page.locator(".chart").first.locator(".modebar-btn").evaluate_all("all => all.map(one => one.dataset.title)")
+    )
+    assert names == ["Download plot as a PNG", "Reset axes"]
+    for button in page.locator(".modebar-btn").all():
+        button.dispatch_event("click")
+    assert page.locator(".plotly-cloud-dialog-box").count() == 0
+    assert page.locator("a[href], form, iframe, script[src], link[href^=http]").count() == 0
+    assert opened_elsewhere == []
+
+
+def test_the_viewer_says_that_its_order_is_not_quite_the_networks(page):
+    note = page.locator("#viewer .note", has_text="Masked here approximately")
+    assert "ties at random" in note.inner_text()
+
+
+def test_regions_without_a_mask_are_told(browser, finished_study, tmp_path):
+    folder, findings = finished_study
+    cases = [dataclasses.replace(case, mask=None, regions={}) for case in Store(folder).viewed()]
+    write_page(findings, {}, [*cases[:1], *Store(folder).viewed()], tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    choose(tab, "mode", "regions")
+    said = tab.locator("[data-says=regions]")
+    assert said.inner_text() == "no regions: this case has no mask"
+    assert tab.locator("[data-control=share]").is_disabled()
+    assert tab.locator("[data-control=outline]").is_disabled()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_function("document.querySelector('#viewer .facts').textContent.startsWith('Case 2')")
+    assert said.inner_text() == ""
+    assert tab.locator("[data-control=share]").is_enabled()
+    next(tabs, None)
 
 
 def test_a_phone_shows_all_of_it(phone):

@@ -76,7 +76,7 @@ def test_measurements_are_one_row_a_measure_with_raw_curves(finished_study):
     rows = findings.measurements
     assert list(rows.columns) == SCHEMA.names
     assert not rows.duplicated(KEYS).any()
-    assert rows["case"].nunique() == 4
+    assert rows["case"].nunique() == 12
     curves = rows[rows["metric"] == "most_important_first"]["curve"]
     assert {len(curve) for curve in curves} == {41}
     assert set(np.concatenate(curves.tolist())) <= {0.0, 1.0}

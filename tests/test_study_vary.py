@@ -9,6 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from conftest import convolutional
+from test_findings import QUICK, measurements, read
 from tomolens.api import Study
 from tomolens.cases import phantom
 from tomolens.cases.preprocessing import Preprocessing
@@ -16,7 +17,8 @@ from tomolens.classifier import Classifier
 from tomolens.cli import app
 from tomolens.errors import SettingsError
 from tomolens.estimators import explain
-from tomolens.findings.choices import OWN, concordance_over
+from tomolens.findings.choices import OWN, choices_table, concordance_over, rank_ranges_table
+from tomolens.findings.tables import values_table
 from tomolens.metrics import fidelity, roc
 from tomolens.report.answer import headline
 from tomolens.study.settings import StudySettings, read_settings
@@ -136,6 +138,35 @@ def test_rank_ranges_hold_the_studys_rank_and_name_what_moves_it(findings):
     assert any(sentence.startswith("Choices: among absolute maps") for sentence in headline(findings))
     assert "Choices that matter" in (findings.folder / "report.html").read_text()
     assert (findings.folder / "figures" / "choices.png").exists()
+
+
+def test_an_option_that_changes_nothing_moves_no_rank():
+    labels, patients, rows = [0, 1] * 8, [f"p{i}" for i in range(16)], []
+    values = {
+        "a": (0.1, 0.9),
+        "b": (0.5, 0.7),
+        "c": (0.3, 0.5),
+        "d": (0.9, 0.3),
+    }  # original and absolute rank otherwise
+    for name, of_signs in values.items():
+        for signs, value in zip(("original", "absolute"), of_signs, strict=True):
+            rows.append(measurements([value] * 16, labels, patients, "fidelity", name, signs))
+        for choice, option, which in (("direction", "paper", 0), ("noise", "sigma 0.3", 1), ("fill", "blur", 1)):
+            signs = ("original", "absolute")[which]
+            metric = varied("fidelity", choice, option)
+            rows.append(measurements([of_signs[which]] * 16, labels, patients, metric, name, signs))
+    measured = read(*rows)
+    table = choices_table(measured, values_table(measured, QUICK), pd.DataFrame(), QUICK)
+    changed = table[~table["choice"].isin([OWN, "maps"])]
+    assert len(changed) == 12
+    assert (changed["moved"] == 0).all()
+    still = rank_ranges_table(table[table["choice"] != "maps"])
+    assert (still["lowest"] == still["rank"]).all()
+    assert (still["highest"] == still["rank"]).all()
+    assert (still["moved"] == 0).all()
+    assert set(still["moved_most_by"]) == {""}
+    moved = rank_ranges_table(table).set_index("estimator")
+    assert moved["moved"].to_dict() == {"a": 3, "b": 0, "c": 0, "d": 3}
 
 
 def test_the_plan_counts_what_is_varied():

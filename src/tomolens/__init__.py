@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .cases import from_manifest as from_manifest
     from .cases import phantom as phantom
     from .classifier import Classifier as Classifier
+    from .classifier import Intensity as Intensity
     from .errors import CaseError as CaseError
     from .errors import MapError as MapError
     from .errors import NetworkError as NetworkError
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": ("Study", "report"),
     "cases": ("Case", "Cases", "Preprocessing", "from_manifest"),
-    "classifier": ("Classifier",),
+    "classifier": ("Classifier", "Intensity"),
     "errors": ("CaseError", "MapError", "NetworkError", "SettingsError", "TomolensError"),
     "estimators": (
         "Backpropagation",

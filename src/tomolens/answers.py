@@ -1,25 +1,54 @@
 """How commands answer: one line and an exit code where something is wrong, never a traceback."""
 
 import functools
-from collections.abc import Callable
+import json
+import math
+import signal
+from collections.abc import Callable, Mapping
 
 import typer
 
 from .errors import TomolensError
+from .study.stopping import interrupted_by_signals
 
 
 def answered(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that answers bad input with one line and exit code 2, and Ctrl-C with 130."""
+    """A command that answers bad input with one line and exit code 2, Ctrl-C with 130 and SIGTERM with 143."""
 
     @functools.wraps(command)
     def run(*arguments: object, **options: object) -> None:
-        try:
-            command(*arguments, **options)
-        except (TomolensError, OSError) as error:
-            typer.echo(f"tomolens: {' '.join(str(error).split())}", err=True)
-            raise typer.Exit(2) from error
-        except KeyboardInterrupt as stop:
-            typer.echo("tomolens: interrupted; the same command goes on where it stopped", err=True)
-            raise typer.Exit(130) from stop
+        with interrupted_by_signals() as stopping:
+            try:
+                command(*arguments, **options)
+            except BaseException as error:
+                if stopping() or isinstance(error, KeyboardInterrupt):
+                    number = getattr(error, "number", None) or stopping.number or signal.SIGINT
+                    said, code = "interrupted; the same command goes on where it stopped", 128 + number
+                elif isinstance(error, TomolensError | OSError):
+                    said, code = one_line(str(error)), 2
+                else:
+                    raise
+                typer.echo(f"tomolens: {said}", err=True)
+                if options.get("as_json"):
+                    last_line({"error": said, "exit": code})
+                raise typer.Exit(code) from error
 
     return run
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def last_line(content: Mapping[str, object]) -> None:
+    """For programs: JSON on one line of standard output; what is not a number is null."""
+    typer.echo(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False))
+
+
+def _plain(content: object) -> object:
+    if isinstance(content, Mapping):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -13,7 +13,7 @@ from .cases.sources.class_folders import index_folder
 from .cases.sources.dicom_tree import IndexOptions
 from .classifier import Classifier
 from .classifier.classifier import usable_device
-from .classifier.weights import load_weights
+from .classifier.weights import load_weights, require_writable
 from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
@@ -145,6 +145,9 @@ class Study:
             learned = given.count("train")
             held_out = len(cases) - learned
         elif chosen.folds is not None:
+            patients = len({entry.patient for entry in cases.entries})
+            if patients < chosen.folds:
+                raise SettingsError(f"{patients} patients cannot fill {chosen.folds} folds: ask for fewer cases.folds")
             networks = chosen.folds
             learned = round(len(cases) * (1 - 1 / networks))
         if chosen.train_per_scan is not None:
@@ -174,22 +177,22 @@ class Study:
             progress: told how far it is.
 
         Raises:
-            TomolensError: input that cannot be used, or a folder that holds another study.
+            TomolensError: input that cannot be used, or a folder that holds another study or in which one runs.
         """
         place = usable_device(device)
         if self.classifier is not None:
             self.classifier.network.to(place)
-        store = Store(Path(out))
-        run_study(
-            self.settings,
-            store,
-            self.load_cases(progress),
-            classifier=self.classifier,
-            resources=Resources(device, workers, executor, address),
-            on_error=self.on_error,
-            progress=progress,
-        )
-        return report(out, progress)
+        with Store(Path(out)) as store:
+            run_study(
+                self.settings,
+                store,
+                self.load_cases(progress),
+                classifier=self.classifier,
+                resources=Resources(device, workers, executor, address),
+                on_error=self.on_error,
+                progress=progress,
+            )
+            return report(out, progress)
 
 
 def report(out: str | Path, progress: Progress = silent) -> Findings:
@@ -303,6 +306,7 @@ def train_network(
         What is known of the training, as stored with the weights.
     """
     usable_device(device)
+    require_writable(Path(out))
     cases = study.load_cases(progress)
     training = [index for index, entry in enumerate(cases.entries) if entry.split != "test"]
     return fit_network(study.settings, cases.select(training), Path(out), device=device, progress=progress)

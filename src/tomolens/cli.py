@@ -1,11 +1,14 @@
 """The command line: thin. Arguments in, one line out where something is wrong."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .answers import answered
+from .answers import answered, last_line
 from .cases_commands import cases_app
 
 if TYPE_CHECKING:
@@ -15,7 +18,7 @@ app = typer.Typer(
     name="tomolens",
     help="Which saliency map can we believe? Importance estimators of CT classifiers, computed and evaluated.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -26,6 +29,23 @@ Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study th
 Executor = Literal["local", "ray"]
 Format = Literal["html", "csv", "latex"]
 Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor tables; errors still.")]
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON: what came out, and where it is.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tomolens {version('tomolens')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    shown: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Which saliency map can we believe? Importance estimators of CT classifiers, computed and evaluated."""
 
 
 @app.command()
@@ -56,32 +76,36 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure for some seconds, say what the study will take, and stop.")
     ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Run a study: train, explain, evaluate, report. Exit code 3 when some cases failed."""
     from .api import Study, free_folder, verify_study
     from .bars import bars
 
     if verify is not None:
-        with bars() as progress:
+        with bars(quiet) as progress:
             lines, same = verify_study(verify, cases, model, device=device, progress=progress)
-        for line in lines:
-            typer.echo(line)
+        _say(lines, quiet)
+        if as_json:
+            last_line({"folder": str(verify.resolve()), "same": same, "said": lines})
         if not same:
             raise typer.Exit(1)
         return
     if dry_run:
-        with bars() as progress:
+        with bars(quiet) as progress:
             cost = Study.from_toml(file, cases, model, vary=vary).estimate(device=device, progress=progress)
-        for line in cost.lines():
-            typer.echo(line)
+        _say(cost.lines(), quiet)
+        if as_json:
+            last_line(asdict(cost))
         return
     if fresh:
         out = free_folder(out)
-    with bars() as progress:
+    with bars(quiet) as progress:
         findings = Study.from_toml(file, cases, model, vary=vary).run(
             out, device=device, workers=workers, executor=executor, address=address, progress=progress
         )
-    _show(findings, out)
+    _show(findings, out, quiet, as_json)
     if len(findings.measured.failed):
         raise typer.Exit(3)
 
@@ -93,16 +117,18 @@ def train(
     cases: Annotated[list[Path] | None, typer.Option(help="CSV of the cases, or a folder of classes.")] = None,
     out: Annotated[Path, typer.Option(help="Weights to write (safetensors).")] = Path("network.safetensors"),
     device: Device = "cpu",
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Train the network of a study file on its training cases and write its weights."""
     from .api import Study, train_network
     from .bars import bars
 
-    with bars() as progress:
+    with bars(quiet) as progress:
         facts = train_network(Study.from_toml(recipe, cases), out, device=device, progress=progress)
-    for name, value in facts.items():
-        typer.echo(f"{name}: {value}")
-    typer.echo(f"weights: {out.resolve()}")
+    _say([*(f"{name}: {value}" for name, value in facts.items()), f"weights: {out.resolve()}"], quiet)
+    if as_json:
+        last_line({"weights": str(out.resolve()), **facts})
 
 
 @app.command()
@@ -112,6 +138,8 @@ def report(
     format: Annotated[
         Format, typer.Option(help="html: tables, figures and page; csv: the tables alone; latex: a table for a paper.")
     ] = "html",
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Rebuild tables, figures and page of a study from its stored measurements."""
     from .api import report as rebuild
@@ -119,12 +147,14 @@ def report(
     from .bars import bars
 
     if format != "html":
-        for file in report_tables(results, format):
-            typer.echo(str(file.resolve()))
+        files = [str(file.resolve()) for file in report_tables(results, format)]
+        _say(files, quiet)
+        if as_json:
+            last_line({"folder": str(results.resolve()), "files": files})
         return
-    with bars() as progress:
+    with bars(quiet) as progress:
         findings = rebuild(results, progress)
-    _show(findings, results)
+    _show(findings, results, quiet, as_json)
 
 
 @app.command()
@@ -138,11 +168,32 @@ def estimators() -> None:
         typer.echo(f"{name:{width}}  {(estimator.__doc__ or '').splitlines()[0]}  [{estimator.source}]")  # type: ignore[attr-defined]
 
 
-def _show(findings: "Findings", folder: Path) -> None:
+def _show(findings: "Findings", folder: Path, quiet: bool, as_json: bool) -> None:
+    from .report.answer import headline, warnings
     from .report.words import summary
 
-    typer.echo(summary(findings))
-    typer.echo(f"report: {(folder / 'report.html').resolve()}")
+    page = str((folder / "report.html").resolve())
+    if not quiet:
+        _say([summary(findings), f"report: {page}"], quiet)
+    if as_json:
+        failed = findings.measured.failed
+        last_line(
+            {
+                "folder": str(folder.resolve()),
+                "report": page,
+                "tables": sorted(str(file.resolve()) for file in (folder / "tables").glob("*.csv")),
+                "headline": headline(findings),
+                "warnings": warnings(findings),
+                "cases": len(findings.measured.cases),
+                "failures": dict(zip(failed["case"], failed["note"], strict=True)),
+            }
+        )
+
+
+def _say(lines: Sequence[str], quiet: bool) -> None:
+    if not quiet:
+        for line in lines:
+            typer.echo(line)
 
 
 def main() -> None:

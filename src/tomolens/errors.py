@@ -9,7 +9,7 @@ class CaseError(TomolensError):
     """An image, a mask or a manifest that cannot be used; the message names the file or the case."""
 
 
-class SettingsError(TomolensError):
+class SettingsError(TomolensError, ValueError):
     """A study, recipe or argument that cannot be used; the message names the setting."""
 
 

@@ -22,14 +22,23 @@ def small_resnet18(spatial_dims: int = 2) -> nn.Module:
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"resnet50": paper_resnet50, "resnet18": small_resnet18}
 
 
-def build(name: str) -> nn.Module:
-    """A new network of a registered architecture, weights random.
+def require_known(name: str) -> None:
+    """Refuse a name that is not in `ARCHITECTURES`.
 
     Raises:
         SettingsError: an unknown name, with the nearest known one.
     """
     if name not in ARCHITECTURES:
         near = get_close_matches(name, ARCHITECTURES, n=1)
-        hint = f", did you mean '{near[0]}'?" if near else ""
-        raise SettingsError(f"unknown architecture '{name}'{hint} known are {', '.join(ARCHITECTURES)}")
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise SettingsError(f"unknown architecture '{name}': {hint}known are {', '.join(ARCHITECTURES)}")
+
+
+def build(name: str) -> nn.Module:
+    """A new network of a registered architecture, weights random.
+
+    Raises:
+        SettingsError: see `require_known`.
+    """
+    require_known(name)
     return ARCHITECTURES[name]()

@@ -5,11 +5,13 @@ itself. To add a way, write a function and put it in `WAYS`.
 """
 
 import copy
+import functools
 import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -156,6 +158,20 @@ def _is_here(name: str, example: Tensor) -> bool:
     return True
 
 
+@functools.cache
+def _openvino_core() -> Any:
+    """One for the life of the process.
+
+    OpenVINO gives the thread in which a core first compiles an alternate stack for signals, and a core that goes
+    unmaps its own and puts back the one before it. Of two cores that go in the order in which they came, the second
+    puts back the unmapped stack of the first, and the next signal (Ctrl-C, SIGTERM, an alarm) ends the process with a
+    segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def _openvino(network: nn.Module, example: Tensor, precision: str) -> Way:
     import openvino
 
@@ -169,7 +185,7 @@ def _openvino(network: nn.Module, example: Tensor, precision: str) -> Way:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    request = _openvino_core().compile_model(model, "CPU", options).create_infer_request()
 
     def run(images: Tensor) -> Tensor:
         return torch.from_numpy(request.infer([images.contiguous().numpy()])[0].copy())

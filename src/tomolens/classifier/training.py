@@ -1,6 +1,7 @@
 """Training: augmentation, patient-wise validation, early stopping, everything seeded."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,9 +23,9 @@ from torch.optim.swa_utils import update_bn
 
 from ..cases.case import Cases
 from ..cases.splits import hold_out, inseparable_groups
-from ..errors import CaseError
+from ..errors import CaseError, SettingsError
 from ..randomness import generator
-from .architectures import build
+from .architectures import build, require_known
 from .classifier import Classifier
 from .layout import as_channels_last
 
@@ -49,6 +50,9 @@ class Recipe:
         patience: stop after so many epochs without a better validation loss.
         rotation: largest random rotation in radians.
         augment: whether to flip, rotate, scale, shift, and change contrast and noise.
+
+    Raises:
+        SettingsError: an unknown architecture, or a number outside its range in `RANGES`.
     """
 
     architecture: str = "resnet50"
@@ -60,6 +64,25 @@ class Recipe:
     patience: int = 6
     rotation: float = 0.15
     augment: bool = True
+
+    def __post_init__(self) -> None:
+        require_known(self.architecture)
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"{name} {value:g}, expected {low:g} to {high:g}")
+
+
+RANGES = {
+    "epochs": (1, 100_000),
+    "batch_size": (2, 100_000),
+    "learning_rate": (1e-9, 10.0),
+    "weight_decay": (0.0, 10.0),
+    "validation": (0.01, 0.5),
+    "patience": (1, 100_000),
+    "rotation": (0.0, math.pi),
+}
+"""Of a recipe's numbers, both ends allowed; batch norm needs two cases a step."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +137,8 @@ def train(
         held_out = hold_out(labels, groups, recipe.validation, seed)
     except CaseError as error:
         raise CaseError(
-            f"validation, for which the recipe keeps {recipe.validation:g} of the patients: {error}"
+            f"the {len(cases)} training cases of {len(np.unique(groups))} patients are too few to hold out "
+            f"validation = {recipe.validation:g} of the recipe for choosing the epoch ({error})"
         ) from error
     training = np.flatnonzero(~held_out)
     with torch.random.fork_rng(devices=[]):
@@ -136,7 +160,8 @@ def _fit(
 ) -> Trained:
     device = next(network.parameters()).device
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
-    steps = -(-len(training) // recipe.batch_size)
+    # Batch norm has no variance of one case: an odd case joins another step.
+    steps = max(1, min(-(-len(training) // recipe.batch_size), len(training) // 2))
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     total = recipe.epochs * steps
     # A rise of a single step divides by zero in torch; from ten steps on the rise is a fifth of them.

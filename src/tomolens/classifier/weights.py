@@ -3,32 +3,60 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import NetworkError
+from ..errors import NetworkError, SettingsError
 from .architectures import ARCHITECTURES, build
 
 
 def save_weights(network: nn.Module, path: Path, architecture: str, notes: dict[str, object] | None = None) -> None:
-    """Write the weights with their architecture and ``notes`` (plain JSON values) in the header, atomically."""
+    """Write the weights with their architecture and ``notes`` (plain JSON values) in the header, atomically.
+
+    Raises:
+        SettingsError: a place that cannot be written, or no space left; what was there before still is.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"architecture": architecture, "notes": json.dumps(notes or {}, sort_keys=True)}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
     partial = path.with_name(path.name + ".partial")
-    save_file(state, str(partial), metadata=metadata)
-    os.replace(partial, path)
+    try:
+        save_file(state, str(partial), metadata=metadata)
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise SettingsError(f"{path}: cannot be written ({error})") from error
+
+
+def require_writable(path: Path) -> None:
+    """Make the folder of a file that is to be written, and try it; before training, so that none is lost.
+
+    Raises:
+        SettingsError: the path is a folder, or its folder cannot be made or written.
+    """
+    if path.is_dir():
+        raise SettingsError(f"{path}: is a folder, expected a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def load_weights(path: Path) -> tuple[nn.Module, dict[str, object]]:
     """The network of a file that `save_weights` wrote, in eval mode, and the notes with it.
 
     Raises:
-        NetworkError: missing, not safetensors, without a known architecture, or weights that do not fit it.
+        NetworkError: missing, not safetensors, without a known architecture, notes that are no JSON object, or
+            weights that do not fit it, are of another type or not finite.
     """
     if not path.is_file():
         raise NetworkError(f"{path}: no such file")
@@ -43,14 +71,36 @@ def load_weights(path: Path) -> tuple[nn.Module, dict[str, object]]:
         raise NetworkError(
             f"{path}: header names the architecture '{architecture}', known are {', '.join(ARCHITECTURES)}"
         )
+    notes = _notes(metadata.get("notes", "{}"), path)
     network = build(architecture)
+    for name, wanted in network.state_dict().items():
+        _require_usable(state.get(name, wanted), wanted, f"{path}: weight '{name}'")
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise NetworkError(
             f"{path}: weights do not fit {architecture} ({str(error).splitlines()[-1].strip()})"
         ) from error
-    return network.eval(), json.loads(metadata.get("notes", "{}"))
+    return network.eval(), notes
+
+
+def _notes(text: str, path: Path) -> dict[str, object]:
+    try:
+        notes = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NetworkError(f"{path}: the notes in its header are not JSON ({error})") from error
+    if not isinstance(notes, dict):
+        raise NetworkError(f"{path}: the notes in its header are {type(notes).__name__}, expected a JSON object")
+    return notes
+
+
+def _require_usable(found: Tensor, wanted: Tensor, what: str) -> None:
+    if found.dtype != wanted.dtype:
+        kinds = (str(one.dtype).removeprefix("torch.") for one in (found, wanted))
+        raise NetworkError("{} is {}, expected {}".format(what, *kinds))
+    if not torch.isfinite(found).all():
+        count = int((~torch.isfinite(found)).sum())
+        raise NetworkError(f"{what}: {count} of {found.numel()} values are not finite")
 
 
 def weights_hash(network: nn.Module) -> str:

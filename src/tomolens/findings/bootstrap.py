@@ -12,6 +12,8 @@ from scipy.stats import norm
 from ..randomness import generator
 
 Values = NDArray[np.float64]
+FEWEST_PATIENTS = 6
+"""With fewer patients in a class no interval holds what it says, and no rank test can reject: none is given."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class Resampled:
 
     Attributes:
         point: of the cases themselves, ``(1, K)``.
-        draws: of each resample, ``(B, K)``, without those in which a class has no case; none with fewer than two
-            patients, where there is nothing to resample.
+        draws: of each resample, ``(B, K)``, without those in which a class has no case; none where a class has fewer
+            than `FEWEST_PATIENTS`.
         left_out: without each patient in turn, ``(P, K)``, likewise.
         confidence: of intervals.
     """
@@ -90,7 +92,7 @@ class Resampled:
             statistic: of the means, ``(B, K)`` to ``(B, M)``; the means themselves by default.
 
         Returns:
-            Lower and upper ends, ``(M,)`` each; NaN with fewer than two patients.
+            Lower and upper ends, ``(M,)`` each; NaN where there are no draws.
         """
         point, draws, left_out = (
             part if statistic is None else statistic(part) for part in (self.point, self.draws, self.left_out)
@@ -104,7 +106,7 @@ def resampled(values: Grouped, resampling: Resampling) -> Resampled:
     """Resample the patients, each with all of its cases."""
     point = class_balanced_mean(values)[None]
     count = values.counts.shape[1]
-    if count < 2:
+    if int((values.counts > 0).sum(axis=1).min()) < FEWEST_PATIENTS:
         return Resampled(point, point[:0], point[:0], resampling.confidence)
     draws = _draws(count, resampling)
     every, without = [], []

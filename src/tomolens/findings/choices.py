@@ -13,7 +13,7 @@ import pandas as pd
 from ..study.variations import parse_varied
 from .agreement import concordance
 from .bootstrap import Resampling
-from .measured import Measured
+from .measured import BOTH, Measured
 from .tables import means_table
 from .views import VIEWS, View
 
@@ -106,7 +106,7 @@ def _options(
 
 
 def _by_estimator(table: pd.DataFrame, signs: str) -> dict[str, float]:
-    chosen = table[table["signs"] == signs]
+    chosen = table[table["signs"].isin([signs, BOTH])]
     return dict(zip(chosen["estimator"], chosen["value"], strict=True))
 
 

@@ -6,10 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import SettingsError
-from ..estimators.baselines import BASELINES
+from ..estimators.baselines import BASELINES, OF_MASKS
 from ..study.settings import StudySettings
 from ..study.store import Store
 from .agreement import agreement_by_case, concordance
@@ -22,8 +23,9 @@ from .inference import (
     critical_difference,
     gains_table,
     pairs_table,
+    with_beats,
 )
-from .measured import Measured, read_measured
+from .measured import BOTH, Measured, read_measured
 from .shortcut import Shortcut, shortcut_of
 from .strata import patients_table, strata_table
 from .tables import (
@@ -122,7 +124,7 @@ class Findings:
         resampling, explained = self.resampling, self.explained
         roc = roc_table(explained, resampling)
         choices = choices_table(explained, self.view_values, roc, resampling)
-        gains = by_view({view: gains_table(data, BLIND) for view, data in self._compared(self.measured).items()})
+        gains = self._gains()
         return {
             "fidelity": with_gains(fidelity_table(explained, resampling), gains, "fidelity"),
             "roc": with_gains(roc, gains, "auc"),
@@ -145,11 +147,39 @@ class Findings:
         """The one number of each estimator's map in each view with its interval."""
         return values_table(self.explained, self.resampling)
 
+    def _gains(self) -> pd.DataFrame:
+        """Gain of each map over the best blind baseline, and beside it over the best that has seen no mask."""
+        confidence = self.resampling.confidence
+        unmasked = self.measured.only([key for key in self.measured.maps if key[0] not in OF_MASKS])
+        every, beside = (
+            with_beats(
+                by_view({view: gains_table(data, BLIND) for view, data in self._compared(measured).items()}), confidence
+            )
+            for measured in (self.measured, unmasked)
+        )
+        if every.empty or unmasked.maps == self.measured.maps:
+            return every
+        keys = ["view", "estimator", "signs"]
+        names = ["baseline", "baseline_value", "gain", "ci_low", "ci_high", "p", "p_holm", "beats"]
+        renamed = beside[[*keys, *names]].rename(columns={name: f"{name}_without_masks" for name in names})
+        return every.merge(renamed, on=keys, how="left")
+
     def _baselines(self) -> pd.DataFrame:
-        """Value of each blind baseline in each view: what an estimator reaches without looking at the network."""
-        keys = [key for key in self.measured.maps if key[0] in BLIND and key[1] == "original"]
+        """Value of each blind baseline in each view: what an estimator reaches without looking at the network.
+
+        One that cannot be drawn has no value, and ``not_drawn`` says why.
+        """
+        keys = [key for key in self.measured.maps if key[0] in BLIND and key[1] in ("original", BOTH)]
         table = values_table(self.measured.only(keys), self.resampling)
-        return table if table.empty else table.drop(columns="signs").rename(columns={"estimator": "baseline"})
+        if table.empty:
+            return table
+        table = table.drop(columns="signs").rename(columns={"estimator": "baseline"}).assign(not_drawn="")
+        missing = [
+            {"view": view, "baseline": name, "value": np.nan, "cases": 0, "patients": 0, "not_drawn": reason}
+            for name, reason in self.description.get("missing_baselines", {}).items()
+            for view in table["view"].unique()
+        ]
+        return pd.concat([table, pd.DataFrame(missing, columns=table.columns)]) if missing else table
 
     @cached_property
     def shortcut(self) -> Shortcut | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, wilcoxon
+from scipy.stats import t as student
 
 from .bootstrap import Resampled, Resampling, grouped, resampled
 from .measured import Key, Measured, Values
@@ -72,6 +73,8 @@ def pairs_table(data: Compared) -> pd.DataFrame:
 
     low, high = data.resampled.interval(difference)
     p = np.array([signed_rank(column) for column in difference(data.means).T])
+    if not len(data.resampled.draws):
+        p = np.full_like(p, np.nan)
     return pd.DataFrame(
         {
             "estimator": [data.maps[one][0] for one in first],
@@ -89,15 +92,16 @@ def pairs_table(data: Compared) -> pd.DataFrame:
 
 
 def signed_rank(differences: Values) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test; 1 where all differences are 0."""
+    """Two-sided p of Wilcoxon's signed-rank test over patients; 1 where all differences are 0."""
     return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
 
 
 def holm(p: Values) -> Values:
-    """Holm's step-down correction (1979) of p-values."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    corrected = np.empty_like(p)
+    """Holm's step-down correction (1979) of p-values; what is no number stays none and does not count."""
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    corrected = np.full_like(p, np.nan)
     corrected[order] = np.minimum(stepped, 1.0)
     return corrected
 
@@ -131,10 +135,10 @@ class CriticalDifference:
 
 
 def critical_difference(data: Compared, confidence: float) -> CriticalDifference | None:
-    """Friedman's test and Nemenyi's difference; None with fewer than three maps or two patients."""
+    """Friedman's test and Nemenyi's difference; None with fewer than three maps or too few patients."""
     means = data.means
     patients, count = means.shape
-    if count < 3 or patients < 2:
+    if count < 3 or not len(data.resampled.draws):
         return None
     ranks = rankdata(-means, axis=1).mean(axis=0)
     order = np.argsort(ranks, kind="stable")
@@ -166,7 +170,7 @@ def rank_intervals(data: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]
 def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
     """Each estimator's gain over the best blind baseline, chosen anew in every resample of the patients.
 
-    ``beats`` says whether the whole interval lies above 0.
+    ``p`` is one-sided, that there is no gain: Student's t of the gain by its bootstrap standard error.
     """
     is_blind = np.array([key[0] in blind for key in data.maps])
     if not is_blind.any() or is_blind.all():
@@ -190,8 +194,30 @@ def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
             "gain": gain(means)[0],
             "ci_low": low,
             "ci_high": high,
-            "beats": low > 0,
+            "p": _above_zero(gain(means)[0], gain(data.resampled.draws), len(data.means)),
             "cases": data.cases,
             "patients": len(data.means),
         }
     )
+
+
+def _above_zero(gain: Values, draws: Values, patients: int) -> Values:
+    """One-sided p of each gain; NaN without draws."""
+    if not len(draws):
+        return np.full_like(gain, np.nan)
+    error = draws.std(axis=0, ddof=1) * np.sqrt(patients / (patients - 1))  # resampling divides by n, not by n - 1
+    scaled = np.divide(gain, error, out=np.where(gain > 0, np.inf, -np.inf), where=error > 0)
+    return np.asarray(student.sf(scaled, patients - 1))
+
+
+def with_beats(gains: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Which gains hold: the family of all maps in all views is tested together (Holm), so that with maps that know
+    nothing "some map beats the best blind baseline" is said in no more studies than ``1 - confidence``.
+
+    ``beats`` also asks that the gain's own interval lies above 0.
+    """
+    if gains.empty:
+        return gains
+    corrected = holm(gains["p"].to_numpy(np.float64))
+    beats = (corrected < 1 - confidence) & (gains["ci_low"] > 0)
+    return gains.assign(p_holm=corrected, beats=beats)

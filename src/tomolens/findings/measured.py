@@ -14,11 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..estimators.baselines import BASELINES
-from ..study.plan import NOT_ASSESSED, REMARK
+from ..study.plan import NOT_ASSESSED, REMARK, SAME
 from ..study.rows import FAILED, SCHEMA
 
 Key = tuple[str, str]
 """Estimator and signs of a map."""
+BOTH = "both"
+"""Signs of a map that is its own absolute in every case: one map, which is counted, ranked and tested once."""
 Values = NDArray[np.float64]
 BY_PATIENT = (
     "dice",
@@ -126,13 +128,14 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
     cases = pd.concat(reading.cases, ignore_index=True)
     failed = cases["failed"].to_numpy(dtype=bool)
     place = np.cumsum(~failed) - 1
-    shape = int((~failed).sum()), len(reading.maps)
+    maps, column = _without_twins(reading)
+    shape = int((~failed).sum()), len(maps)
     values = {name: np.full(shape, np.nan) for name in reading.numbers}
     measured = {name: np.zeros(shape, dtype=bool) for name in reading.numbers}
     for name, filled in values.items():
         for case, which, given in reading.numbers.pop(name):
-            filled[place[case], which] = given
-            measured[name][place[case], which] = True
+            filled[place[case], column[which]] = given
+            measured[name][place[case], column[which]] = True
     of_network = {name: np.full(shape[0], np.nan) for name in reading.of_network}
     for name, alone in reading.of_network.items():
         for members, single in alone:
@@ -141,10 +144,10 @@ def read_measured(blocks: Iterable[pa.Table]) -> Measured:
     return Measured(
         cases[~failed].drop(columns="failed").reset_index(drop=True),
         cases[failed].drop(columns="failed").reset_index(drop=True),
-        tuple(reading.maps),
+        maps,
         groups,
         values,
-        {name: _curves(reading, name, shape[1]) for name in reading.points},
+        {name: _curves(reading, name, column) for name in reading.points},
         measured,
         of_network,
         pd.concat(reading.remarks, ignore_index=True),
@@ -234,12 +237,28 @@ def _add(reading: _Reading, name: str, maps: NDArray[np.intp], groups: NDArray[n
         counts[group] = counts.get(group, 0) + int(members)
 
 
-def _curves(reading: _Reading, name: str, maps: int) -> Curves:
-    present = sorted({group for which in range(maps) for group in reading.counts.get((name, which), {})})
+def _without_twins(reading: _Reading) -> tuple[tuple[Key, ...], NDArray[np.intp]]:
+    """The maps without the absolute ones that are the same in every case, and the new number of each old one."""
+    parts = reading.numbers.pop(SAME, [])
+    told = {int(which) for _, maps, _ in parts for which in np.unique(maps)}
+    differing = {int(which) for _, maps, same in parts for which in np.unique(maps[same != 1])}
+    twins = {key[0] for key, which in reading.maps.items() if which in told - differing}
+    kept: dict[Key, int] = {}
+    column = np.empty(len(reading.maps), dtype=np.intp)
+    for (estimator, signs), which in reading.maps.items():
+        key = (estimator, BOTH if estimator in twins else signs)
+        column[which] = kept.setdefault(key, len(kept))
+    return tuple(kept), column
+
+
+def _curves(reading: _Reading, name: str, column: NDArray[np.intp]) -> Curves:
+    """The curves of one metric; of two maps that are one the curves are the same, and either's serve."""
+    present = sorted({group for which in range(len(column)) for group in reading.counts.get((name, which), {})})
     place = {group: number for number, group in enumerate(present)}
-    sums, counts = np.zeros((maps, len(present), reading.points[name])), np.zeros((maps, len(present)))
-    for which in range(maps):
+    shape = (int(column.max(initial=-1)) + 1, len(present))
+    sums, counts = np.zeros((*shape, reading.points[name])), np.zeros(shape)
+    for which, new in enumerate(column):
         for group, total in reading.sums.pop((name, which), {}).items():
-            sums[which, place[group]] = total
-            counts[which, place[group]] = reading.counts[name, which][group]
+            sums[new, place[group]] = total
+            counts[new, place[group]] = reading.counts[name, which][group]
     return Curves(np.array(present, dtype=np.intp), sums, counts)

@@ -3,12 +3,19 @@
 import numpy as np
 import pandas as pd
 
+from ..estimators.baselines import OF_MASKS
 from ..findings import Findings
+from ..findings.bootstrap import FEWEST_PATIENTS
 from ..findings.choices import OF_ORIGINAL, concordance_over
+from ..findings.inference import Compared
 from ..findings.tables import undefined_masks
 from ..findings.views import TWO_VIEWS, VIEWS, View
+from ..metrics.metric import AUDIT
 from ..study.plan import NOT_ASSESSED
-from .style import number, title
+from .style import map_title, number, title
+
+NOTHING = "–"
+"""Where there is no number."""
 
 
 def headline(findings: Findings) -> list[str]:
@@ -16,18 +23,27 @@ def headline(findings: Findings) -> list[str]:
     sentences = [_leader(findings, view) for view in VIEWS.values() if view.name in TWO_VIEWS or _rows(findings, view)]
     sentences += shortcut_sentences(findings) + blind_sentences(findings)
     sentences += choice_sentences(findings)
-    taus = [f"τ = {value:+.2f} between {pair}" for pair, value in findings.agreement.items()]
+    taus = [
+        f"τ {'undefined, as all are tied,' if np.isnan(value) else f'= {value:+.2f}'} between {pair}"
+        for pair, value in findings.agreement.items()
+    ]
+    w = "undefined" if np.isnan(findings.concordance) else f"{findings.concordance:.2f}"
     if taus:
         sentences.append(
-            f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}; W = {findings.concordance:.2f} "
+            f"Agreement of the rankings of all maps (Kendall): {', '.join(taus)}; W = {w} "
             "between the model's view and the expert's."
         )
     return sentences
 
 
 def printed(view: View, value: float) -> str:
-    """A number of a view as it is printed in tables and charts."""
-    return number(view.factor * value, view.digits)
+    """A number of a view as it is printed in tables and charts; a dash where there is none."""
+    return NOTHING if np.isnan(value) else number(view.factor * value, view.digits)
+
+
+def interval_words(view: View, row: pd.Series, low: str = "ci_low", high: str = "ci_high") -> str:
+    """The interval in a row as it is printed; a dash where there are too few patients for one."""
+    return NOTHING if np.isnan(row[low]) else f"{printed(view, row[low])} to {printed(view, row[high])}"
 
 
 def confidence(findings: Findings) -> str:
@@ -58,10 +74,12 @@ def _leader(findings: Findings, view: View) -> str:
     if values.empty:
         return f"{judged[0].upper()}{judged[1:]} not assessed."
     best = values.iloc[0]
-    value, low, high = (printed(view, best[name]) for name in ("value", "ci_low", "ci_high"))
+    value, ends = printed(view, best["value"]), interval_words(view, best)
+    basis = f"{best['cases']} cases of {best['patients']} patients"
+    sure = f"{confidence(findings)} {ends}{_rank_words(findings, view, best)}"
     return (
-        f"{title(best['estimator'])} ({best['signs']}) leads {view.title} ({view.judge}): {view.form.format(value)}, "
-        f"{confidence(findings)} {low} to {high}{_rank_words(findings, view, best)}."
+        f"{map_title(best['estimator'], best['signs'])} leads {view.title} ({view.judge}, {basis}): "
+        f"{view.form.format(value)}, {'too few patients for an interval' if ends == NOTHING else sure}."
     )
 
 
@@ -80,16 +98,45 @@ def blind_sentences(findings: Findings) -> list[str]:
     parts = []
     for view in VIEWS.values():
         rows = gains if gains.empty else gains[gains["view"] == view.name]
-        if rows.empty:
-            continue
-        best = rows.iloc[0]
-        value = printed(view, best["baseline_value"])
-        beating = f"{int(rows['beats'].sum())} of {len(rows)} by {view.title}"
-        parts.append(f"{beating} ({title(best['baseline']).lower()}, {value})")
+        if len(rows):
+            parts.append(f"by {view.title} {_beating(view, rows, '')}{_without_masks(view, rows)}")
+    sentences = [f"Maps that beat the best blind baseline, which never looks at the network: {'; '.join(parts)}."]
+    return (sentences if parts else []) + missing_sentences(findings)
+
+
+def _beating(view: View, rows: pd.DataFrame, end: str) -> str:
+    """How many maps beat a baseline, which, and its number."""
+    best, beats = rows.iloc[0], rows[f"beats{end}"].astype(bool)
+    value = printed(view, best[f"baseline_value{end}"])
+    cannot = ", too few patients to tell" if rows[f"p{end}"].isna().all() else ""
+    return f"{int(beats.sum())} of {len(rows)} ({title(best[f'baseline{end}']).lower()}, {value}{cannot})"
+
+
+def _without_masks(view: View, rows: pd.DataFrame) -> str:
+    """The same over the best baseline that has seen no mask, where the best of all has."""
+    if "baseline_without_masks" not in rows or rows["baseline"].iloc[0] not in OF_MASKS:
+        return ""
+    return f", without masks {_beating(view, rows, '_without_masks')}"
+
+
+def missing_sentences(findings: Findings) -> list[str]:
+    """Blind baselines that could not be drawn: without the strongest of them, maps beat the others easily."""
+    missing: dict[str, str] = findings.description.get("missing_baselines", {})
+    return [f"Not drawn, so not beaten: {title(name).lower()} ({reason})." for name, reason in missing.items()]
+
+
+def audit_sentence(findings: Findings) -> str:
+    """How the decisions of fidelity were made, and what the audit of quick ones found."""
+    numbers = findings.measured.of_network
+    total, asked, audited, differ = (
+        sum(int(np.nansum(values)) for metric, values in numbers.items() if metric.split(" | ")[0] == name)
+        for name in AUDIT
+    )
+    if not total:
+        return "Decisions on masked images: all by the network itself."
     return (
-        [f"Maps that beat the best blind baseline, which never looks at the network: {'; '.join(parts)}."]
-        if parts
-        else []
+        f"Decisions on masked images: {total} by a quick way, {asked} of the distinct ones asked of the network itself "
+        f"because they were in doubt; of the others audited {audited}, differed {differ}."
     )
 
 
@@ -98,15 +145,18 @@ def view_sentences(findings: Findings) -> list[str]:
     sentences = []
     for _, row in findings.tables["views"].iterrows():
         ends = f"({confidence(findings)} {row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
+        if np.isnan(row["ci_low"]):
+            ends = "(too few patients for an interval)"
         if row["statistic"] == "W":
             sentences.append(f"Within a case, W of all three views is {row['value']:.2f} {ends.replace('+', '')}.")
         if row["view"] != "fidelity":
             continue
+        turned = round(row["disagree"] * row["cases"])
+        how = f"in {turned} of {row['cases']} cases" if turned else f"in none of {row['cases']} cases"
+        most = f"most in case {row['part_most']}" if turned else f"they part most in case {row['part_most']}"
         sentences.append(
             f"Case by case, fidelity and {VIEWS[row['other']].title} rank the maps with τ = {row['value']:+.2f} "
-            f"{ends}; "
-            f"in {100 * row['disagree']:.0f} % of {row['cases']} cases they rank them the other way round, "
-            f"most in case {row['part_most']}."
+            f"{ends}; {how} they rank them the other way round, {most}."
         )
     return sentences
 
@@ -150,10 +200,25 @@ def shortcut_sentences(findings: Findings) -> list[str]:
         best = maps.iloc[0]
         sentences.append(
             f"For {len(maps)} of {len(found.maps)} maps the map is faithful and the mask is not what the model uses: "
-            f"they find the marker better than the mask (best: {title(best['estimator'])}, {best['signs']}, AUC "
+            f"they find the marker better than the mask (best: {map_title(best['estimator'], best['signs'])}, AUC "
             f"{best['marker']:.3f} against {best['auc']:.3f}). Their distance from the mask is no fault of the map."
         )
     return sentences
+
+
+def few_patients(findings: Findings) -> list[str]:
+    """The views in which a class has too few patients for intervals and tests."""
+    views = [view.title for view, data in _views_compared(findings) if not len(data.resampled.draws)]
+    if not views:
+        return []
+    return [
+        f"Too few patients for intervals and tests by {', '.join(views)}: they need {FEWEST_PATIENTS} in each class "
+        "whose means are averaged. Numbers without an interval may differ by chance alone."
+    ]
+
+
+def _views_compared(findings: Findings) -> list[tuple[View, Compared]]:
+    return [(VIEWS[name], data) for name, data in findings.compared.items()]
 
 
 def remark_sentences(findings: Findings) -> list[str]:
@@ -205,7 +270,7 @@ def warnings(findings: Findings) -> list[str]:
     remarked = findings.measured.cases[findings.measured.cases["note"] != ""]
     if len(remarked):
         found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
-    found += remark_sentences(findings)
+    found += few_patients(findings) + remark_sentences(findings)
     for state, names in undefined_masks(findings.measured).items():
         if names:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..findings import Findings
-from ..findings.measured import Key
+from ..findings.measured import BOTH, Key
 from ..findings.tables import OWN_SHARE, Band, curve_bands, mean_curves
 from ..findings.views import VIEWS, View
 from . import style
@@ -182,11 +182,11 @@ def _errors(numbers: Mapping[str, float], end: str, colour: object) -> Chart:
 
 
 def _symbol(signs: str) -> str:
-    return "square" if signs == "absolute" else "circle-open"
+    return {"absolute": "square", BOTH: "diamond"}.get(signs, "circle-open")
 
 
 def _name(key: Key) -> str:
-    return f"{style.title(key[0])}, {key[1]}"
+    return style.map_title(*key)
 
 
 def _rounded(values: Sequence[float] | NDArray[np.float64]) -> list[float | None]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..findings import Findings
+from ..findings.measured import BOTH
 from ..findings.tables import OWN_SHARE, perturbation_curves, roc_curves
 from ..metrics.metric import SIGNS
 from . import style
@@ -35,8 +36,8 @@ def perturbation_figure(findings: Findings) -> Figure:
             axes.xaxis.set_tick_params(labelbottom=True)
         if place % columns == 0:
             axes.set_ylabel("balanced accuracy")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
+    found = {name: line for axes in panels.flat for line, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 
@@ -49,15 +50,18 @@ def _perturbation_panel(
     style.tidy(axes)
     words = []
     for signs, dash in zip(SIGNS, ("--", "-"), strict=True):
-        if (estimator, signs) not in curves:
+        key: tuple[str, str] = (estimator, signs)
+        if signs == "absolute" and (estimator, BOTH) in curves:  # its own absolute: one map, drawn as the absolute ones
+            key = (estimator, BOTH)
+        if key not in curves:
             continue
-        most, least = curves[estimator, signs]
+        most, least = curves[key]
         percent = np.linspace(0, 100, len(most))
         axes.plot(percent, least, dash, color="#56b4e9", linewidth=1.8, label=f"least important first, {signs}")
         axes.plot(percent, most, dash, color="#a3310b", linewidth=1.8, label=f"most important first, {signs}")
         if signs == "absolute":
             axes.fill_between(percent, most, least, color="#56b4e9", alpha=0.15, linewidth=0)
-        words.append(style.number(10 * fidelity[estimator, signs], 1))
+        words.append(style.number(10 * fidelity[key], 1))
     axes.set_title(f"{style.title(estimator)}\n10 F = {' / '.join(words)}", fontsize=10)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(0, 100)
@@ -103,7 +107,7 @@ def _two_panels(lines: Mapping[tuple[str, str], Line], what: str) -> tuple[Figur
     places = {estimator: place for place, estimator in enumerate(dict.fromkeys(name for name, _ in lines))}
     for axes, signs in zip(panels, SIGNS, strict=True):
         style.tidy(axes)
-        shown = [(key, value) for key, value in lines.items() if key[1] == signs]
+        shown = [(key, value) for key, value in lines.items() if signs in style.forms(key[1])]
         for (estimator, _), (x, y, headline) in sorted(shown, key=lambda item: -item[1][2]):
             label = f"{headline:.3f}  {style.title(estimator)}"
             axes.plot(x, y, linewidth=1.6, label=label, **style.line(estimator, places[estimator]))

@@ -5,11 +5,12 @@ from pathlib import Path
 from ..findings import Findings
 from ..findings.views import VIEWS, View
 from . import style
-from .answer import not_above_blind, printed, values_of
+from .answer import NOTHING, not_above_blind, printed, values_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    | {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "{''}"}
 )
 HEADINGS = {"fidelity": "Fidelity $F \\times 10$", "auc": "AUC", "dice": "Dice", "evidence": "Evidence AUC"}
 
@@ -19,6 +20,11 @@ def write_latex(findings: Findings, file: Path) -> None:
     file.write_text(latex_table(findings), encoding="utf-8")
 
 
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it; an empty line would end a caption, and control characters end the run."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split())).translate(ESCAPED)
+
+
 def latex_table(findings: Findings) -> str:
     """The table: best of each view in bold, a dagger where the best blind baseline is not beaten."""
     columns = {HEADINGS[view.name]: _cells(findings, view) for view in VIEWS.values() if len(values_of(findings, view))}
@@ -26,7 +32,7 @@ def latex_table(findings: Findings) -> str:
     body = [
         " & ".join(
             [
-                style.title(name).translate(ESCAPED),
+                escaped(style.title(name)),
                 signs,
                 *(cells.get((name, signs), "--") for cells in columns.values()),
             ]
@@ -36,7 +42,7 @@ def latex_table(findings: Findings) -> str:
     confidence = f"{100 * findings.settings.statistics.confidence:.0f}"
     patients = findings.measured.cases["patient"].nunique()
     caption = (
-        f"{findings.settings.name.translate(ESCAPED)}: mean with {confidence}\\,\\% interval (BCa bootstrap over "
+        f"{escaped(findings.settings.name)}: mean with {confidence}\\,\\% interval (BCa bootstrap over "
         f"patients; {len(findings.measured.cases)} cases of {patients} patients). \\textdagger: does not beat the best "
         "blind baseline."
     )
@@ -62,7 +68,8 @@ def _cells(findings: Findings, view: View) -> dict[tuple[str, str], str]:
     for _, row in values.iterrows():
         key = str(row["estimator"]), str(row["signs"])
         value, low, high = (printed(view, row[name]) for name in ("value", "ci_low", "ci_high"))
+        ends = "" if low == NOTHING else f" [{low}, {high}]"
         shown = f"\\textbf{{{value}}}" if row["value"] == best else value
         mark = "\\textdagger" if key in not_above else ""
-        cells[key] = f"{shown}{mark} [{low}, {high}]"
+        cells[key] = f"{shown}{mark}{ends}"
     return cells

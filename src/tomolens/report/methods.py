@@ -5,7 +5,6 @@ from typing import Any
 
 from ..estimators import ESTIMATORS
 from ..findings import Findings
-from ..findings.findings import BLIND
 from ..findings.views import TWO_VIEWS, VIEWS
 from .answer import values_of
 from .style import title
@@ -30,7 +29,7 @@ def paragraphs(findings: Findings) -> list[str]:
         "pixels.",
         f"Estimators: {estimators}; each map as it is and as absolute values, for the predicted class "
         f"(signs: {settings.estimators.signs}). Blind baselines: "
-        f"{', '.join(title(name) for name in settings.estimators.baselines) or 'none'}.",
+        f"{', '.join(title(name) for name in baselines_of(findings)) or 'none'}.",
         f"Fidelity: pixels masked in {metrics.steps} equal steps with {fill}, most and least important first; F is the "
         "area between the accuracies, averaged over the classes, and is printed times 10. ROC: exact area by image "
         f"(ties half), and curves at {metrics.roc_points} thresholds on quantiles and on normalised scores. Region "
@@ -41,6 +40,12 @@ def paragraphs(findings: Findings) -> list[str]:
         "pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks by "
         "Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
     ]
+
+
+def baselines_of(findings: Findings) -> list[str]:
+    """The blind baselines that were measured, random among them: those of the table."""
+    table = findings.tables["baselines"]
+    return [] if table.empty else list(dict.fromkeys(table["baseline"][table["not_drawn"] == ""]))
 
 
 def parameters(findings: Findings) -> list[tuple[str, str]]:
@@ -74,7 +79,6 @@ def claim(findings: Findings) -> list[tuple[str, str, str]]:
     wrong = int((cases["label"] != cases["predicted"]).sum())
     assessed = [view.title for view in VIEWS.values() if view.name in TWO_VIEWS and len(values_of(findings, view))]
     missing = [VIEWS[name].title for name in TWO_VIEWS if VIEWS[name].title not in assessed]
-    blind = sum(key[0] in BLIND for key in findings.measured.maps)
     external = "not assessed: the cases are those of one study; whether they are external is for the authors to say"
     return [
         (
@@ -92,7 +96,8 @@ def claim(findings: Findings) -> list[tuple[str, str, str]]:
         (
             "30",
             "Robustness or sensitivity analysis",
-            f"{blind} blind baselines measured in the same way (tables/baselines.csv, tables/gains.csv); strata by "
+            f"{len(baselines_of(findings))} blind baselines measured in the same way (tables/baselines.csv, "
+            "tables/gains.csv); strata by "
             "label, prediction, mask size and patient (tables/strata.csv, tables/patients.csv).",
         ),
         (

@@ -39,7 +39,9 @@ function drawCharts() {
     layout.height = 380 + legend;
     layout.legend.y = -60 / 300;
     layout.margin.b = legend + 55;
-    Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover" });
+    // Only these buttons, named one by one: plotly's own set has one that uploads the chart.
+    const bar = { modeBarButtons: [["toImage", "resetScale2d"]], showSendToCloud: false, plotlyServerURL: "" };
+    Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover", ...bar });
   }
 }
 
@@ -207,6 +209,7 @@ class Viewer {
       `${one.mask ? "" : "; no mask"}.${smaller}`;
     const steps = Object.values(one.correct)[0];
     this.controls.masked.max = steps ? steps[0].length - 1 : 0;
+    this.controls.outline.disabled = !one.mask;
     this.draw();
   }
 
@@ -216,6 +219,10 @@ class Viewer {
     const say = (name, text) => { this.root.querySelector(`[data-says=${name}]`).textContent = text; };
     const percent = masked.max > 0 ? (100 * masked.value) / masked.max : 0;
     say("window", `window ${Math.round(width.value)}, level ${Math.round(level.value)} HU`);
+    const { mode } = this.controls, without = mode.value === "regions" && this.one.regions.length === 0;
+    say("regions", without ? `no regions: this case has no ${this.one.mask ? "usable mask" : "mask"}` : "");
+    share.disabled = without || mode.value === "map" || mode.value === "none";
+    opacity.disabled = without || mode.value === "none";
     say("share", `top ${share.value} %`);
     say("opacity", `${opacity.value} %`);
     say("masked", `${percent.toFixed(1)} %`);

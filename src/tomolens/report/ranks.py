@@ -27,7 +27,7 @@ def critical_difference_figure(found: CriticalDifference) -> Figure:
         level = -0.45 * ((place if left else count - 1 - place) + 1)
         end = 0.75 if left else count + 0.25
         axes.plot([rank, rank, end], [0, level, level], color="#555555", linewidth=0.8)
-        name = f"{style.title(key[0])}, {key[1]} ({rank:.1f})"
+        name = f"{style.map_title(*key)} {rank:.1f}"
         axes.text(
             end - 0.1 if left else end + 0.1, level, name, ha="right" if left else "left", va="center", fontsize=8
         )

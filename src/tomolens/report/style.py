@@ -1,7 +1,14 @@
 """How figures look: colours that differ in hue and in lightness, names as they are printed."""
 
+import math
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from ..findings.measured import BOTH
+from ..metrics.metric import SIGNS
 
 COLOURS = {
     "smoothgrad-squared": "#000000",
@@ -37,8 +44,10 @@ TITLES = {
     "difference-from-fill": "Difference from the fill",
     "sobel-edges": "Sobel edges",
     "body-mask": "Body mask",
-    "mean-mask": "Mean mask",
+    "mean-mask": "Atlas of the experts' masks",
 }
+AS_WRITTEN: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
+"""Settings of matplotlib under which names of cases and classes are drawn as they are, dollars included."""
 PERCENTILE = 99.0
 """Of a map's magnitude, where its colours end."""
 SPARE = ("#882255", "#117733", "#332288", "#999933")
@@ -49,9 +58,25 @@ def title(estimator: str) -> str:
     return TITLES.get(estimator, estimator)
 
 
+def map_title(estimator: str, signs: str) -> str:
+    """A map's name as it is printed; one that is its own absolute needs no word on signs."""
+    return title(estimator) if signs == BOTH else f"{title(estimator)} ({signs})"
+
+
+def forms(signs: str) -> tuple[str, ...]:
+    """Which of `SIGNS` a map stands for: one that is its own absolute stands for both."""
+    return SIGNS if signs == BOTH else (signs,)
+
+
 def number(value: float, digits: int) -> str:
-    """A number with fixed digits; what rounds to zero has no sign."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
+    """A number with fixed digits, halves away from zero; what rounds to zero has no sign.
+
+    It is rounded from ten significant digits, so that sums of other order, equal but for the last bits, print the same.
+    """
+    if not math.isfinite(value):
+        return str(value)
+    rounded = Decimal(f"{value:.10g}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{rounded + 0:.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def line(estimator: str, place: int) -> dict[str, object]:

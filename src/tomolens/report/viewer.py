@@ -17,7 +17,7 @@ from ..findings.views import VIEWS
 from ..metrics.fills import fill_image
 from ..study.viewed import ViewedCase, by_rank
 from .answer import values_of
-from .style import PERCENTILE, title
+from .style import PERCENTILE, forms, title
 
 BUDGET = 8_500_000
 """Bytes of the page that all cases together may take."""
@@ -115,7 +115,7 @@ def _first(findings: Findings, names: Sequence[str]) -> list[tuple[str, str]]:
     keys = []
     for view in VIEWS.values():
         values = values_of(findings, view)
-        keys += [(row["estimator"], row["signs"]) for _, row in values.head(1).iterrows()]
+        keys += [(row["estimator"], forms(row["signs"])[-1]) for _, row in values.head(1).iterrows()]
     keys = list(dict.fromkeys(key for key in keys if key[0] in names))
     return [*keys, (names[0], "absolute"), (names[-1], "absolute")][:2]
 

@@ -5,11 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..findings import Findings
+from ..findings.measured import BOTH
 from ..findings.views import VIEWS, View
 from . import style
 from .answer import values_of
 
-MARKERS = {"original": "o", "absolute": "s"}
+MARKERS = {"original": "o", "absolute": "s", BOTH: "D"}
 
 
 def views_figure(findings: Findings) -> Figure:
@@ -38,8 +39,8 @@ def _points(axes: Axes, fidelity: pd.DataFrame, expert: pd.DataFrame) -> None:
         x, y = 10 * row["value"], row["value_expert"]
         axes.plot([10 * row["ci_low"], 10 * row["ci_high"]], [y, y], color=colour, linewidth=0.9, alpha=0.7)
         axes.plot([x, x], [row["ci_low_expert"], row["ci_high_expert"]], color=colour, linewidth=0.9, alpha=0.7)
-        filled = colour if row["signs"] == "absolute" else "white"
-        label = f"{style.title(row['estimator'])}, {row['signs']}"
+        filled = "white" if row["signs"] == "original" else colour
+        label = style.map_title(row["estimator"], row["signs"])
         marker = MARKERS[row["signs"]]
         axes.plot([x], [y], marker, color=colour, markerfacecolor=filled, markersize=6.5, label=label, zorder=3)
 

@@ -2,12 +2,14 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from ..findings import Findings
+from ..findings.measured import BOTH
 from ..findings.views import VIEWS, View
 from ..metrics.metric import SIGNS
 from .answer import headline, not_above_blind, printed, values_of, warnings
@@ -24,7 +26,7 @@ def summary(findings: Findings, width: int = 100) -> str:
     if not findings.tables["gains"].empty:
         console.print("† does not beat the best map that never looks at the network\n", highlight=False)
     for sentence in (*headline(findings), *(f"Note: {warning}" for warning in warnings(findings))):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, markup=False, emoji=False)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
@@ -35,13 +37,13 @@ def _table(findings: Findings, view: View, values: pd.DataFrame) -> Table:
     drawn.add_column("estimator")
     for signs in SIGNS:
         drawn.add_column(signs, justify="right")
-    cells = {
-        key: "{} [{}, {}]{}".format(
-            *(printed(view, row[name]) for name in ("value", "ci_low", "ci_high")), " †" if key in marked else "  "
-        )
-        for _, row in values.iterrows()
-        if (key := (row["estimator"], row["signs"]))
-    }
+    cells: dict[tuple[str, str], str] = {}
+    for _, row in values.iterrows():
+        key = (row["estimator"], row["signs"])
+        ends = "" if np.isnan(row["ci_low"]) else f" [{printed(view, row['ci_low'])}, {printed(view, row['ci_high'])}]"
+        cells[key] = f"{printed(view, row['value'])}{ends}{' †' if key in marked else '  '}"
+        if row["signs"] == BOTH:  # one map, shown where the eye looks for it
+            cells[row["estimator"], "original"], cells[row["estimator"], "absolute"] = "the same  ", cells.pop(key)
     for estimator in values["estimator"].unique():
         drawn.add_row(title(estimator), *(cells.get((estimator, signs), "") for signs in SIGNS))
     return drawn

@@ -13,7 +13,8 @@ from ..cases.body import AIR, body_of
 from ..classifier import Classifier
 from ..errors import TomolensError
 from ..estimators.baselines import Scene, draw_baselines
-from ..estimators.explain import Explained, explain_each
+from ..estimators.explain import explain_each
+from ..estimators.making import Explained
 from ..estimators.probes import References
 from ..metrics.fills import fill_image
 from ..metrics.metric import Evaluand, MapKey

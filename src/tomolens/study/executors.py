@@ -5,6 +5,7 @@ out few cases ahead, so that what waits stays small, and no more once it is told
 """
 
 import os
+import pickle
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ import cloudpickle
 import torch
 from loky import ProcessPoolExecutor
 
+from ..errors import NetworkError
+from .stopping import SIGNALS
 from .work import Job, Outcome, Worker, died
 
 AHEAD = 2
@@ -104,7 +107,8 @@ class _Pool:
 
 
 def _leave_stopping_to_the_driver() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:  # a terminal and a batch system send theirs to all processes of a command
+        signal.signal(number, signal.SIG_IGN)
 
 
 _at_work: dict[str, Worker] = {}
@@ -124,7 +128,13 @@ def _in_workers(
     pool: _Pool, folder: Path, job: Job, indices: Sequence[int], stopping: Callable[[], bool]
 ) -> Iterator[Outcome]:
     file = folder / f"job-{job.fold}.pickle"
-    file.write_bytes(cloudpickle.dumps(job))
+    try:
+        file.write_bytes(cloudpickle.dumps(job))
+    except (TypeError, RuntimeError, AttributeError, pickle.PicklingError) as error:
+        raise NetworkError(
+            "this network (scripted, exported or compiled?) cannot be sent to other processes: use one worker "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
     waiting = deque(indices)
     alone: deque[int] = deque()  # were at work when a worker died: done one at a time, so that the culprit is known
     deaths: Counter[int] = Counter()

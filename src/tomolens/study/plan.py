@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..estimators.estimators import BlindEstimator, Estimator
-from ..estimators.explain import Signs, passes
+from ..estimators.schedule import Signs, passes
 from ..metrics.fidelity import masked_images
 from ..metrics.fills import Fill
 from ..metrics.metric import MetricSettings

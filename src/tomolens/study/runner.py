@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
-from numpy.typing import NDArray
 
 from ..cases import Cases
 from ..classifier import Classifier
@@ -21,15 +19,14 @@ from ..classifier.identity import identity_of
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
-from ..estimators.explain import needs_references
-from ..estimators.probes import References
+from ..estimators.schedule import needs_references
 from ..progress import Progress, silent
-from ..randomness import generator
 from .executors import Executor, local_executor, workers_for
 from .kept_maps import KeptMaps
 from .networks import Fitted, networks_of
 from .provenance import provenance
 from .ray_executor import ray_executor
+from .references import draw_references, mean_mask_of, missing_baselines
 from .settings import NOT_IN_THE_NUMBERS, StudySettings
 from .sides import Side, sides_of
 from .stopping import stop_when_asked
@@ -109,6 +106,9 @@ def run_study(
         KeyboardInterrupt: someone asked to stop; what was done is kept.
     """
     resources = resources or Resources()
+    if len(cases.classes) != 2 or not set(np.unique(cases.labels).tolist()) <= {0, 1}:
+        labels = ", ".join(map(str, np.unique(cases.labels)))
+        raise SettingsError(f"studies compare two classes; the cases have {len(cases.classes)} and the labels {labels}")
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error=on_error, intensity=intensity)
     sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
@@ -132,7 +132,8 @@ def run_study(
                 _evaluate_all(execute, job, pending, Writer(store.shards, wanted), store, tally, progress)
             facts.append(_facts(store, side, fitted, tally))
     progress(STAGE, tally.done, tally.total)
-    store.write_description({**description, "networks": facts, "accuracy": accuracy_of(store)})
+    measured = {"measurements": store.shards.names(), "accuracy": accuracy_of(store)}
+    store.write_description({**description, "networks": facts, **measured})
 
 
 def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:
@@ -194,6 +195,7 @@ def _evaluate_all(
     progress(STAGE, tally.done, tally.total)
 
     def say() -> None:
+        writer.keep()
         progress(STAGE, tally.done, tally.total, "stopping after the cases at work; Ctrl-C again stops now")
 
     with stop_when_asked(say) as stopping, writer:
@@ -206,7 +208,7 @@ def _evaluate_all(
             if outcome.maps:
                 kept = kept or _kept_maps(store, job)
                 kept.write(outcome.index, outcome.maps)
-            writer.add(outcome.rows)
+            writer.add(outcome.rows, at_once=stopping())
             tally.done += 1
             if outcome.failure:
                 tally.failed += 1
@@ -217,8 +219,8 @@ def _evaluate_all(
             progress(STAGE, tally.done, tally.total, note)
             if not tally.succeeded and (tally.failed >= HOPELESS or tally.failed == tally.total):
                 raise NetworkError(f"every one of {tally.failed} cases failed; case {name}: {outcome.failure}")
-        if stopping() and tally.done < tally.total:
-            raise KeyboardInterrupt
+        if tally.done < tally.total:
+            stopping.raise_if_asked()
 
 
 def _kept_maps(store: Store, job: Job) -> KeptMaps:
@@ -281,47 +283,3 @@ def order_of_showing(found: Survey, held_out: Sequence[int]) -> list[int]:
     ]
     order = sorted((place, label) for label, members in enumerate(by_label) for place in range(len(members)))
     return [by_label[label][place] for place, label in order]
-
-
-def mean_mask_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:
-    """Mean of the usable masks of at most ``references`` training cases; None where there are none.
-
-    Cases are drawn at random, one of each patient before the second of any.
-    """
-    if "mean-mask" not in settings.estimators.baselines:
-        return None
-    masked = [int(index) for index in training if found.masks[index] == "usable"]
-    shuffled = generator(settings.seed, "mean-mask").permutation(np.array(masked, dtype=np.intp))
-    turns: Counter[str] = Counter()
-    order = []
-    for place, index in enumerate(shuffled.tolist()):
-        patient = found.cases.entries[index].patient
-        order.append((turns[patient], place, index))
-        turns[patient] += 1
-    chosen = sorted(index for _, _, index in sorted(order)[: settings.estimators.references])
-    masks = [mask for index in chosen if (mask := found.cases[index].mask) is not None]
-    return np.mean(masks, axis=0) if masks else None
-
-
-def missing_baselines(settings: StudySettings, found: Survey, sides: Sequence[Side]) -> dict[str, str]:
-    """The blind baselines that cannot be drawn in some fold, with the reason."""
-    if "mean-mask" not in settings.estimators.baselines:
-        return {}
-    without = [side for side in sides if not any(found.masks[index] == "usable" for index in side.training)]
-    if not without:
-        return {}
-    lacking = "training cases" if all(len(side.training) == 0 for side in without) else "training masks"
-    return {"mean-mask": f"no {lacking}" + (f" in {len(without)} of {len(sides)} folds" if len(sides) > 1 else "")}
-
-
-def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:
-    """Training images for expected gradients, at most ``references`` of them, drawn class by class."""
-    if len(training) == 0:
-        return None
-    labels = cases.labels[training]
-    kinds = np.unique(labels)
-    share = max(1, settings.estimators.references // len(kinds))
-    random = generator(settings.seed, "references")
-    chosen = np.concatenate([np.sort(random.permutation(training[labels == kind])[:share]) for kind in kinds])
-    picked = cases.select(chosen)
-    return References(torch.from_numpy(picked.images()), torch.from_numpy(picked.labels))

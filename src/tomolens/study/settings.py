@@ -1,6 +1,7 @@
 """The study file: every choice of a study, checked, with the protocol's defaults. It names no place on a machine."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -13,21 +14,24 @@ from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
-from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
-from ..estimators.explain import Signs
-from ..metrics.fills import Fill, parse_fill
-from ..metrics.metric import METRICS, MetricSettings
+from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator
+from ..estimators.schedule import Signs
+from ..metrics.fills import parse_fill
+from ..metrics.metric import MetricSettings
 from ..regions import RegionSettings
 from .plan import Plan, Variations
+from .ranges import check_metrics, check_names, check_regions, estimator_of
 
 for _plain in (Recipe, RegionSettings, MetricSettings):
-    with_config(ConfigDict(extra="forbid"))(_plain)  # an unknown key in a study file is a mistake, not a comment
+    with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(
+        _plain
+    )  # an unknown key in a study file is a mistake, not a comment
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CaseSettings(_Section):
@@ -53,11 +57,11 @@ class CaseSettings(_Section):
     train: Count = 240
     test: Count = 24
     marker: Marker | None = None
-    folds: Annotated[int, Field(ge=2)] | None = None
-    hold_out: Annotated[float, Field(gt=0.0, le=0.5)] | None = None
+    folds: Annotated[int, Field(ge=2, le=1_000)] | None = None
+    hold_out: Annotated[float, Field(ge=0.01, le=0.5)] | None = None
     train_per_scan: Count | None = None
-    mask: tuple[str | int, ...] | None = None
-    mask_names: dict[str, int] = {}
+    mask: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    mask_names: dict[str, Annotated[int, Field(ge=0, le=2**32)]] = {}
     resample_masks: bool = False
     keep_patients: bool = False
 
@@ -74,10 +78,17 @@ class CaseSettings(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.window[0] >= self.window[1]:
-            raise ValueError(f"window {list(self.window)} is empty: the lower limit comes first")
+        low, high = self.window
+        if low >= high:
+            raise ValueError(f"window {[low, high]} is empty: the lower limit comes first")
+        if not (-100_000 <= low and high <= 100_000 and high - low >= 1):
+            raise ValueError(f"window {[low, high]}, expected at least 1 HU within -100000 to 100000 HU")
         if len(self.classes) != 2:
             raise ValueError(f"{len(self.classes)} classes; studies compare two")
+        check_names("class", self.classes, None)
+        for label, name in enumerate(self.classes):
+            if not name.strip() or (name.strip().isdigit() and name.strip() != str(label)):
+                raise ValueError(f"classes: label {label} cannot be called '{name}': it is no name, or another label")
         if self.source == "phantom" and (self.folds is not None or self.hold_out is not None):
             raise ValueError("folds, hold_out: simulated studies hold out fresh cases instead")
         if self.source != "phantom" and self.marker is not None:
@@ -112,20 +123,17 @@ class EstimatorSettings(_Section):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        unknown = [name for name in self.baselines if name not in BASELINES]
-        if unknown:
-            raise ValueError(f"unknown baseline '{unknown[0]}', known are {', '.join(BASELINES)}")
+        check_names("baseline", self.baselines, BASELINES, least=0)
         self.make()
         return self
 
     def make(self) -> tuple[Estimator | BlindEstimator, ...]:
-        """The estimators; raises `SettingsError` for a name or parameter that does not exist."""
+        """The estimators; raises ValueError for a name or parameter that does not exist, or a value that cannot be."""
         unused = set(self.parameters) - set(self.names)
         if unused:
-            raise SettingsError(f"parameters for estimators that are not in names: {', '.join(sorted(unused))}")
-        if len(set(self.names)) != len(self.names):
-            raise SettingsError("an estimator is named twice")
-        return tuple(make_estimator(name, **self.parameters.get(name, {})) for name in self.names)
+            raise ValueError(f"parameters for estimators that are not in names: {', '.join(sorted(unused))}")
+        check_names("estimator", self.names, None)
+        return tuple(estimator_of(name, self.parameters.get(name, {})) for name in self.names)
 
 
 class VarySettings(_Section):
@@ -139,19 +147,32 @@ class VarySettings(_Section):
 
     score: bool = True
     direction: bool = True
-    noise: tuple[float, ...] = (0.05, 0.3)
-    steps: tuple[Count, ...] = (10, 50)
+    noise: tuple[Annotated[float, Field(ge=1e-6, le=10.0)], ...] = (0.05, 0.3)
+    steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = (10, 50)
     fills: tuple[float | str, ...] = ("mean", "blur", "road", "-1000 HU", "40 HU")
     regions: dict[str, RegionSettings] = {
         "coarse": RegionSettings(scales=(250, 500, 1200)),
         "not dilated": RegionSettings(dilation=0),
     }
 
+    @field_validator("noise", "steps")
+    @classmethod
+    def _different(cls, options: tuple[float, ...]) -> tuple[float, ...]:
+        check_names("option", tuple(f"{option:g}" for option in options), None, least=0)
+        return options
+
+    @field_validator("regions")
+    @classmethod
+    def _usable(cls, regions: dict[str, RegionSettings]) -> dict[str, RegionSettings]:
+        for settings in regions.values():
+            check_regions(settings)
+        return regions
+
     @field_validator("fills")
     @classmethod
     def _known_fills(cls, fills: tuple[float | str, ...]) -> tuple[float | str, ...]:
         for fill in fills:
-            _require_fill(fill)
+            parse_fill(fill)
         return fills
 
     def variations(self, estimators: tuple[Estimator | BlindEstimator, ...]) -> Variations:
@@ -172,13 +193,6 @@ class VarySettings(_Section):
         )
 
 
-def _require_fill(fill: Fill) -> None:
-    try:
-        parse_fill(fill)
-    except SettingsError as error:
-        raise ValueError(str(error)) from error
-
-
 def _changed(estimator: Estimator, name: str, value: float) -> Estimator:
     return cast("Estimator", replace(cast("Any", estimator), **{name: value}))
 
@@ -186,15 +200,15 @@ def _changed(estimator: Estimator, name: str, value: float) -> Estimator:
 class StatisticsSettings(_Section):
     """Confidence intervals: bootstrap over patients."""
 
-    resamples: Annotated[int, Field(ge=100)] = 2000
-    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    confidence: Annotated[float, Field(gt=0.5, le=0.999)] = 0.95
 
 
 class ResourceSettings(_Section):
     """What one worker of a cluster needs: processor cores, and GPUs where networks run on one (may be a fraction)."""
 
-    cpus: Annotated[float, Field(gt=0)] = 1.0
-    gpus: Annotated[float, Field(gt=0)] = 1.0
+    cpus: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    gpus: Annotated[float, Field(gt=0, le=10_000)] = 1.0
 
 
 NOT_IN_THE_NUMBERS = {"resources", "precision", "keep_maps"}
@@ -212,11 +226,11 @@ class StudySettings(_Section):
     """
 
     name: Annotated[str, Field(min_length=1)]
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     batch_size: Count = 32
     precision: Literal["auto", "fp32"] = "auto"
-    examples: Annotated[int, Field(ge=0)] = 4
-    viewed: Annotated[int, Field(ge=0)] = 300
+    examples: Annotated[int, Field(ge=0, le=1_000_000)] = 4
+    viewed: Annotated[int, Field(ge=0, le=1_000_000)] = 300
     keep_maps: bool = False
     resources: ResourceSettings = ResourceSettings()
     cases: CaseSettings = CaseSettings()
@@ -247,13 +261,8 @@ class StudySettings(_Section):
     @field_validator("metrics")
     @classmethod
     def _metrics_known(cls, metrics: MetricSettings) -> MetricSettings:
-        unknown = [name for name in metrics.names if name not in METRICS]
-        if unknown:
-            raise ValueError(f"unknown metric '{unknown[0]}', known are {', '.join(METRICS)}")
-        if metrics.steps < 1 or metrics.roc_points < 2:
-            raise ValueError("steps must be at least 1 and roc_points at least 2")
-        _require_fill(metrics.fill)
-        return metrics
+        parse_fill(metrics.fill)
+        return check_metrics(metrics)
 
 
 def read_settings(path: Path | None) -> StudySettings:
@@ -266,20 +275,28 @@ def read_settings(path: Path | None) -> StudySettings:
         text, where = resources.files("tomolens.study").joinpath("phantom.toml").read_text(), "built-in study"
     else:
         try:
-            text, where = path.read_text(encoding="utf-8"), str(path)
+            text, where = path.read_text(encoding="utf-8-sig"), str(path)  # as Windows' editors write it
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'})"
             ) from error
     try:
-        return StudySettings.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        return settings_from(tomllib.loads(text), where)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{where}: not TOML ({error})") from error
+
+
+def settings_from(content: Mapping[str, Any], where: str) -> StudySettings:
+    """The settings of a study file that was read from ``where``.
+
+    Raises:
+        SettingsError: a setting that cannot be; with its place in the file.
+    """
+    try:
+        return StudySettings.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "study"
         given = first.get("input")
         value = f" (given: {given!r})" if isinstance(given, str | int | float | list) else ""
-        raise SettingsError(f"{where}: {place}: {first['msg']}{value}") from error
-    except SettingsError as error:
-        raise SettingsError(f"{where}: estimators: {error}") from error
+        raise SettingsError(f"{where}: {place}: {first['msg'].removeprefix('Value error, ')}{value}") from error

@@ -67,6 +67,23 @@ class Shards:
             done |= set(pc.unique(rows["index"].filter(pc.invert(failed))).to_pylist())
         return done
 
+    def names(self) -> list[str]:
+        """The files that are there; each name holds the hash of the file's content."""
+        return [file.name for file in self._files()]
+
+    def require_whole(self, names: Sequence[str]) -> None:
+        """Read every file and compare its content with the hash in its name.
+
+        Raises:
+            SettingsError: a file that is damaged, missing or not among ``names``.
+        """
+        for name in sorted({*names, *self.names()}):
+            file = self.folder / name
+            if not file.is_file():
+                raise SettingsError(f"{file}: missing; run the study again to mend it")
+            if _read(file, ["index"]) is None or name not in names:
+                raise _damaged(file)
+
     def blocks(self) -> Iterator[pa.Table]:
         """The rows block by block, each in the order of the cases; a case that failed and later succeeded, once.
 
@@ -168,10 +185,14 @@ def _read(file: Path, columns: list[str] | None = None) -> pa.Table | None:
     return pq.read_table(pa.BufferReader(content), columns=columns, read_dictionary=REPEATED)
 
 
+def _damaged(file: Path) -> SettingsError:
+    return SettingsError(f"{file}: damaged (its content is not what was written); run the study again to mend it")
+
+
 def _required(file: Path) -> pa.Table:
     rows = _read(file)
     if rows is None:
-        raise SettingsError(f"{file}: damaged (its content is not what was written); run the study again to mend it")
+        raise _damaged(file)
     if rows.schema.names != SCHEMA.names:
         raise SettingsError(f"{file}: written by another version of TomoLens; run the study into another folder")
     return rows

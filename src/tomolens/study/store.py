@@ -1,10 +1,12 @@
 """A study's folder: its description, its weights, and the measurements of each finished case, written atomically."""
 
+import hashlib
 import json
 import os
+import string
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from numpy.typing import NDArray
 from ..cases import Case
 from ..errors import SettingsError
 from .evaluate import Evaluation
+from .lock import FolderLock
 from .rows import SCHEMA
 from .shards import Shards, write_durably
 from .viewed import ViewedCase, read_viewed
+
+SAFE = frozenset(string.ascii_lowercase + string.digits + "-_")
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,24 @@ class Example:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder of one study."""
+    """The folder of one study; as a context, it lets go of the folder at the end.
+
+    Attributes:
+        folder: made when the study is opened.
+        lock: of the folder, held from `open` on.
+    """
 
     folder: Path
+    lock: FolderLock = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lock", FolderLock(self.folder))
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
 
     @property
     def description_file(self) -> Path:
@@ -60,26 +80,36 @@ class Store:
         return self.folder / "weights" / f"{name}.safetensors"
 
     def open(self, description: Mapping[str, Any]) -> None:
-        """Begin a study in the folder, or go on with the same one.
+        """Begin a study in the folder, or go on with the same one; no other run can, until the store is left.
 
         Raises:
-            SettingsError: the folder holds another study (naming what differs), or files that are none.
+            SettingsError: the folder holds another study (naming what differs), or files that are none, cannot be
+                written, or another run is writing there.
         """
         if self.description_file.exists():
-            present = self.description()
-            if present.get("identity") != description["identity"]:
-                differing = ", ".join(_differences(present.get("content", {}), description["content"])) or "its content"
-                raise SettingsError(
-                    f"{self.folder} holds another study, which differs in {differing}: give another --out"
-                )
-            return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            self._require_same(description)
+        elif self.folder.exists() and (not self.folder.is_dir() or self._strangers()):
             raise SettingsError(f"{self.folder} holds files that are no study: give another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.write_description(description)
+            self.lock.acquire()
+            if self.description_file.exists():
+                self._require_same(description)  # another run may have begun in between
+            else:
+                self.write_description(description)
         except OSError as error:
             raise SettingsError(f"{self.folder} cannot be written ({error.strerror})") from error
+
+    def _strangers(self) -> list[Path]:
+        """Files other than what a run that was killed at its beginning leaves."""
+        own = {self.lock.file, self._partial_description}
+        return [file for file in self.folder.iterdir() if file not in own]
+
+    def _require_same(self, description: Mapping[str, Any]) -> None:
+        present = self.description()
+        if present.get("identity") != description["identity"]:
+            differing = ", ".join(_differences(present.get("content", {}), description["content"])) or "its content"
+            raise SettingsError(f"{self.folder} holds another study, which differs in {differing}: give another --out")
 
     def description(self) -> dict[str, Any]:
         """The content of ``study.json``.
@@ -97,9 +127,12 @@ class Store:
 
     def write_description(self, description: Mapping[str, Any]) -> None:
         """Write ``study.json`` atomically."""
-        partial = self.description_file.with_suffix(".partial")
-        write_durably(partial, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
-        os.replace(partial, self.description_file)
+        write_durably(self._partial_description, (json.dumps(description, indent=2, sort_keys=True) + "\n").encode())
+        os.replace(self._partial_description, self.description_file)
+
+    @property
+    def _partial_description(self) -> Path:
+        return self.description_file.with_suffix(".partial")
 
     def measurements(self) -> pd.DataFrame:
         """All measurements in memory, one row for (case, estimator, signs, metric), in the order of the cases.
@@ -125,11 +158,11 @@ class Store:
         arrays |= {
             f"regions/{'/'.join(key)}": regions.astype(np.float32) for key, regions in evaluation.region_maps.items()
         }
-        safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in case.name)
-        partial = folder / f"{safe}.partial"
+        name = file_name(case.name)
+        partial = folder / f"{name}.partial"
         with partial.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        os.replace(partial, folder / f"{safe}.npz")
+        os.replace(partial, folder / f"{name}.npz")
 
     def examples(self) -> list[Example]:
         """The cases that were kept whole, by file name.
@@ -146,6 +179,17 @@ class Store:
             SettingsError: a damaged file.
         """
         return map(read_viewed, sorted(self.viewed_folder.glob("*.npz")))
+
+
+def file_name(case: str) -> str:
+    """What a case's file is called: its name, with a hash where that would not do, so that no two cases share a file.
+
+    Letters outside ASCII and capitals are hashed too: some file systems take two spellings of them for one name.
+    """
+    safe = "".join(letter if letter in SAFE else "_" for letter in case)[:80]
+    if safe == case:
+        return safe
+    return f"{safe}-{hashlib.blake2b(case.encode('utf-8', 'surrogatepass'), digest_size=6).hexdigest()}"
 
 
 def _read_example(file: Path) -> Example:

@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from ..cases import Cases
 from ..classifier import Classifier
-from ..errors import SettingsError
+from ..classifier.weights import load_weights, weights_hash
+from ..errors import NetworkError, SettingsError
 from ..metrics.metric import AUDIT
 from ..progress import Progress, silent
 from .networks import networks_of
@@ -58,8 +59,10 @@ def verify(
         progress: told how far it is.
 
     Raises:
-        SettingsError: cases or a network that are not the study's, or missing weights.
+        SettingsError: cases or a network that are not the study's, measurements or weights that are missing or not
+            those that were written, or a study that is not finished.
     """
+    require_whole(store)
     settings = settings.model_copy(update={"precision": "fp32"})
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error="skip", intensity=intensity)
@@ -68,11 +71,6 @@ def verify(
     if describe(settings, found, classifier, resources)["identity"] != present["identity"]:
         raise SettingsError(f"{store.folder}: these cases, or this network, are not those of the study")
     sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
-    if classifier is None:
-        for side in sides:
-            file = store.weights_file(f"fold-{side.fold}")
-            if not file.exists():
-                raise SettingsError(f"{file}: missing; without the network nothing can be computed again")
     stored = _rows_of_sample(store, count, seed)
     checked: list[str] = []
     differing: dict[str, float] = {}
@@ -89,6 +87,30 @@ def verify(
                 differing[name] = difference
             progress("computing again", len(checked), len(stored), name)
     return Verification(tuple(checked), differing)
+
+
+def require_whole(store: Store) -> None:
+    """Compare measurements and weights with what ``study.json`` says of them.
+
+    Raises:
+        SettingsError: a file that is missing or damaged, or a study that is not finished.
+    """
+    present = store.description()
+    if not {"networks", "measurements"} <= set(present):
+        raise SettingsError(f"{store.folder}: the study is not finished; the same command that began it goes on")
+    store.shards.require_whole(present["measurements"])
+    for network in present["networks"]:
+        if network["source"] == "given":
+            continue
+        file = store.weights_file(f"fold-{network['fold']}")
+        if not file.exists():
+            raise SettingsError(f"{file}: missing; without the network nothing can be computed again")
+        try:
+            found = weights_hash(load_weights(file)[0])
+        except NetworkError as error:
+            raise SettingsError(f"{file}: damaged ({error})") from error
+        if found != network["weights"]:
+            raise SettingsError(f"{file}: damaged (its weights are not those that the study was made with)")
 
 
 def largest_difference(one: pa.Table, other: pa.Table) -> float:

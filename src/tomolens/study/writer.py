@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from ..errors import TomolensError
 from .shards import BLOCK, Shards
 
 SECONDS = 30.0
@@ -25,18 +27,32 @@ class Writer:
     wanted: Sequence[int]
     _waiting: list[pa.Table] = field(default_factory=list)
     _written: float = field(default_factory=time.monotonic)
+    _writing: bool = False
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table, *, at_once: bool = False) -> None:
         """The rows of one case; see `Shards.write` for what may be raised."""
         self._waiting.append(rows)
-        if len(self._waiting) >= BLOCK or time.monotonic() - self._written > SECONDS:
+        if at_once or len(self._waiting) >= BLOCK or time.monotonic() - self._written > SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits."""
-        self.shards.write(self._waiting, self.wanted)
+        self._writing = True
+        try:
+            self.shards.write(self._waiting, self.wanted)
+        finally:
+            self._writing = False
         self._waiting = []  # not before: whoever interrupts the writing leaves them to be written at the end
         self._written = time.monotonic()
+
+    def keep(self) -> None:
+        """Write what waits, from a signal's handler: who asks to stop may kill soon after. Nothing is raised.
+
+        What cannot be written now is tried again at the end, which tells why not.
+        """
+        if not self._writing:  # or else what waits is just being written
+            with suppress(TomolensError, OSError):
+                self.flush()
 
     def __enter__(self) -> "Writer":
         return self

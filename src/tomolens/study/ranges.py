@@ -1,0 +1,107 @@
+"""The range of every number that a study file gives to a dataclass of another layer, checked when the file is read."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
+from ..estimators.probes import PathRule
+from ..metrics.metric import METRICS, MetricSettings
+from ..regions import RegionSettings
+
+
+@dataclass(frozen=True)
+class Range:
+    """From ``low`` to ``high``, both allowed."""
+
+    low: float
+    high: float
+
+    def check(self, name: str, value: float) -> None:
+        """Raise ValueError for what is outside; NaN is."""
+        if not self.low <= value <= self.high:
+            raise ValueError(f"{name} {value:g}, expected {self.low:g} to {self.high:g}")
+
+
+REGIONS = {
+    "scales": Range(1e-3, 1e6),
+    "sigma": Range(0.0, 50.0),
+    "min_size": Range(1, 1_000_000),
+    "segmenting_size": Range(8, 1024),
+    "value_range": Range(-1e6, 1e6),
+    "dilation": Range(0, 256),
+    "min_new_pixels": Range(1, 1_000_000),
+}
+PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
+    "steps": Range(1, 100_000),
+    "samples": Range(1, 100_000),
+    "sigma": Range(1e-6, 10.0),
+    "reference": Range(0.0, 1.0),
+    "quadrature": get_args(PathRule),
+}
+"""Of estimators, by name; one that is not here must be finite and of the type of its default."""
+
+
+def check_regions(settings: RegionSettings) -> RegionSettings:
+    """The same settings; ValueError where XRAI could not use them."""
+    for name, allowed in REGIONS.items():
+        value = getattr(settings, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            allowed.check(name, one)
+    if not settings.scales:
+        raise ValueError("scales is empty, expected at least one")
+    low, high = settings.value_range
+    if low >= high:
+        raise ValueError(f"value_range {[low, high]} is empty: the lower limit comes first")
+    return settings
+
+
+def check_metrics(settings: MetricSettings) -> MetricSettings:
+    """The same settings; ValueError for metrics that are not known and numbers that they cannot use."""
+    check_names("metric", settings.names, METRICS)
+    Range(1, 10_000).check("steps", settings.steps)
+    Range(2, 10_000).check("roc_points", settings.roc_points)
+    try:
+        check_regions(settings.regions)
+    except ValueError as error:
+        raise ValueError(f"regions: {error}") from error
+    return settings
+
+
+def check_names(kind: str, names: tuple[str, ...], known: Mapping[str, object] | None, *, least: int = 1) -> None:
+    """ValueError for too few names, one that is there twice, or one that is not known."""
+    if len(names) < least:
+        raise ValueError(f"no {kind} is named, expected at least {least}")
+    for place, name in enumerate(names):
+        if known is not None and name not in known:
+            raise ValueError(f"unknown {kind} '{name}', known are {', '.join(known)}")
+        if name in names[:place]:
+            raise ValueError(f"{kind} '{name}' is named twice")
+
+
+def estimator_of(name: str, parameters: Mapping[str, Any]) -> Estimator | BlindEstimator:
+    """An estimator whose parameters are of the right type and in their ranges.
+
+    Raises:
+        SettingsError: an unknown name or parameter, see `make_estimator`.
+        ValueError: a value that cannot be.
+    """
+    made = make_estimator(name, **parameters)
+    defaults = {field.name: field.default for field in fields(ESTIMATORS[name])}  # type: ignore[arg-type]
+    for parameter, value in parameters.items():
+        _check_parameter(f"estimator '{name}': {parameter}", value, defaults[parameter], PARAMETERS.get(parameter))
+    return made
+
+
+def _check_parameter(what: str, value: Any, default: Any, allowed: Range | tuple[str, ...] | None) -> None:
+    wanted = (int, float) if isinstance(default, float) else type(default)
+    if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
+        kind = {int: "a whole number", float: "a number", str: "a word"}.get(type(default), type(default).__name__)
+        raise ValueError(f"{what} {value!r}, expected {kind}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{what} {value}, expected a finite number")
+    if isinstance(allowed, Range):
+        allowed.check(what, value)
+    elif allowed is not None and value not in allowed:
+        raise ValueError(f"{what} '{value}', expected one of {', '.join(allowed)}")

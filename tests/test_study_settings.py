@@ -1,0 +1,188 @@
+"""Every setting of a study file: one line that names it, or it runs."""
+
+import math
+import warnings
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from quick_study import Moody, quick_cases
+from tomolens.cases import CONTRAST_CLASSES
+from tomolens.classifier import Classifier
+from tomolens.classifier.training import Recipe, train
+from tomolens.errors import CaseError, SettingsError
+from tomolens.estimators.estimators import ESTIMATORS
+from tomolens.estimators.probes import References
+from tomolens.study.evaluate import evaluate
+from tomolens.study.settings import StudySettings, read_settings, settings_from
+
+FULL = StudySettings.model_validate(
+    {
+        "name": "full",
+        "cases": {"mask_names": {"aorta": 1}},
+        "classifier": {"pretraining": {}},
+        "metrics": {"steps": 3, "roc_points": 11},
+        "estimators": {
+            "names": ["smoothgrad", "integrated-gradients", "expected-gradients", "random"],
+            "parameters": {
+                "smoothgrad": {"samples": 2, "sigma": 0.1},
+                "integrated-gradients": {"steps": 2, "reference": 0.0, "quadrature": "right"},
+            },
+        },
+        "vary": {"noise": [0.1], "steps": [2], "fills": ["mean"], "regions": {"coarse": {"scales": [500]}}},
+    }
+).model_dump()
+OF_OTHERS = {("metrics", "fill"), ("vary", "fills")}
+"""Fills have a parser of their own; see test_metrics_fills."""
+
+
+def leaves(content, path=()):
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        elif (*path, key) not in OF_OTHERS:
+            yield (*path, key)
+
+
+assert FULL["vary"]["regions"]["coarse"]["scales"] == (500,)
+LEAVES = sorted(leaves(FULL))
+NUMBERS = [0, -1, 1, 2, 3, 7, 10**6, 10**12, -(10**30), 0.0, 0.3, 0.5, 1.0, 1.5, 2.0, -0.5, 1e-300, 1e308, -1e308]
+NUMBERS += [12, 64, 100, 0.15, 0.02, 0.9, math.nan, math.inf, -math.inf, True]
+WORDS = ["", " ", "a", "1", "nan", "smoothgrad", "paper", "label", "$x^2_{$", "=1+1", "\x00", "a\nb"]
+LISTS = [[], [0], [1, 1], ["a", "a"], ["1", "0"], ["a", "b"], [math.nan, 240.0], [-math.inf, math.inf], [240, -160]]
+LISTS += [[-1e308, 1e308], [0.0, 1e-300], [-1000.0, 400.0], [5, 3, 3], ["random"], [[1]], [{}], [True, False]]
+odd = st.one_of(
+    st.sampled_from(NUMBERS), st.sampled_from(WORDS), st.sampled_from(LISTS), st.floats(), st.integers(), st.text()
+)
+
+
+def without_nothing(content):
+    """As TOML, which has no None, can say it."""
+    return {
+        key: without_nothing(value) if isinstance(value, dict) else value
+        for key, value in content.items()
+        if value is not None
+    }
+
+
+def changed(edits):
+    content = deepcopy(FULL)
+    for path, value in edits:
+        place = content
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+    return without_nothing(content)
+
+
+def small(plan):
+    return plan.images <= 4000 and plan.passes <= 400 and plan.metrics.roc_points <= 1000
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(edits=st.lists(st.tuples(st.sampled_from(LEAVES), odd), min_size=1, max_size=2))
+@example(edits=[(("classifier", "recipe", "batch_size"), 0)])
+@example(edits=[(("classifier", "recipe", "validation"), 2.0)])
+@example(edits=[(("classifier", "recipe", "learning_rate"), math.nan)])
+@example(edits=[(("metrics", "regions", "scales"), [])])
+@example(edits=[(("estimators", "parameters", "smoothgrad", "samples"), "a")])
+def test_one_line_or_it_runs(edits):
+    try:
+        accepted = settings_from(changed(edits), "odd.toml")
+    except SettingsError as error:
+        assert str(error).startswith("odd.toml: ")  # noqa: PT017
+        return
+    assert StudySettings.model_validate_json(accepted.model_dump_json()) == accepted
+    plan = accepted.varied().plan
+    if small(plan):
+        runs(plan)
+    schedule_runs(accepted.classifier.recipe)
+    assert np.isfinite(accepted.cases.preprocessing.image(np.linspace(-1000, 1000, 64).reshape(8, 8)[:8])).all()
+
+
+def runs(plan):
+    case = quick_cases(1)[0]
+    references = References(torch.rand(4, 1, 16, 16), torch.tensor([0, 1, 0, 1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evaluation = evaluate(case, Classifier(Moody().eval()), plan, references, None)
+    assert set(evaluation.maps) == {one.name for one in plan.estimators}
+
+
+def schedule_runs(recipe):
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([weight], lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.epochs * 5, pct_start=0.4)
+
+
+ODD_FILES = {
+    "no epoch": ("[classifier.recipe]\nepochs = 0", r"classifier\.recipe: epochs 0, expected 1 to"),
+    "no batch": ("[classifier.recipe]\nbatch_size = 0", r"classifier\.recipe: batch_size 0, expected 2 to"),
+    "no validation": ("[classifier.recipe]\nvalidation = 0.0", r"validation 0, expected 0\.01 to 0\.5"),
+    "all validation": ("[classifier.recipe]\nvalidation = 2.0", r"validation 2, expected 0\.01 to 0\.5"),
+    "rate": (
+        "[classifier.recipe]\nlearning_rate = nan",
+        r"classifier\.recipe\.learning_rate: Input should be a finite",
+    ),
+    "falling rate": ("[classifier.recipe]\nlearning_rate = -1.0", r"learning_rate -1, expected"),
+    "rotation": ("[classifier.recipe]\nrotation = nan", r"rotation: Input should be a finite number"),
+    "patience": ("[classifier.recipe]\npatience = 0", r"patience 0, expected 1 to"),
+    "architecture": ('[classifier.recipe]\narchitecture = "resnet5"', "did you mean 'resnet50'"),
+    "pretraining": ("[classifier.pretraining.recipe]\nepochs = -5", r"pretraining\.recipe: epochs -5, expected 1 to"),
+    "no scales": ("[metrics.regions]\nscales = []", r"metrics: regions: scales is empty"),
+    "scale": ("[metrics.regions]\nscales = [-5]", r"metrics: regions: scales -5, expected"),
+    "dilation": ("[metrics.regions]\ndilation = -3", r"regions: dilation -3, expected 0 to 256"),
+    "smoothing": ("[metrics.regions]\nsigma = -1", r"regions: sigma -1, expected 0 to 50"),
+    "no sample": ("[estimators.parameters.smoothgrad]\nsamples = 0", r"'smoothgrad': samples 0, expected 1 to"),
+    "word": ('[estimators.parameters.smoothgrad]\nsamples = "a"', r"samples 'a', expected a whole number"),
+    "sigma": ("[estimators.parameters.smoothgrad]\nsigma = nan", r"'smoothgrad': sigma nan, expected a finite number"),
+    "no noise": ("[estimators.parameters.smoothgrad]\nsigma = -1", r"sigma -1, expected 1e-06 to 10"),
+    "quadrature": ('[estimators.parameters.integrated-gradients]\nquadrature = "left of it"', "expected one of"),
+    "no estimator": ("[estimators]\nnames = []", "no estimator is named"),
+    "no metric": ("[metrics]\nnames = []", "no metric is named"),
+    "metric twice": ('[metrics]\nnames = ["roc", "roc"]', "metric 'roc' is named twice"),
+    "window": ("[cases]\nwindow = [nan, 240]", r"cases\.window\.0: Input should be a finite number"),
+    "a point for a window": ("[cases]\nwindow = [0, 1e-9]", "expected at least 1 HU"),
+    "one class": ('[cases]\nclasses = ["a", "a"]', "class 'a' is named twice"),
+    "crossed classes": ('[cases]\nclasses = ["1", "0"]', "label 0 cannot be called '1'"),
+    "noise twice": ("[vary]\nnoise = [0.3, 0.3]", r"vary\.noise: option '0\.3' is named twice"),
+    "varied regions": ("[vary.regions.none]\nscales = []", r"vary\.regions: scales is empty"),
+}
+
+
+@pytest.mark.parametrize("fault", ODD_FILES)
+def test_odd_files_are_refused_when_they_are_read(tmp_path, fault):
+    text, message = ODD_FILES[fault]
+    file = tmp_path / "study.toml"
+    file.write_text(f'name = "x"\n{text}\n')
+    with pytest.raises(SettingsError, match=message) as raised:
+        read_settings(file)
+    assert str(file) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_bytes(b'\xef\xbb\xbfname = "x"\n')
+    assert read_settings(file).name == "x"
+
+
+def test_too_few_patients_to_validate_are_told_as_such():
+    with pytest.raises(CaseError, match=r"8 training cases of 4 patients.*validation = 0\.2 of the recipe"):
+        train(quick_cases(8), Recipe("resnet18", epochs=1))
+
+
+def test_an_odd_case_is_no_step_of_its_own():
+    trained = train(quick_cases(14), Recipe("resnet18", epochs=1, batch_size=2, validation=0.34, augment=False))
+    assert trained.epoch == 1
+
+
+def test_numbers_in_python_are_checked_likewise():
+    with pytest.raises(SettingsError, match="epochs 0, expected 1 to 100000"):
+        Recipe(epochs=0)
+    assert len(ESTIMATORS) > 0
+    assert FULL["cases"]["classes"] == CONTRAST_CLASSES
