@@ -7,7 +7,7 @@ from torch import nn
 from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
 from tomolens.errors import MapError, SettingsError
-from tomolens.estimators import ESTIMATORS, References, SmoothGrad, explain, make_estimator
+from tomolens.estimators import ESTIMATORS, Random, References, SmoothGrad, explain, make_estimator
 from tomolens.estimators.explain import explain_each
 from tomolens.estimators.schedule import passes
 
@@ -161,6 +161,41 @@ def test_a_network_that_breaks_on_black_images_costs_only_what_asks_there(images
     explained = explain_each(Classifier(AfraidOfTheDark().eval()), images, names, [1] * 5)
     assert list(explained.maps) == ["smoothgrad"]
     assert {str(error) for error in explained.failed.values()} == {"ValueError: too dark"}
+
+
+def test_an_estimator_of_ones_own_that_breaks_costs_only_its_own_map(classifier, images):
+    class Broken(SmoothGrad):
+        name = "broken"
+
+        def term(self, gradient, displacement):
+            raise ZeroDivisionError("a term of one's own")
+
+    class Blind(Random):
+        name = "blind"
+
+        def draw(self, subject):
+            raise KeyError("a drawing of one's own")
+
+    explained = explain_each(classifier, images, [Broken(), Blind(), "smoothgrad"], [1] * 5)
+    assert list(explained.maps) == ["smoothgrad"]
+    assert {str(error).split(":")[0] for error in explained.failed.values()} == {"ZeroDivisionError", "KeyError"}
+
+
+def test_maps_that_overflow_or_vanish_are_no_silent_maps(images):
+    class Scaled(nn.Module):
+        def __init__(self, scale):
+            super().__init__()
+            self.inner, self.scale = convolutional(), scale
+
+        def forward(self, x):
+            return self.scale * self.inner(x)
+
+    names = ["backpropagation", "smoothgrad-squared"]
+    large = explain_each(Classifier(Scaled(1e22).eval()), images, names, [1] * 5)
+    assert list(large.maps) == ["backpropagation"]
+    assert "values that are not finite, beyond torch.float32" in str(large.failed["smoothgrad-squared"])
+    small = explain_each(Classifier(Scaled(1e-22).eval()), images, names, [1] * 5)
+    assert small.notes == {"smoothgrad-squared": "0 everywhere, so that its ranking is chance"}
 
 
 def test_mistakes_are_named(classifier, images, references):

@@ -85,7 +85,24 @@ OTHERS = {
     "Mish": nn.Mish(),
     "clamp": lambda x: x.clamp(min=0),
     "maximum": lambda x: torch.maximum(x, torch.zeros(())),
+    "sigmoid": lambda x: x * torch.sigmoid(x),
+    "where": lambda x: torch.where(x > 0, x, 0.0),
+    "masked fill": lambda x: x.masked_fill(x < 0, 0.0),
+    "absolute value": lambda x: (x + x.abs()) / 2,
+    "OwnSwishBackward": lambda x: OwnSwish.apply(x),
 }
+
+
+class OwnSwish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * torch.sigmoid(x) * (1 + x * (1 - torch.sigmoid(x)))
 
 
 class Mixed(nn.Module):

@@ -1,6 +1,6 @@
 """The last sigmoid or softmax of a network, seen through: what went into it is the logit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ class LastActivation(TorchFunctionMode):
         return result
 
     def logits(self, output: Tensor) -> Tensor | None:
-        """What ``output`` was made of, in its shape, where it is the result of that activation; else None.
+        """What ``output`` was made of, in its shape, where that can be told and is finite; else None.
 
         Args:
             output: of the network, ``(N,)``, ``(N, 1)`` or ``(N, classes)``.
@@ -38,8 +38,26 @@ class LastActivation(TorchFunctionMode):
         if self._last is None:
             return None
         given, result = self._last
-        if result.data_ptr() != output.data_ptr() or result.numel() != output.numel():
-            return None
-        logits = given.reshape(output.shape)
-        again = torch.sigmoid(logits) if output.ndim == 1 or output.shape[1] == 1 else torch.softmax(logits, dim=1)
-        return logits if torch.allclose(again, output, rtol=1e-4, atol=1e-6) else None
+        for wanted, logits in _readings(given, result, output):
+            if wanted.numel() == output.numel() and torch.allclose(wanted.reshape(output.shape), output, 1e-4, 1e-6):
+                return logits.reshape(output.shape) if bool(torch.isfinite(logits).all()) else None
+        return None
+
+
+def _readings(given: Tensor, result: Tensor, output: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """What a network may return of an activation, and the logits of that: all of it, or one class of a softmax as one
+    neuron, or both classes of a sigmoid."""
+    of_softmax = given.ndim == 2 and given.shape[1] > 1 and torch.allclose(result, torch.softmax(given, dim=1))
+    of_sigmoid = torch.allclose(result, torch.sigmoid(given))
+    if of_softmax or of_sigmoid:
+        yield result, given
+    if of_softmax:
+        for kind in range(given.shape[1]):
+            if result[:, kind].data_ptr() != output.data_ptr():  # saturated columns are equal, and not the same
+                continue
+            others = torch.cat([given[:, :kind], given[:, kind + 1 :]], dim=1)
+            yield result[:, kind], given[:, kind] - torch.logsumexp(others, dim=1)
+    if of_sigmoid and result.numel() == len(result):
+        p, z = result.reshape(-1), given.reshape(-1)
+        yield torch.stack([1 - p, p], dim=1), torch.stack([-z, z], dim=1)
+        yield torch.stack([p, 1 - p], dim=1), torch.stack([z, -z], dim=1)

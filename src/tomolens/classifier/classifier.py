@@ -31,8 +31,9 @@ class Scored:
 
     Attributes:
         scores: S_c of every class, ``(N, classes)``, differentiable.
-        clamped: bool ``(N, classes)``: the score is that of a probability at 0 or 1, whose gradient is 0 by clamping.
-        output: what the network returned.
+        clamped: bool ``(N, classes)``: the score is that of a probability within `PROBABILITY_MARGIN` of 0 or 1, whose
+            gradient is 0 by clamping or by saturation.
+        output: of the network, as far as the score depends on it: the logit where that was seen.
         log_odds: whether scores are log-odds of probabilities whose softmax could not be seen through.
     """
 
@@ -55,7 +56,7 @@ class Classifier:
             softmax is seen through; where it cannot be (scripted, compiled, or no such end) the score is the log-odds
             ``log p_c - log(1 - p_c)``, clamped where p_c is within `PROBABILITY_MARGIN` of 0 or 1.
         intensity: which values are black and white in the images.
-        quick: a quicker way to the same decisions, see `quickened`; gradients and scores never use it.
+        quick: a quicker way to decisions, checked and audited, see `quickened`; gradients and scores never use it.
     """
 
     network: nn.Module
@@ -110,7 +111,7 @@ class Classifier:
         if logits is None:
             return read
         stripped = replace(self, output="logit" if self.output == "probability" else "logits")
-        return replace(stripped.read(logits, len(images)), output=raw)
+        return stripped.read(logits, len(images))
 
     def read(self, raw: object, count: int) -> Scored:
         """Scores of every class from what the network returned for ``count`` images.
@@ -135,9 +136,10 @@ class Classifier:
             )
         if self.output in ("logit", "logits"):
             scores = torch.stack([-values, values], dim=1) if one_neuron else values
-            if self.score == "probability":
-                scores = torch.sigmoid(scores) if one_neuron else functional.softmax(scores, dim=1)
-            return Scored(scores, torch.zeros_like(scores, dtype=torch.bool), raw)
+            if self.score == "logit":
+                return Scored(scores, torch.zeros_like(scores, dtype=torch.bool), raw)
+            scores = torch.sigmoid(scores) if one_neuron else functional.softmax(scores, dim=1)
+            return Scored(scores, _saturated(scores), raw)
         return self._of_probabilities(torch.stack([1.0 - values, values], dim=1) if one_neuron else values, raw)
 
     def _of_probabilities(self, probabilities: Tensor, raw: Tensor) -> Scored:
@@ -152,7 +154,7 @@ class Classifier:
                 f"output='{'logit' if self.output == 'probability' else 'logits'}'?"
             )
         if self.score == "probability":
-            return Scored(probabilities, torch.zeros_like(probabilities, dtype=torch.bool), raw)
+            return Scored(probabilities, _saturated(probabilities), raw)
         margin = PROBABILITY_MARGIN
         alone = torch.eye(probabilities.shape[1], dtype=torch.bool, device=probabilities.device)
         # Added up, not 1 - p: of a p near 1 that would keep a few bits only.
@@ -189,7 +191,7 @@ class Classifier:
         return torch.cat(parts).numpy()
 
     def quickened(self, example: Tensor, images: int, like: Quick | None = None) -> "Classifier":
-        """This classifier with the quickest way to its decisions on this machine; decisions stay the same.
+        """This classifier with the quickest way to its decisions on this machine, checked and audited (`decisions`).
 
         Networks that return probabilities are left as they are: near 0 and 1 their outputs say nothing of how sure
         a rounded decision is.
@@ -221,6 +223,10 @@ class Classifier:
                 module.training = mode
             for weight, flag in flags:
                 weight.requires_grad_(flag)
+
+
+def _saturated(probabilities: Tensor) -> Tensor:
+    return (probabilities < PROBABILITY_MARGIN) | (probabilities > 1.0 - PROBABILITY_MARGIN)
 
 
 def of_targets(values: Tensor, targets: Tensor) -> Tensor:

@@ -25,13 +25,14 @@ def plain_numerics(device: torch.device) -> Iterator[None]:
 
     Autocast and inference mode are off, float32 is multiplied with all of its bits (no TF32, no bf16), and cuDNN
     neither tunes its kernels nor takes one whose sums fall in another order each time. On CUDA torch's deterministic
-    algorithms are asked for; an operation that has none runs as it is.
+    algorithms are asked for; an operation that has none runs as it is. A reduced precision that a part of torch
+    followed from a general setting is afterwards its own: torch does not tell the two apart.
 
     Args:
         device: where the network is.
     """
     cudnn = _BACKENDS.cudnn
-    precisions = [(part, part.fp32_precision) for part in REDUCED]
+    precisions = [(part, said) for part in REDUCED if (said := part.fp32_precision) not in ("ieee", "none")]
     tuned, settled = cudnn.benchmark, cudnn.deterministic
     with ExitStack() as stack:
         for kind in {"cpu", device.type}:

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from ..classifier import Classifier
@@ -37,8 +38,17 @@ OTHER_RECTIFIERS = {
     "MishBackward": "Mish",
     "SoftshrinkBackward": "Softshrink",
     "HardshrinkBackward": "Hardshrink",
+    "HardsigmoidBackward": "Hardsigmoid",
+    "LogSigmoidBackward": "LogSigmoid",
+    "SigmoidBackward": "sigmoid",
+    "GluBackward": "GLU",
+    "WhereBackward": "where",
+    "MaskedFillBackward": "masked fill",
+    "IndexPutBackward": "assignment by index",
+    "AbsBackward": "absolute value",
 }
-"""Rectifiers for which deconvolution has no rule, by the start of their node's name."""
+"""What rectifies or gates, and deconvolution has no rule for, by the start of its node's name. A rectifier that is
+written as arithmetic, as ``x * (x > 0)``, cannot be told from any other product."""
 OPAQUE = ("DifferentiableGraph", "CompiledFunction")
 """Nodes of scripted and compiled networks, which hide what is in them."""
 
@@ -110,6 +120,7 @@ class PositiveGradients:
         others = Counter(
             kind for node in nodes for start, kind in OTHER_RECTIFIERS.items() if node.name().startswith(start)
         )
+        others.update(node.name() for node in nodes if isinstance(node, BackwardCFunction))
         if any(word in node.name() for node in nodes for word in OPAQUE):
             raise NetworkError(
                 "deconvolution needs to see every rectifier, and a scripted or compiled network hides them: give the "

@@ -116,7 +116,7 @@ def explain_each(
         for index, subject in enumerate(subjects):
             for name, estimator in chosen.items():
                 if isinstance(estimator, BlindEstimator):
-                    making.maps[name][index] = estimator.draw(subject)
+                    making.draw(name, index, estimator, subject)
         for batch in batches(items(subjects, plan(chosen, signs), classes), batch_size):
             making.add(batch)
     return making.explained(images.device)

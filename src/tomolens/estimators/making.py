@@ -10,6 +10,8 @@ from torch import Tensor
 from ..classifier import Classifier
 from ..errors import NetworkError, TomolensError, is_out_of_memory
 from .backward_rules import Gradients, gradients
+from .estimators import BlindEstimator, Estimator
+from .probes import Subject
 from .schedule import Item
 
 
@@ -38,6 +40,13 @@ class Making:
         self.points: Counter[tuple[str, int]] = Counter()
         self.clamped: Counter[tuple[str, int]] = Counter()
 
+    def draw(self, name: str, index: int, estimator: BlindEstimator, subject: Subject) -> None:
+        """The map of an estimator that does not look at the network."""
+        try:
+            self.maps[name][index] = estimator.draw(subject)
+        except Exception as error:
+            self.failed.setdefault(name, _as_own(error))
+
     def add(self, batch: Sequence[Item]) -> None:
         """Take a batch of gradients; where that fails, one by one, so that each failure is its estimators' own."""
         batch = [item for item in batch if any(name not in self.failed for name, _, _ in item.run.readers)]
@@ -57,14 +66,21 @@ class Making:
             return
         for item, gradient, clamped in zip(batch, taken.values, taken.clamped.tolist(), strict=True):
             for name, estimator, share in item.run.readers:
-                image_map = self.maps[name][item.index]
-                image_map += share * item.point.weight * estimator.term(gradient, item.point.displacement)
+                self._add_term(name, estimator, share, item, gradient)
                 self.points[name, item.index] += 1
                 self.clamped[name, item.index] += clamped
         for name in {name for item in batch for name, _, _ in item.run.readers}:
             self._note(name, taken.coverage.words())
             if taken.log_odds:
                 self._note(name, "of the log-odds: the network's softmax could not be seen through")
+
+    def _add_term(self, name: str, estimator: Estimator, share: float, item: Item, gradient: Tensor) -> None:
+        try:
+            term = estimator.term(gradient, item.point.displacement)
+            image_map = self.maps[name][item.index]
+            image_map += share * item.point.weight * term
+        except Exception as error:
+            self.failed.setdefault(name, _as_own(error))
 
     def _taken(self, batch: Sequence[Item]) -> Gradients:
         points = torch.stack([item.point.image for item in batch])
@@ -77,22 +93,33 @@ class Making:
 
     def explained(self, device: torch.device) -> Explained:
         """What came of it, on a device."""
-        for (name, index), count in self.clamped.items():
-            if not count:
-                continue
-            if not bool(self.maps[name][index].any()):
-                self.failed.setdefault(name, NetworkError(_saturated(self.names[index], name)))
-            share = count / self.points[name, index]
-            self._note(name, f"the score is clamped at {100 * share:.0f} % of the points where gradients are taken")
+        for name, stack in self.maps.items():
+            for index, importance in enumerate(stack):
+                self._judge(name, index, importance)
         maps = {name: stack.to(device) for name, stack in self.maps.items() if name not in self.failed}
         notes = {name: "; ".join(words) for name, words in self.notes.items() if words and name in maps}
         return Explained(maps, self.failed, notes)
 
+    def _judge(self, name: str, index: int, importance: Tensor) -> None:
+        """Whether a map is one, and what must be said of it."""
+        image = self.names[index]
+        wrong = int((~torch.isfinite(importance)).sum())
+        if wrong:
+            overflow = f"{name} of image {image} has {wrong} values that are not finite, beyond {importance.dtype}"
+            self.failed.setdefault(name, NetworkError(overflow))
+        count, points = self.clamped[name, index], self.points[name, index]
+        if count and not bool(importance.any()):
+            self.failed.setdefault(name, NetworkError(_saturated(image, name)))
+        elif points and not bool(importance.any()):
+            self._note(name, "0 everywhere, so that its ranking is chance")
+        if count:
+            self._note(name, f"the score is saturated at {100 * count / points:.0f} % of the points of its gradients")
+
 
 def _saturated(image: str, name: str) -> str:
     return (
-        f"{name} of image {image} is 0 everywhere, because the network's probability is 0 or 1 there and its logit "
-        "clamped: give the network without its last sigmoid or softmax, as output='logit' or 'logits'"
+        f"{name} of image {image} is 0 everywhere, because the network's probability is 0 or 1 there and its gradient "
+        "vanishes: explain the logit (score='logit'), of the network without its last sigmoid or softmax"
     )
 
 

@@ -8,8 +8,10 @@ with.
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
+from ..study.plan import NOT_ASSESSED
 from ..study.variations import parse_varied
 from .agreement import concordance
 from .bootstrap import Resampling
@@ -48,7 +50,8 @@ def choices_table(measured: Measured, values: pd.DataFrame, roc: pd.DataFrame, r
         parts.append(_ranked(view, OWN, OWN, absolute, absolute))
         for choice, option, changed in _options(view, measured, roc, original, resampling):
             reference = original if choice == OF_ORIGINAL else absolute
-            parts.append(_ranked(view, choice, option, {**reference, **changed}, reference))
+            missing = dict.fromkeys(_not_assessed(measured, choice, option) - changed.keys(), np.nan)
+            parts.append(_ranked(view, choice, option, {**reference, **changed, **missing}, reference))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -103,6 +106,13 @@ def _options(
         _, choice, option = parsed
         means = means_table(measured, metric, resampling, view.balanced)
         yield choice, option, _by_estimator(means, "original" if choice == OF_ORIGINAL else "absolute")
+
+
+def _not_assessed(measured: Measured, choice: str, option: str) -> set[str]:
+    """The estimators that failed under an option: the study's own number does not stand for them."""
+    remarks = measured.remarks
+    there = remarks["note"].str.startswith(f"{choice} = {option}: ") & (remarks["kind"] == NOT_ASSESSED)
+    return set(remarks["estimator"][there.astype(bool)])
 
 
 def _by_estimator(table: pd.DataFrame, signs: str) -> dict[str, float]:

@@ -141,7 +141,7 @@ def xrai(
 
 def _plane(array: Tensor | NDArray[np.floating], what: str, mean: bool = False) -> NDArray[np.float64]:
     """An array as float64 ``(H, W)``: channels averaged (an image) or summed (a map)."""
-    values = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
+    values = array.detach().cpu().double().numpy() if isinstance(array, Tensor) else np.asarray(array)
     values = values.astype(np.float64)
     if values.ndim == 3:
         values = values.mean(axis=0) if mean else values.sum(axis=0)

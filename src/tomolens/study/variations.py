@@ -9,16 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from torch import Tensor
-
 from ..classifier import Classifier
+from ..errors import TomolensError
 from ..estimators.estimators import Estimator
 from ..estimators.explain import explain_each
+from ..estimators.making import Explained
 from ..estimators.probes import References
+from ..estimators.schedule import Signs
 from ..metrics.metric import AUDIT, Evaluand, MapKey, MapSigns
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from .measure import measured
-from .plan import NOT_ASSESSED, Measurement, Plan
+from .plan import NOT_ASSESSED, REMARK, Measurement, Plan
 
 OF_ONE_MAP = ("fidelity", "auc", "dice_own_share", "evidence")
 """Numbers that rank maps; with a varied fill also the two curves of fidelity."""
@@ -55,9 +56,15 @@ def measure_variations(
         for option, regions in plan.variations.regions.items():
             changed = replace(evaluand, rankings=rankings, settings=replace(evaluand.settings, regions=regions))
             yield from _renamed("overlap", changed, "regions", option)
-    for choice, option, signs, maps in _varied_maps(plan, evaluand, predicted, references):
+    for choice, option, signs, made in _varied_maps(plan, evaluand, predicted, references):
+        for name, error in made.failed.items():
+            yield Measurement(name, "", NOT_ASSESSED, note=f"{choice} = {option}: {error}")
+        for name, words in made.notes.items():
+            yield Measurement(name, "", REMARK, note=f"{choice} = {option}: {words}")
+        if not made.maps:
+            continue
         rankings = {}
-        for name, importance in maps.items():
+        for name, importance in made.maps.items():
             chosen = importance if signs == "original" else absolute(importance)
             rankings[name, signs] = rank_map(chosen, seed=plan.seed, name=evaluand.name)
         for name in plan.metrics.names:
@@ -80,33 +87,33 @@ def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
 
 def _varied_maps(
     plan: Plan, evaluand: Evaluand, predicted: int, references: References | None
-) -> Iterator[tuple[str, str, MapSigns, dict[str, Tensor]]]:
+) -> Iterator[tuple[str, str, MapSigns, Explained]]:
     """Choice, option, which map it is about, and the maps that the option changes."""
     assert plan.variations is not None
     classifier = evaluand.classifier
 
-    def explained(estimators: Sequence[Estimator], of: Classifier, other_signs: bool = False) -> dict[str, Tensor]:
-        signs = plan.signs
-        if other_signs:
-            signs = "paper" if plan.signs == "class" else "class"
-        made = explain_each(
-            of,
-            evaluand.image[None],
-            estimators,
-            [predicted],
-            references=references,
-            signs=signs,
-            seed=plan.seed,
-            names=[evaluand.name],
-            batch_size=plan.batch_size,
-        )
-        return {name: stack[0] for name, stack in made.maps.items()}
+    def explained(estimators: Sequence[Estimator], of: Classifier, signs: Signs = plan.signs) -> Explained:
+        try:
+            made = explain_each(
+                of,
+                evaluand.image[None],
+                estimators,
+                [predicted],
+                references=references,
+                signs=signs,
+                seed=plan.seed,
+                names=[evaluand.name],
+                batch_size=plan.batch_size,
+            )
+        except TomolensError as error:  # an option that this network does not allow
+            return Explained({}, {one.name: error for one in estimators})
+        return replace(made, maps={name: stack[0] for name, stack in made.maps.items()})
 
     if plan.variations.probability:
         other: Literal["logit", "probability"] = "probability" if classifier.score == "logit" else "logit"
         yield "score", other, "absolute", explained(plan.looking, replace(classifier, score=other, quick=None))
     if plan.variations.other_signs and plan.turned:
-        option = "paper" if plan.signs == "class" else "class"
-        yield "direction", option, "original", explained(plan.turned, classifier, other_signs=True)
+        rule: Signs = "paper" if plan.signs == "class" else "class"
+        yield "direction", rule, "original", explained(plan.turned, classifier, rule)
     for (choice, option), estimators in plan.variations.estimators.items():
         yield choice, option, "absolute", explained(estimators, classifier)
