@@ -1,17 +1,33 @@
-# `make study` and `make test` need Python 3.11 or later and make; they create .venv themselves.
+# All of these need Python 3.11 or later and make; they create .venv and .venv-lowest themselves.
 PYTHON ?= python3
 OUT ?= results
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+LOWEST := .venv-lowest
+LOWEST_PIP := $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt
+# What the libraries below show in: readers, networks, maps, regions, metrics, findings, a study, its page without a browser.
+LOWEST_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
+	packaging cases_dicom cases_formats cases_masks classifier estimators_contract estimators_deconvolution \
+	estimators_references regions metrics_contract metrics_evidence metrics_fidelity metrics_fills metrics_overlap \
+	metrics_roc findings report bars cli))
 
-.PHONY: study test lint bench clean
+# What is compared with SimpleITK's reader of series, which mirrored such ones before 2.5.7; we read series ourselves.
+LOWEST_LESS := --deselect 'tests/test_cases_dicom.py::test_series_equal_simpleitk[sagittal]'
+
+.PHONY: study test test-slow test-lowest lint bench clean
 
 study: $(VENV)/.installed
 	@$(BIN)/tomolens study --out $(OUT)
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' --cov -n 2 --dist worksteal
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+test-lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m 'not slow' -n 2 --dist worksteal $(LOWEST_TESTS) $(LOWEST_LESS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check src tests benchmarks
@@ -33,8 +49,17 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(PIP) -e '.[test]'
 	@touch $@
 
+# From nothing each time that a floor changes, so that nothing newer stays behind.
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	@echo "Creating $(LOWEST), with the lowest versions that pyproject.toml allows"
+	@rm -rf $(LOWEST)
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(LOWEST_PIP) torch
+	@$(LOWEST_PIP) -e '.[test]'
+	@touch $@
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(LOWEST) results .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

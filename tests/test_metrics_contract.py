@@ -10,15 +10,28 @@ from tomolens.metrics.metric import METRICS, Evaluand, MetricSettings
 from tomolens.metrics.ranked import rank_map
 
 
+def undecided(image, hidden):
+    """A network that knows the image for the true class until about half of it is masked."""
+    network = convolutional()
+    last = network[-1]
+    with torch.no_grad():
+        whole, half = network(torch.stack([image, image * hidden]))
+        sign = torch.sign(whole - half)
+        last.weight.mul_(sign)
+        last.bias.sub_((whole + half)[0] / 2).mul_(sign)
+    return Classifier(network)
+
+
 def evaluand(mask, batch_size=32, seed=0):
     random = np.random.default_rng(seed)
     image = random.random((1, 24, 24)).astype(np.float32)
-    first, second = (rank_map(random.normal(size=image.shape)) for _ in range(2))
-    rankings = {("one", "original"): first, ("one", "absolute"): first, ("two", "original"): second}
+    one, other = (random.normal(size=image.shape) for _ in range(2))
+    first, alike, second = rank_map(one), rank_map(one.copy()), rank_map(other)  # two objects, one order
+    rankings = {("one", "original"): first, ("one", "absolute"): alike, ("two", "original"): second}
     return Evaluand(
         name="case",
         seed=0,
-        classifier=Classifier(convolutional()),
+        classifier=undecided(torch.from_numpy(image), torch.from_numpy(random.random(image.shape) < 0.5)),
         image=torch.from_numpy(image),
         label=1,
         mask=mask,
@@ -60,6 +73,8 @@ class TestContract:
             assert all(np.array_equal(value, other[key]) for key, value in first.items())
 
     def test_equal_maps_measure_equal(self, name):
+        rankings = evaluand(BOX).rankings
+        assert rankings["one", "original"] is not rankings["one", "absolute"]
         results = measured(name, BOX)
         for (key, metric), value in results.items():
             if key[0] == "one":
@@ -75,3 +90,12 @@ class TestContract:
 
     def test_it_is_described(self, name):
         assert METRICS[name].__doc__
+
+
+def test_the_contract_is_of_decisions_that_turn():
+    results = measured("fidelity", BOX)
+    for way in ("most_important_first", "least_important_first"):
+        one, two = (results[(name, "original"), way] for name in ("one", "two"))
+        assert 0.2 < one.mean() < 0.9
+        assert 0.2 < two.mean() < 0.9
+        assert not np.array_equal(one, two)

@@ -1,19 +1,116 @@
+"""What the README says to type can be typed."""
+
 import re
+import shlex
+
+import pytest
+import typer
 
 from conftest import convolutional
+from tomolens.cli import app
+
+USAGE_ERROR = 2
+SHELL = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>")
+"""Words that end a command."""
+
+
+def blocks(text):
+    """Language and content of every code block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(text):
+    """The arguments of every `tomolens ...` command, and whether a sentence has it rather than a code block."""
+    found = [(shlex.split(line), True) for line in re.findall(r"`tomolens ([^`]+)`", text)]
+    for language, block in blocks(text):
+        for line in block.replace("\\\n", " ").splitlines() if language != "python" else ():
+            words = shlex.split(line, comments=True)
+            words = words[words.index("--") + 1 :] if "--" in words else words  # kubectl exec ... -- tomolens ...
+            while words and re.match(r"[A-Z_]+=", words[0]):
+                words = words[1:]
+            if words[:1] == ["tomolens"]:
+                ends = [place for place, word in enumerate(words) if word in SHELL]
+                found.append((words[1 : min(ends, default=len(words))], False))
+    return found
+
+
+def parse(command, arguments, named=False, name="tomolens", parent=None):
+    """The names of the commands that take these arguments; nothing is run. Sentences may name one without any."""
+    is_group = hasattr(command, "resolve_command")
+    if parent is not None and not arguments and (is_group or named):
+        return [name]
+    for option in command.params:
+        option.callback = None  # some act as soon as they are parsed: --install-completion writes into the home folder
+    context = command.make_context(name, list(arguments), parent=parent)
+    if not is_group:
+        return [name]
+    found, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+    return [name, *parse(inner, rest, named, found, context)]
+
+
+def check(arguments, named=False):
+    """Parse one command line; options that are all of it, such as ``--version``, need no command."""
+    command = typer.main.get_command(app)
+    alone = {name for option in command.params for name in option.opts}
+    if set(arguments) <= alone and arguments:
+        return ["tomolens"]
+    return parse(command, arguments, named)
+
+
+def documents(root):
+    files = (root / "README.md", *sorted((root / "docs").glob("*.md")))
+    return {file: file.read_text(encoding="utf-8") for file in files}
 
 
 def test_the_python_of_the_readme_runs(request, capsys):
     text = (request.config.rootpath / "README.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (program,) = (block for language, block in blocks(text) if language == "python")
     exec(program, {"network": convolutional()})
     assert len(capsys.readouterr().out.split()) == 3
 
 
-def test_every_command_of_the_readme_exists(request):
-    text = (request.config.rootpath / "README.md").read_text()
-    makefile = (request.config.rootpath / "Makefile").read_text()
-    for target in set(re.findall(r"^make (\w+)", text, flags=re.MULTILINE)):
-        assert f"\n{target}:" in makefile
-    for file in set(re.findall(r"studies/[\w-]+\.toml", text)):
-        assert (request.config.rootpath / file).is_file()
+def test_every_target_and_file_of_the_readme_exists(request):
+    root = request.config.rootpath
+    text, makefile = (root / "README.md").read_text(), (root / "Makefile").read_text()
+    targets = set(re.findall(r"^make ([\w-]+)", text, flags=re.MULTILINE)) | set(re.findall(r"`make ([\w-]+)`", text))
+    assert {"study", "test"} <= targets
+    for target in targets:
+        assert f"\n{target}:" in makefile, target
+    for file in set(re.findall(r"(?:studies|tests|docs|benchmarks)/[\w-]+\.\w+", text)):
+        assert (root / file).is_file(), file
+
+
+def test_every_command_of_the_readme_is_parsed(request):
+    known = set()
+    for file, text in documents(request.config.rootpath).items():
+        for arguments, named in commands(text):
+            try:
+                known.add(tuple(check(arguments, named)[1:]))
+            except Exception as error:  # of typer, which wraps another's errors
+                pytest.fail(f"{file.name}: tomolens {shlex.join(arguments)}: {getattr(error, 'message', error)!s}")
+    assert {("study",), ("train",), ("report",), ("estimators",), ("cases", "index"), ("cases", "download")} <= known
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("study studies/paper.toml --worker 8", "--worker"),
+        ("study --executor slurm", "slurm"),
+        ("study --workers many", "integer"),
+        ("studies", "studies"),
+        ("cases index folder scans/ --class without,with", "--class"),
+        ("train study.toml --cases cases.csv surplus", "surplus"),
+    ],
+)
+def test_a_wrong_command_would_be_found(line, word):
+    with pytest.raises(Exception, match=word) as raised:
+        check(shlex.split(line))
+    assert raised.value.exit_code == USAGE_ERROR
+
+
+def test_parsing_does_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for arguments in (["--install-completion"], ["--version"], ["--install-completion", "estimators"], ["estimators"]):
+        check(arguments)
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""

@@ -8,11 +8,13 @@ from markupsafe import escape
 
 from tomolens.errors import SettingsError
 from tomolens.findings import Findings
+from tomolens.findings.tables import OWN_SHARE
+from tomolens.findings.views import VIEWS
 from tomolens.report.answer import headline, view_sentences
 from tomolens.report.methods import claim, hashes, paragraphs, parameters
 from tomolens.report.page import write_page
 from tomolens.report.panels import maps_figure
-from tomolens.report.style import number, title
+from tomolens.report.style import map_title, number, title
 from tomolens.report.words import summary
 from tomolens.study.store import Example, Store
 
@@ -69,12 +71,23 @@ def test_words_from_files_are_escaped(finished_study, tmp_path):
 def test_the_headline_is_the_best_of_each_table(finished_study):
     _, findings = finished_study
     sentences = headline(findings)
-    for sentence, (table, column) in zip(sentences, (("fidelity", "fidelity"), ("roc", "auc")), strict=False):
-        best = findings.table(table).sort_values(column).iloc[-1]
-        factor, digits = (10, 2) if table == "fidelity" else (1, 3)
-        assert f"{factor * best[column]:.{digits}f}" in sentence
+    dice = findings.table("overlap").query("at == @own", local_dict={"own": OWN_SHARE})
+    tables = {
+        "fidelity": findings.table("fidelity"),
+        "auc": findings.table("roc"),
+        "dice": dice,
+        "evidence": findings.table("evidence"),
+    }
+    assert list(tables) == list(VIEWS)
+    for sentence, (name, table) in zip(sentences[: len(tables)], tables.items(), strict=True):
+        best, view = table.sort_values(name).iloc[-1], VIEWS[name]
+        assert sentence.startswith(map_title(best["estimator"], best["signs"]))
+        assert f" leads {view.title} ({view.judge}, {best['cases']} cases of " in sentence
+        for column in (name, "ci_low", "ci_high"):
+            assert number(view.factor * best[column], view.digits) in sentence
     assert sentences[-1].startswith("Agreement of the rankings")
-    assert all(f"[{sentence[:5]}" not in summary(findings) for sentence in sentences)
+    printed = " ".join(summary(findings, width=200).split())
+    assert all(" ".join(sentence.split()) in printed for sentence in sentences)
 
 
 def test_figures_are_drawn_and_not_empty(finished_study):

@@ -6,6 +6,7 @@ from conftest import SMALL_STUDY
 from test_study import own_cases
 from test_study_sides import scans
 from tomolens.api import Study
+from tomolens.study import cost as study_cost
 from tomolens.study.settings import StudySettings
 
 TINY = {"recipe": {"architecture": "resnet18", "epochs": 3, "batch_size": 4}}
@@ -50,6 +51,21 @@ def test_metrics_and_training_that_are_left_out_cost_nothing(trained):
     assert set(cost.seconds) == {"reading cases", "gradients", "sorting, ROC and regions"}
 
 
-def test_twice_the_cases_cost_twice_the_time():
-    one, two = (cost_of(cases={**SMALL_STUDY["cases"], "test": test}) for test in (40, 80))
-    assert two.seconds["fidelity"] == pytest.approx(2 * one.seconds["fidelity"], rel=0.8)
+def test_time_is_counts_times_measured_speeds(monkeypatch):
+    """With every measured call taking two seconds, the rest is arithmetic."""
+    monkeypatch.setattr(study_cost, "_timed", lambda work: 2.0)
+    monkeypatch.setattr(study_cost, "workers_for", lambda *_: 5)
+    batch, few, many = SMALL_STUDY.get("batch_size", 32), cost_of(), cost_of(cases={**SMALL_STUDY["cases"], "test": 80})
+    assert few.seconds == pytest.approx(
+        {
+            "reading cases": 2 * 44 * 2.0,
+            "training": few.training * 1.5 * 2.0 / batch,
+            "gradients": 4 * few.passes * 2.0 / batch,
+            "fidelity": 4 * few.images * 2.0 / batch,
+            "sorting, ROC and regions": 4 * (few.maps * 3 * 2.0 + 2.0) / 5,
+        }
+    )
+    for stage in ("gradients", "fidelity", "sorting, ROC and regions"):
+        assert many.seconds[stage] == pytest.approx(20 * few.seconds[stage]), stage
+    assert many.seconds["training"] == few.seconds["training"]
+    assert many.seconds["reading cases"] == pytest.approx(2 * 120 * 2.0)
