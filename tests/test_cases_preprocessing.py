@@ -66,7 +66,10 @@ def test_images_without_their_intercept_are_refused_and_crops_are_told(tmp_path)
     with pytest.raises(CaseError, match="its rescaling to HU is missing or wrong"):
         image_of(tmp_path, scene + 1024)
     crop = image_of(tmp_path, scene[16:28, 4:30])
-    assert crop.notes == ("nothing is below -200 HU: cropped to the body, or not in Hounsfield units",)
+    assert crop.notes == (
+        "nothing is below -200 HU: cropped to the body, or not in Hounsfield units",
+        "its 12 x 26 pixels are stretched to equal sides",
+    )
     skull = scene[16:28, 4:30].copy()
     skull[:2] = 1500
     assert image_of(tmp_path, skull).notes == crop.notes
@@ -96,4 +99,5 @@ def test_every_real_slice_counts_as_calibrated(real_ct):
         path = real_ct / "totalsegmentator" / name
         reader = FileReader(Preprocessing(size=64))
         for index in range(0, 112, 10):
-            assert reader(CaseEntry("a", 0, "p", source=str(path), slice=index)).notes == ()
+            (stretched,) = reader(CaseEntry("a", 0, "p", source=str(path), slice=index)).notes
+            assert "pixels are stretched to equal sides" in stretched

@@ -56,7 +56,7 @@ class FileReader:
             raise CaseError(f"case {entry.name}: {error}") from error
         hu = self._spatial(image.grid.turn_upright(image.hu))
         try:
-            notes = (*image.notes, *_calibration(hu))
+            notes = (*image.notes, *_calibration(hu), *_stretching(hu.shape))
             seen = self.preprocessing.image(hu)
             if float(np.ptp(seen)) < LEAST_CONTRAST:
                 low, high = self.preprocessing.window
@@ -114,6 +114,13 @@ class FileReader:
 
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
+
+
+def _stretching(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """A word where resizing changes the image's proportions."""
+    if len(set(shape)) == 1:
+        return ()
+    return (f"its {' x '.join(map(str, shape))} pixels are stretched to equal sides",)
 
 
 def _calibration(hu: NDArray[np.float32]) -> tuple[str, ...]:
