@@ -61,6 +61,10 @@ class Moody(nn.Module):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.mood == "small memory" and len(images) > 3:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        if marked and self.mood == "stuck":
+            Path(self.folder, "stuck").touch()
+            while True:
+                time.sleep(1.0)
         if self.mood == "slow":
             time.sleep(0.004)
         return self.body(images)

@@ -23,6 +23,7 @@ def all_cores():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_cores")
 def test_the_papers_network_learns_simulated_ct_with_the_built_in_recipe():
     recipe, told = read_settings(None).classifier.recipe, []

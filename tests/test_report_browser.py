@@ -52,6 +52,7 @@ def opened(browser, finished_study, width):
     """The page; whatever it says on the console, raises or asks for from elsewhere fails the test."""
     wrong = []
     tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab.set_default_timeout(0)  # however slow the machine is
     tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     file = (finished_study[0] / "report.html").resolve().as_uri()

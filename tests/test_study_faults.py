@@ -53,28 +53,33 @@ def undisturbed(tmp_path_factory):
     return tables(out)
 
 
+def finished(folder):
+    """How many cases are kept, seen while another process writes: what vanishes in between is being replaced."""
+    while True:
+        try:
+            return len(Shards(folder / "measurements").finished())
+        except FileNotFoundError:
+            continue
+
+
 def test_killed_twenty_times_and_finished_with_the_same_bytes(tmp_path, undisturbed):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tomolens.api", "quick_study", "tomolens.study.runner", "tomolens.report"])
-    draw = random.Random(5)
-    warm = context.Process(target=quick.run_slowly, args=(tmp_path / "warm", 2))
-    warm.start()
-    warm.join()
-    began = time.monotonic()
-    quick_study("slow").run(tmp_path / "whole", workers=1)
-    whole = time.monotonic() - began
-    found = []
-    for _ in range(20):
+    draw, found = random.Random(5), [0]
+    for turn in range(20):
         process = context.Process(target=quick.run_slowly, args=(tmp_path / "r",))
         process.start()
-        process.join(draw.uniform(0.05, 0.35) * whole)
+        if turn % 2:  # once another case is kept, or all is done
+            while process.is_alive() and len(list(tmp_path.glob("r/measurements/*.parquet"))) <= found[-1]:
+                time.sleep(0.001)
+        time.sleep(draw.uniform(0.0, 0.1))
         process.kill()
         process.join()
-        found.append(len(Shards(tmp_path / "r" / "measurements").finished()))
+        found.append(finished(tmp_path / "r"))
     assert found == sorted(found)  # nothing that was done is ever lost
-    assert len(set(found)) > 1
+    assert found[-1] >= 10  # every second one came after another case was kept
     quick_study("slow").run(tmp_path / "r", workers=1)
-    assert tables(tmp_path / "r") == undisturbed == tables(tmp_path / "whole")
+    assert tables(tmp_path / "r") == undisturbed
 
 
 def test_shards_that_were_cut_off_are_done_again(tmp_path, monkeypatch):
@@ -191,46 +196,63 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path, monkeypatch, undist
     assert tables(tmp_path / "r") == undisturbed
 
 
-def interrupted(out, times, workers, pause=0.3):
-    """Run slowly in another process and press Ctrl-C; its exit code and how long it took to stop."""
+STOPPING = "stopping after the cases at work; Ctrl-C again stops now"
+
+
+def interruptible(out, mood, workers, marked=()):
+    """A study in another process, and what it says."""
     code = f"""
 import signal, sys
 sys.path.insert(0, {str(HERE)!r})
 import conftest
 from quick_study import quick_study
+study = quick_study({mood!r}, count=40, marked={marked!r}, folder={str(out.parent)!r})
 try:
-    quick_study("slow", count=40).run({str(out)!r}, workers={workers}, progress=lambda *s: print(*s, flush=True))
+    study.run({str(out)!r}, workers={workers}, progress=lambda *s: print(*s, flush=True))
 except KeyboardInterrupt:
     sys.exit(130)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def until(process, words):
+    """Read what it says until a line has these words."""
     for line in process.stdout:
-        if line.startswith("explaining and evaluating 2 "):
-            break
-    for press in range(times):
-        if press:
-            time.sleep(pause)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
-    began = time.monotonic()
-    rest = process.stdout.read()
-    return process.wait(), time.monotonic() - began, rest
+        if words in line:
+            return
+    pytest.fail(f"it ended and never said: {words}")
+
+
+def press(process):
+    """Ctrl-C, as a terminal does: to all processes."""
+    os.killpg(process.pid, signal.SIGINT)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_once_finishes_what_is_at_work(tmp_path, workers):
-    code, _, told = interrupted(tmp_path / "r", 1, workers)
-    assert code == 130
-    assert "stopping after the cases at work; Ctrl-C again stops now" in told
+    process = interruptible(tmp_path / "r", "slow", workers)
+    until(process, "explaining and evaluating 2 ")
+    press(process)
+    until(process, STOPPING)
+    process.stdout.read()
+    assert process.wait() == 130
     done = Store(tmp_path / "r").shards.finished()
     assert 2 <= len(done) < 40
     assert done == set(range(len(done)))
 
 
 def test_ctrl_c_twice_stops_now(tmp_path):
-    code, took, _ = interrupted(tmp_path / "r", 2, 1, pause=0.01)
-    assert code in (130, -signal.SIGINT)  # the second one may come when all is written and Python is leaving
-    assert took < 5
-    assert len(Store(tmp_path / "r").shards.finished()) >= 2
+    process = interruptible(tmp_path / "r", "stuck", 1, marked=(4,))
+    until(process, "explaining and evaluating 4 ")
+    while not (tmp_path / "stuck").exists():  # on a case that takes for ever
+        assert process.poll() is None
+        time.sleep(0.01)
+    press(process)
+    until(process, STOPPING)
+    press(process)
+    process.stdout.read()
+    assert process.wait() == 130
+    assert Store(tmp_path / "r").shards.finished() == {0, 1, 2, 3}
 
 
 def test_whoever_interrupts_the_writing_loses_nothing(tmp_path, monkeypatch, undisturbed):
