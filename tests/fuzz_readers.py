@@ -202,7 +202,9 @@ def fuzz(seconds=math.inf, files=math.inf, seed=0):
     while time.monotonic() < until and counts["files"] < files:
         with tempfile.TemporaryDirectory() as folder:
             report = context.Queue()
-            worker = context.Process(target=child, args=(folder, until - time.monotonic(), files - counts["files"], seed, report))
+            worker = context.Process(
+                target=child, args=(folder, until - time.monotonic(), files - counts["files"], seed, report)
+            )
             worker.start()
             last, seen, over = None, time.monotonic(), False
             while not over:
