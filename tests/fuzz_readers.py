@@ -202,7 +202,8 @@ def fuzz(seconds=math.inf, files=math.inf, seed=0):
     while time.monotonic() < until and counts["files"] < files:
         with tempfile.TemporaryDirectory() as folder:
             report = context.Queue()
-            worker = context.Process(target=child, args=(folder, until - time.monotonic(), files - counts["files"], seed, report))
+            left = until - time.monotonic(), files - counts["files"]
+            worker = context.Process(target=child, args=(folder, *left, seed, report))
             worker.start()
             last, seen, over = None, time.monotonic(), False
             while not over:
