@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ct_files import body, write_volume
 from tomolens.cases.files import read_source
 from tomolens.cases.formats import read_grid, read_volume
+from tomolens.cases.pseudonyms import pseudonym
 from tomolens.errors import CaseError
 
 ENDINGS = ("nii", "nii.gz", "nrrd", "mha", "mhd")
@@ -285,3 +286,20 @@ def test_a_cut_off_nifti_is_called_cut_off(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CaseError, match=r"unreadable NIfTI \(cut off or damaged: it ends before its voxels do\)"):
         read_source(path)
+
+
+@pytest.mark.parametrize("line", ["ElementToIntensityFunctionSlope = -1", "ElementToIntensityFunctionOffset = -1024"])
+def test_a_rescaling_that_itk_does_not_apply_is_refused(tmp_path, line):
+    file = tmp_path / "a.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 4, 4), np.int16)), str(file))
+    content = file.read_bytes()
+    assert read_volume(file).hu.shape == (2, 4, 4)
+    file.write_bytes(content.replace(b"ElementType", line.encode() + b"\nElementType"))
+    with pytest.raises(CaseError, match="which ITK does not apply: store Hounsfield units"):
+        read_volume(file)
+
+
+def test_names_that_are_no_text_have_a_pseudonym():
+    name = b"M\xfcller".decode("utf-8", "surrogateescape")
+    assert pseudonym(name, "salt") != pseudonym("Mller", "salt")
+    assert pseudonym(pseudonym(name, "salt"), "salt") == pseudonym(name, "salt")

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from saliency.core.xrai import XRAI, _get_segments_felzenszwalb
@@ -153,3 +154,10 @@ def test_a_constant_image_is_one_region():
 def test_mistakes_are_named(image, importance, message):
     with pytest.raises(MapError, match=message):
         xrai(image, importance)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_maps_of_fewer_bits_have_regions(kind):
+    image = torch.from_numpy(simulated(0, 64)).to(kind)
+    importance = torch.from_numpy(np.random.default_rng(0).normal(size=image.shape)).to(kind)
+    np.testing.assert_array_equal(xrai(image, importance), xrai(image.double(), importance.double()))
