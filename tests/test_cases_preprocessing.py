@@ -6,11 +6,12 @@ from torch.nn import functional
 from ct_files import body, write_slice
 from quick_study import SETTINGS, Moody
 from tomolens.api import Study
-from tomolens.cases import CaseEntry, from_manifest
+from tomolens.cases import CaseEntry, from_manifest, phantom
+from tomolens.cases.body import body_of
 from tomolens.cases.files import FileReader
 from tomolens.cases.preprocessing import Preprocessing, resize_image, resize_mask, window
 from tomolens.classifier import Classifier
-from tomolens.errors import CaseError
+from tomolens.errors import CaseError, SettingsError
 from tomolens.report.answer import warnings
 from tomolens.study.settings import StudySettings
 from tomolens.study.survey import survey
@@ -23,19 +24,41 @@ def test_window_maps_its_limits_to_zero_and_one():
 def test_resize_is_torchs_antialiased_bilinear():
     image = np.random.default_rng(0).random((61, 47), dtype=np.float32)
     wanted = functional.interpolate(torch.from_numpy(image)[None, None], (24, 24), mode="bilinear", antialias=True)
-    np.testing.assert_allclose(resize_image(image, 24), wanted[0, 0], atol=1e-6)
+    np.testing.assert_allclose(resize_image(image, (24, 24)), wanted[0, 0], atol=1e-6)
 
 
 def test_volumes_resize_too():
     volume = np.ones((5, 7, 9), np.float32)
     assert Preprocessing(size=6).image(volume).shape == (1, 6, 6, 6)
-    assert resize_mask(volume > 0, 6).all()
+    assert resize_mask(volume > 0, (6, 6, 6)).all()
+
+
+def test_each_axis_may_have_its_own_size():
+    slices = Preprocessing(size=(160, 224))
+    hu = np.random.default_rng(0).uniform(-200, 300, (100, 90))
+    assert slices.image(hu).shape == (1, 160, 224)
+    assert slices.mask(hu > 0).shape == slices.body(hu).shape == (160, 224)
+    np.testing.assert_array_equal(Preprocessing(size=(40, 40)).image(hu), Preprocessing(size=40).image(hu))
+    for size, dimensions in (((160, 224), 3), ((8, 9, 10), 2)):
+        with pytest.raises(SettingsError, match=rf"has {len(size)} numbers, images have {dimensions} axes"):
+            FileReader(Preprocessing(size), dimensions=dimensions)
+    with pytest.raises(SettingsError, match=r"size \[8, 8, 8\] has 3 numbers, images have 2 axes"):
+        phantom.cases(2, preprocessing=Preprocessing((8, 8, 8)))
+
+
+def test_a_pixel_of_the_body_is_air_in_no_channel():
+    image = np.zeros((2, 12, 12))
+    image[0, 2:10, 2:6], image[1, 2:10, 6:10] = 0.8, 0.2
+    wanted = np.zeros((12, 12), bool)
+    wanted[2:10, 2:10] = True
+    wanted[[2, 2, 9, 9], [2, 9, 2, 9]] = False  # the opening rounds corners
+    np.testing.assert_array_equal(body_of(image, 0.1), wanted)
 
 
 def test_mask_resize_is_nearest():
     mask = np.zeros((8, 8), bool)
     mask[2:4, 4:8] = True
-    np.testing.assert_array_equal(resize_mask(resize_mask(mask, 16), 8), mask)
+    np.testing.assert_array_equal(resize_mask(resize_mask(mask, (16, 16)), (8, 8)), mask)
 
 
 def image_of(tmp_path, hu, **tags):
@@ -70,6 +93,12 @@ def test_images_without_their_intercept_are_refused_and_crops_are_told(tmp_path)
         "nothing is below -200 HU: cropped to the body, or not in Hounsfield units",
         "its 12 x 26 pixels are stretched to equal sides",
     )
+    (stretched,) = FileReader(Preprocessing((32, 16)))(
+        CaseEntry("a", 0, "p", source=str(write_slice(tmp_path / "b.dcm", scene)))
+    ).notes
+    assert stretched == "its 32 x 32 pixels are stretched to 32 x 16"
+    kept = write_slice(tmp_path / "c.dcm", scene[4:28])
+    assert FileReader(Preprocessing((48, 64)))(CaseEntry("a", 0, "p", source=str(kept))).notes == ()
     skull = scene[16:28, 4:30].copy()
     skull[:2] = 1500
     assert image_of(tmp_path, skull).notes == crop.notes

@@ -11,7 +11,7 @@ def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     """The largest connected part of an image that is not air, with its holes filled.
 
     Args:
-        image: ``(C, *spatial)``; channels are averaged.
+        image: ``(C, *spatial)``; a pixel is air where it is in every channel.
         air: the value up to which a pixel is air, i.e. that of `AIR`, or black where the window cuts it off.
 
     Returns:
@@ -19,7 +19,7 @@ def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     """
     from scipy import ndimage  # here, because finding and listing cases does without it
 
-    parts, count = ndimage.label(ndimage.binary_opening(image.mean(axis=0) > air))
+    parts, count = ndimage.label(ndimage.binary_opening(image.max(axis=0) > air))
     if count == 0:
         return np.zeros(image.shape[1:], dtype=bool)
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))

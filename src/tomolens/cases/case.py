@@ -8,6 +8,8 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .grid import Grid
+
 Split = Literal["train", "test"]
 CONTRAST_CLASSES = ("without contrast", "with contrast")
 """The paper's classes, by label."""
@@ -27,6 +29,7 @@ class Case:
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
         notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.
         body: bool ``(*spatial)``, without the air around the patient, told by HU; None where only the image is known.
+        grid: where its pixels lie in the patient and in the scan; None where that is not known.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Case:
     unmarked: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
     body: NDArray[np.bool_] | None = None
+    grid: Grid | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -15,6 +15,7 @@ from .dicom.series import Series, group_series
 from .dicom.tree import read_tree
 from .formats import IMAGE_SUFFIXES, read_grid, read_volume
 from .geometry import Values, Volume
+from .grid import Grid
 from .masks import MaskChoice, read_mask
 from .places import LARGEST_RATIO, suffix
 from .preprocessing import Preprocessing
@@ -37,11 +38,17 @@ class FileReader:
         preprocessing: window and size.
         masks: which structures make the mask.
         dimensions: 2 for axial slices ``(1, H, W)``, 3 for whole volumes ``(1, D, H, W)``.
+
+    Raises:
+        SettingsError: sizes for another number of axes.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     masks: MaskChoice = field(default_factory=MaskChoice)
     dimensions: Literal[2, 3] = 2
+
+    def __post_init__(self) -> None:
+        self.preprocessing.shape(self.dimensions)
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Read, turn upright, window and resize.
@@ -56,7 +63,7 @@ class FileReader:
             raise CaseError(f"case {entry.name}: {error}") from error
         hu = self._spatial(image.grid.turn_upright(image.hu))
         try:
-            notes = (*image.notes, *_calibration(hu), *_stretching(hu.shape))
+            notes = (*image.notes, *_calibration(hu), *_stretching(hu.shape, self.preprocessing))
             seen = self.preprocessing.image(hu)
             if float(np.ptp(seen)) < LEAST_CONTRAST:
                 low, high = self.preprocessing.window
@@ -73,6 +80,7 @@ class FileReader:
             mask=None if mask is None else self.preprocessing.mask(self._spatial(mask)),
             notes=notes,
             body=self.preprocessing.body(hu),
+            grid=self._grid(entry, seen.shape[1:]),
         )
 
     def image(self, entry: CaseEntry) -> Volume:
@@ -112,15 +120,21 @@ class FileReader:
                 return whole[entry.slice : entry.slice + 1]
         return read_mask(paths, image, self.masks, entry.consensus)
 
+    def _grid(self, entry: CaseEntry, shape: tuple[int, ...]) -> Grid:
+        source = read_source(Path(entry.source), entry.series).grid  # still in memory
+        return Grid.of(shape, source, 0 if entry.slice is None and self.dimensions == 2 else entry.slice)
+
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
 
 
-def _stretching(shape: tuple[int, ...]) -> tuple[str, ...]:
+def _stretching(shape: tuple[int, ...], preprocessing: Preprocessing) -> tuple[str, ...]:
     """A word where resizing changes the image's proportions."""
-    if len(set(shape)) == 1:
+    wanted = preprocessing.shape(len(shape))
+    if all(length * wanted[0] == shape[0] * size for length, size in zip(shape, wanted, strict=True)):
         return ()
-    return (f"its {' x '.join(map(str, shape))} pixels are stretched to equal sides",)
+    sides = " x ".join(map(str, wanted)) if len(set(wanted)) > 1 else "equal sides"
+    return (f"its {' x '.join(map(str, shape))} pixels are stretched to {sides}",)
 
 
 def _calibration(hu: NDArray[np.float32]) -> tuple[str, ...]:

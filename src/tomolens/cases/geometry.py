@@ -67,13 +67,14 @@ class Grid:
 
     def upright(self) -> "Grid":
         """The same voxels in the display convention: slices to the head, rows to the back, columns to the left."""
-        return self.turned(self._upright_turn())
+        return self.turned(self.upright_turn())
 
     def turn_upright(self, values: Values) -> Values:
         """``values`` on this grid as radiologists look at them: front up, the patient's right on the left."""
-        return self._upright_turn().of(values)
+        return self.upright_turn().of(values)
 
-    def _upright_turn(self) -> "Turn":
+    def upright_turn(self) -> "Turn":
+        """What brings values on this grid into the display convention."""
         return _turn(self._directions(), (2, 1, 0))
 
     def turn_onto(self, other: "Grid") -> "Turn":

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ...randomness import generator
 from ..case import Case, CaseEntry, Cases
+from ..geometry import Grid as VoxelGrid
+from ..grid import Grid
 from ..preprocessing import Preprocessing
 from .anatomy import paint
 from .drawing import Canvas
@@ -48,6 +50,15 @@ class Phantom:
     def twin(self) -> Slice:
         """HU of the twin, ``(size, size)``."""
         return np.asarray(self.hu[1 - self.label])
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """Where its pixels would lie: an axial slice around the scanner's middle."""
+        rows, columns = self.blood.shape
+        affine = np.zeros((4, 4))
+        affine[2, 0], affine[1, 1], affine[0, 2] = 1.0, self.spacing, self.spacing
+        affine[:, 3] = (-self.spacing * (columns - 1) / 2, -self.spacing * (rows - 1) / 2, 0.0, 1.0)
+        return VoxelGrid((1, rows, columns), affine)
 
 
 def draw(seed: int, index: int, size: int = 256, marker: Marker | None = None) -> Phantom:
@@ -88,12 +99,18 @@ class PhantomReader:
     """Draws the phantom of an entry, whose source is its index.
 
     A ``marker`` is planted in every case with contrast agent and in no other: a shortcut to the label.
+
+    Raises:
+        SettingsError: sizes for other than two axes.
     """
 
     seed: int
     preprocessing: Preprocessing
     matrix: int = 256
     marker: Marker | None = None
+
+    def __post_init__(self) -> None:
+        self.preprocessing.shape(2)
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Draw, window and resize."""
@@ -109,6 +126,7 @@ class PhantomReader:
             evidence=np.abs(plain - twin).sum(axis=0),
             unmarked=None if phantom.marked is None else plain,
             body=self.preprocessing.body(phantom.image),
+            grid=Grid.of(image.shape[1:], phantom.grid, 0),
         )
 
 
