@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -168,7 +169,7 @@ def test_a_folder_with_one_sub_folder_a_class(tmp_path):
     write_volume(root / "without" / "ann" / "chest_mask.nii.gz", (volume > 0).astype(np.uint8))
     write_volume(root / "without" / "ann" / "later.mhd", volume + 1, packed=False)
     (root / "without" / "ann" / "broken.nii").write_text("nothing")
-    index = index_folder(root, classes=["without", "with"])
+    index = index_folder(root, IndexOptions(classes=("without", "with")))
     cases = written(index, tmp_path)
     assert cases.labels.tolist() == [0] * 12 + [1] * 6
     assert len(set(cases.patients)) == 2
@@ -180,8 +181,45 @@ def test_a_folder_with_one_sub_folder_a_class(tmp_path):
     np.testing.assert_array_equal(cases[2].image, FULL.image(volume[2].astype(np.float32)))
     assert index.unusable[0].path.name == "broken.nii"
     assert index_folder(root).classes == ("with", "without")
-    with pytest.raises(CaseError, match="expected one sub-folder for each of two classes, there are: with, without"):
-        index_folder(root, classes=["with", "never"])
+    for wrong in (("with", "never"), ("with", "with"), ("with",)):
+        message = f"expected one sub-folder for each of the classes {', '.join(wrong)}, there are: with, without"
+        with pytest.raises(CaseError, match=message):
+            index_folder(root, IndexOptions(classes=wrong))
+
+
+def test_a_folder_of_three_classes(tmp_path):
+    for label, name in enumerate(("cyst", "abscess", "tumour")):
+        for number in range(2):
+            write_volume(tmp_path / "in" / name / f"{number}.nii", body(seed=10 * label + number), packed=False)
+    index = index_folder(tmp_path / "in")
+    assert index.classes == ("abscess", "cyst", "tumour")
+    assert index.rule == "the sub-folders abscess (0), cyst (1) and tumour (2) are the classes"
+    ordered = index_folder(tmp_path / "in", IndexOptions(classes=("cyst", "abscess", "tumour")))
+    cases = written(ordered, tmp_path)
+    assert np.bincount(cases.labels).tolist() == [12, 12, 12]
+    for case in cases:
+        assert Path(cases.entries[cases.names.index(case.name)].source).parent.name == ordered.classes[case.label]
+    two = index_folder(tmp_path / "in", IndexOptions(classes=("tumour", "cyst")))
+    assert np.bincount([entry.label for entry in two.entries]).tolist() == [12, 12]
+
+
+def test_labels_of_three_classes_from_a_table(tmp_path):
+    lines = ["label,patient"]
+    for number, name in enumerate(("tumour", "0", "abscess")):
+        write_series(tmp_path / "in" / f"scan{number}", body(seed=number), PatientID=f"A{number}")
+        lines.append(f"{name},A{number}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    options = IndexOptions(labels=tmp_path / "labels.csv", classes=("cyst", "abscess", "tumour"), keep_patients=True)
+    index = index_dicom(tmp_path / "in", options)
+    assert index.classes == ("cyst", "abscess", "tumour")
+    assert {entry.patient: entry.label for entry in index.entries} == {"A0": 2, "A1": 0, "A2": 1}
+    assert "labels: 6 cyst (0), 6 abscess (1), 6 tumour (2)" in index.summary()
+    with pytest.raises(CaseError, match=r"label 'tumour' is outside the classes 0 \(without contrast\), 1 \(with"):
+        index_dicom(tmp_path / "in", replace(options, classes=None))
+    with pytest.raises(SettingsError, match=r"classes cyst, abscess, tumour: only a CSV of labels"):
+        index_dicom(tmp_path / "in", replace(options, labels=None))
+    with pytest.raises(SettingsError, match="classes a, a: expected at least two different names"):
+        index_dicom(tmp_path / "in", replace(options, classes=("a", "a")))
 
 
 def lidc_tree(root):

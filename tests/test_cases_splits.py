@@ -35,6 +35,16 @@ def test_folds_are_stratified_and_seeded():
     assert (fold != folds(labels, groups, 5, seed=1)).any()
 
 
+def test_five_uneven_classes_are_spread_over_folds_and_sides():
+    groups = np.repeat(np.arange(100), 2)
+    labels = np.repeat(np.repeat(np.arange(5), (50, 20, 10, 10, 10)), 2)
+    fold = folds(labels, groups, 5, seed=2)
+    for number in range(5):
+        assert np.bincount(labels[fold == number]).tolist() == [20, 8, 4, 4, 4]
+    held_out = hold_out(labels, groups, 0.2, seed=2)
+    assert np.bincount(labels[held_out]).tolist() == [20, 8, 4, 4, 4]
+
+
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5])
 @pytest.mark.parametrize("patients", [10, 37])
 def test_the_share_of_the_patients_is_held_out_to_a_patient(share, patients):

@@ -249,9 +249,9 @@ BAD_INDEXES = {
     "no folder": (["dicom", "nowhere"], "nowhere: no such file or folder"),
     "slices": (["dicom", ".", "--slices", "most"], "slices 'most', expected all, every=N"),
     "on error": (["dicom", ".", "--on-error", "cry"], "on-error 'cry', expected skip or stop"),
-    "classes": (["dicom", ".", "--classes", "a,b"], "--classes belongs to the source folder"),
+    "classes": (["dicom", ".", "--classes", "a,b"], "classes a, b: only a CSV of labels (--labels) tells them apart"),
     "nothing": (["dicom", "."], "no cases found: no CT images there"),
-    "no classes": (["folder", "."], "expected one sub-folder for each of two classes, there are: none"),
+    "no classes": (["folder", "."], "expected one sub-folder for each of at least two classes, there are: none"),
     "labels": (["dicom", ".", "--labels", "none.csv"], "none.csv: no such file"),
 }
 

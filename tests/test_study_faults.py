@@ -426,11 +426,28 @@ def test_volumes_have_no_regions_and_everything_else(tmp_path):
     assert "overlap was not assessed in 6 of 6 cases" in unescape((tmp_path / "r" / "report.html").read_text())
 
 
-def test_three_classes_are_refused_before_anything_is_computed(tmp_path):
-    cases = quick.quick_cases(6)
-    three = Cases(cases.entries, cases.read, ("a", "b", "c"))
-    with pytest.raises(SettingsError, match="studies compare two classes; the cases have 3 and the labels 0, 1"):
-        Study(quick_study().settings, cases=three, classifier=quick_study().classifier).run(tmp_path / "r")
+THREE = ("a", "b", "c")
+CLASS_FAULTS = {
+    "other classes": (THREE, ("a", "b"), (0, 1), 3, "the cases have 3 classes, cases.classes names 2"),
+    "one label": (("a", "b"), ("a", "b"), (1, 1), 1, "the cases have the labels 1, expected at least two of 0 to 1"),
+    "a label beyond": (THREE, THREE, (0, 3), 3, "the cases have the labels 0, 3, expected at least two of 0 to 2"),
+    "a smaller network": (THREE, THREE, (0, 2), 1, "the network has 2 classes, cases.classes names 3"),
+    "a larger network": (THREE, THREE, (0, 2), 5, "the network has 5 classes, cases.classes names 3"),
+}
+
+
+@pytest.mark.parametrize("fault", CLASS_FAULTS)
+def test_classes_that_do_not_fit_are_refused_before_anything_is_computed(tmp_path, fault):
+    of_cases, of_settings, labels, neurons, message = CLASS_FAULTS[fault]
+    quick_ones = quick.quick_cases(8)
+    entries = tuple(replace(entry, label=labels[entry.label]) for entry in quick_ones.entries)
+    cases = Cases(entries, lambda entry: replace(quick_ones.read(replace(entry, label=0)), label=entry.label), of_cases)
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(256, neurons)).eval()
+    classifier = Classifier(network, "logit" if neurons == 1 else "logits")
+    settings = quick_study(cases={"classes": of_settings}).settings
+    with pytest.raises(SettingsError, match=message):
+        Study(settings, cases=cases, classifier=classifier).run(tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
 

@@ -153,6 +153,24 @@ ODD_FILES = {
     "window": ("[cases]\nwindow = [nan, 240]", r"cases\.window\.0: Input should be a finite number"),
     "a point for a window": ("[cases]\nwindow = [0, 1e-9]", "expected at least 1 HU"),
     "one class": ('[cases]\nclasses = ["a", "a"]', "class 'a' is named twice"),
+    "a class alone": ('[cases]\nclasses = ["a"]', "classes: 1 class, expected at least 2"),
+    "simulated classes": ('[cases]\nsource = "phantom"\nclasses = ["a", "b", "c"]', "simulated cases have two, and 3"),
+    "pretrained classes": (
+        '[cases]\nclasses = ["a", "b", "c"]\n[classifier.pretraining]\ncases = 8',
+        "simulated cases have two classes, cases.classes names 3",
+    ),
+    "small": (
+        "[cases]\nsize = 7",
+        r"cases\.size: 7 pixels along an axis, expected a whole number 8 to 4096 \(given: 7\)",
+    ),
+    "large": ("[cases]\nsize = [32, 5000]", r"cases\.size: 5000 pixels along an axis, .* \(given: \[32, 5000\]\)"),
+    "true": ("[cases]\nsize = true", r"cases\.size: True pixels along an axis"),
+    "one axis": (
+        "[cases]\nsize = [32]",
+        r"cases\.size: 1 numbers of pixels, expected one for all axes or one for each",
+    ),
+    "four axes": ("[cases]\nsize = [32, 32, 32, 32]", r"cases\.size: 4 numbers of pixels"),
+    "solid phantoms": ('[cases]\nsource = "phantom"\nsize = [32, 32, 32]', "simulated cases have two axes"),
     "crossed classes": ('[cases]\nclasses = ["1", "0"]', "label 0 cannot be called '1'"),
     "noise twice": ("[vary]\nnoise = [0.3, 0.3]", r"vary\.noise: option '0\.3' is named twice"),
     "varied regions": ("[vary.regions.none]\nscales = []", r"vary\.regions: scales is empty"),
@@ -168,6 +186,15 @@ def test_odd_files_are_refused_when_they_are_read(tmp_path, fault):
         read_settings(file)
     assert str(file) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_sizes_by_axis_and_many_classes_are_read(tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text('name = "x"\n[cases]\nsize = [160, 224]\nclasses = ["a", "b", "c", "d"]\n')
+    cases = read_settings(file).cases
+    assert cases.size == cases.preprocessing.size == (160, 224)
+    assert cases.classes == ("a", "b", "c", "d")
+    assert StudySettings.model_validate_json(read_settings(file).model_dump_json()).cases == cases
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path):

@@ -110,14 +110,17 @@ class Study:
             if len(self.places) > 1:
                 raise SettingsError(f"{self.places[0]}: a folder of classes stands alone; join CSV files instead")
             options = IndexOptions(
-                keep_patients=settings.keep_patients, on_error=self.on_error, masks=settings.masks, progress=progress
+                classes=None if settings.classes == CONTRAST_CLASSES else settings.classes,
+                keep_patients=settings.keep_patients,
+                on_error=self.on_error,
+                masks=settings.masks,
+                progress=progress,
             )
-            classes = None if settings.classes == CONTRAST_CLASSES else settings.classes
-            index = index_folder(self.places[0], options, classes)
-            if classes is None and index.classes != CONTRAST_CLASSES:
+            index = index_folder(self.places[0], options)
+            if index.classes != settings.classes:
                 raise SettingsError(
-                    f"{self.places[0]}: its sub-folders are {' and '.join(index.classes)}: give the study "
-                    f"cases.classes = {json.dumps(index.classes)}, in the order of the labels 0 and 1"
+                    f"{self.places[0]}: its sub-folders are {', '.join(index.classes[:-1])} and {index.classes[-1]}: "
+                    f"give the study cases.classes = {json.dumps(index.classes)}, in the order of the labels 0, 1, ..."
                 )
             return index.cases(settings.preprocessing, settings.masks)
         return from_manifest(
@@ -272,7 +275,8 @@ def read_classifier(path: Path, settings: StudySettings) -> Classifier:
         SettingsError: the network was trained at another size or window.
     """
     network, notes = load_weights(path)
-    wanted = {"size": settings.cases.size, "window": list(settings.cases.window)}
+    size = settings.cases.size
+    wanted = {"size": list(size) if isinstance(size, tuple) else size, "window": list(settings.cases.window)}
     for name, value in wanted.items():
         if notes.get(name, value) != value:
             raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {value}")

@@ -29,7 +29,10 @@ def index(
     ] = None,
     consensus: Annotated[int | None, typer.Option(min=1, help="Readers of a mask that must agree.")] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Sub-folders of `folder` in the order of labels 0,1, separated by a comma.")
+        str | None,
+        typer.Option(
+            help="Names of the labels 0,1,..., separated by commas: the sub-folders of `folder`, or of --labels."
+        ),
     ] = None,
     keep_patients: Annotated[bool, typer.Option(help="Keep patient identifiers instead of pseudonyms.")] = False,
     on_error: Annotated[str, typer.Option(help="An unreadable file: skip it and say so, or stop.")] = "skip",
@@ -39,7 +42,6 @@ def index(
     from .bars import bars
     from .cases import MaskChoice
     from .cases.slices import SliceChoice
-    from .cases.sources.class_folders import index_folder
     from .cases.sources.collections import SOURCES
     from .cases.sources.dicom_tree import IndexOptions
     from .errors import SettingsError
@@ -48,12 +50,11 @@ def index(
         raise SettingsError(f"source '{source}', expected one of {', '.join(SOURCES)}")
     if on_error not in ("skip", "stop"):
         raise SettingsError(f"on-error '{on_error}', expected skip or stop")
-    if classes is not None and source != "folder":
-        raise SettingsError("--classes belongs to the source folder, whose sub-folders are the classes")
     ending: Literal["skip", "stop"] = "skip" if on_error == "skip" else "stop"
     with bars() as progress:
         options = IndexOptions(
             labels=labels,
+            classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
             slices=SliceChoice.parse(slices),
             masks=MaskChoice(None if structures is None else tuple(name.strip() for name in structures.split(","))),
             with_masks=masks,
@@ -63,10 +64,7 @@ def index(
             cached=cache,
             progress=progress,
         )
-        if classes is not None:
-            found = index_folder(folder, options, [name.strip() for name in classes.split(",")])
-        else:
-            found = SOURCES[source](folder, options)
+        found = SOURCES[source](folder, options)
         found.write(out)
     for line in found.summary():
         typer.echo(line)

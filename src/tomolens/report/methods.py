@@ -20,12 +20,13 @@ def paragraphs(findings: Findings) -> list[str]:
     settings = findings.settings
     metrics, statistics, cases = settings.metrics, settings.statistics, settings.cases
     low, high = (f"{end:g}" for end in cases.window)
+    size = " × ".join(map(str, cases.size if isinstance(cases.size, tuple) else (cases.size, cases.size)))
     estimators = ", ".join(title(name) for name in settings.estimators.names)
     measured = findings.measured.cases
     fill = "1 for class 0 and 0 for class 1" if metrics.fill == "label" else f"{metrics.fill}"
     return [
         f"The protocol is that of {PROTOCOL}. {len(measured)} held-out images of {measured['patient'].nunique()} "
-        f"patients were windowed to {low} to {high} HU, scaled to [0, 1] and resized to {cases.size} × {cases.size} "
+        f"patients were windowed to {low} to {high} HU, scaled to [0, 1] and resized to {size} "
         "pixels.",
         f"Estimators: {estimators}; each map as it is and as absolute values, for the predicted class "
         f"(signs: {settings.estimators.signs}). Blind baselines: "

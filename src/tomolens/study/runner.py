@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
 from ..cases import Cases
 from ..classifier import Classifier
@@ -106,11 +107,11 @@ def run_study(
         KeyboardInterrupt: someone asked to stop; what was done is kept.
     """
     resources = resources or Resources()
-    if len(cases.classes) != 2 or not set(np.unique(cases.labels).tolist()) <= {0, 1}:
-        labels = ", ".join(map(str, np.unique(cases.labels)))
-        raise SettingsError(f"studies compare two classes; the cases have {len(cases.classes)} and the labels {labels}")
+    _require_classes(settings, cases)
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error=on_error, intensity=intensity)
+    if classifier is not None:
+        _require_as_many_classes(classifier, found.cases)
     sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
     _require_references(settings, sides)
     description = describe(settings, found, classifier, resources)
@@ -134,6 +135,26 @@ def run_study(
     progress(STAGE, tally.done, tally.total)
     measured = {"measurements": store.shards.names(), "accuracy": accuracy_of(store)}
     store.write_description({**description, "networks": facts, **measured})
+
+
+def _require_classes(settings: StudySettings, cases: Cases) -> None:
+    count, labels = len(cases.classes), np.unique(cases.labels)
+    if count != len(settings.cases.classes):
+        raise SettingsError(f"the cases have {count} classes, cases.classes names {len(settings.cases.classes)}")
+    if len(labels) < 2 or labels[0] < 0 or labels[-1] >= count:
+        raise SettingsError(
+            f"the cases have the labels {', '.join(map(str, labels))}, expected at least two of 0 to {count - 1}"
+        )
+
+
+def _require_as_many_classes(classifier: Classifier, cases: Cases) -> None:
+    """Refuse a network of other classes than the cases', by its scores of the first one."""
+    try:
+        found = classifier.predicted_scores(torch.from_numpy(cases[0].image)[None]).shape[1]
+    except Exception:  # a network that breaks on a case is told of as every such case is, when its turn comes
+        return
+    if found != len(cases.classes):
+        raise SettingsError(f"the network has {found} classes, cases.classes names {len(cases.classes)}")
 
 
 def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:

@@ -7,7 +7,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator, with_config
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+    with_config,
+)
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..cases.phantom.markers import Marker
@@ -28,6 +37,21 @@ for _plain in (Recipe, RegionSettings, MetricSettings):
     )  # an unknown key in a study file is a mistake, not a comment
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
+"""Pixels of an image along an axis."""
+
+
+def _size(value: Any) -> int | tuple[int, ...]:
+    """One number of pixels for all axes, or a list with one for each."""
+    several = isinstance(value, list | tuple)
+    for side in value if several else [value]:
+        if type(side) is not int or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            raise ValueError(
+                f"{side!r} pixels along an axis, expected a whole number {SMALLEST_SIDE} to {LARGEST_SIDE}"
+            )
+    if several and len(value) not in (2, 3):
+        raise ValueError(f"{len(value)} numbers of pixels, expected one for all axes or one for each of two or three")
+    return tuple(value) if several else value
 
 
 class _Section(BaseModel):
@@ -47,12 +71,15 @@ class CaseSettings(_Section):
     maps that have no names, and ``resample_masks`` allows masks on another grid. ``on_error = "skip"`` leaves out
     cases that cannot be read and counts them (the default for folders; ``stop`` for a CSV). Patients are pseudonyms
     unless ``keep_patients``.
+
+    ``classes`` names the labels 0, 1, ...; simulated cases have two. ``size`` is the number of pixels along every axis,
+    or a list with one number for each (``[rows, columns]``).
     """
 
     source: Literal["phantom", "manifest"] = "manifest"
     on_error: Literal["stop", "skip"] | None = None
     classes: tuple[str, ...] = CONTRAST_CLASSES
-    size: Annotated[int, Field(ge=8, le=4096)] = 224
+    size: Annotated[int | tuple[int, ...], BeforeValidator(_size)] = 224
     window: tuple[float, float] = (-160.0, 240.0)
     train: Count = 240
     test: Count = 24
@@ -83,14 +110,18 @@ class CaseSettings(_Section):
             raise ValueError(f"window {[low, high]} is empty: the lower limit comes first")
         if not (-100_000 <= low and high <= 100_000 and high - low >= 1):
             raise ValueError(f"window {[low, high]}, expected at least 1 HU within -100000 to 100000 HU")
-        if len(self.classes) != 2:
-            raise ValueError(f"{len(self.classes)} classes; studies compare two")
         check_names("class", self.classes, None)
+        if len(self.classes) < 2:
+            raise ValueError(f"classes: {len(self.classes)} class, expected at least 2")
         for label, name in enumerate(self.classes):
             if not name.strip() or (name.strip().isdigit() and name.strip() != str(label)):
                 raise ValueError(f"classes: label {label} cannot be called '{name}': it is no name, or another label")
         if self.source == "phantom" and (self.folds is not None or self.hold_out is not None):
             raise ValueError("folds, hold_out: simulated studies hold out fresh cases instead")
+        if self.source == "phantom" and len(self.classes) != 2:
+            raise ValueError(f"classes: simulated cases have two, and {len(self.classes)} are named")
+        if self.source == "phantom" and isinstance(self.size, tuple) and len(self.size) != 2:
+            raise ValueError(f"size {list(self.size)}: simulated cases have two axes, rows and columns")
         if self.source != "phantom" and self.marker is not None:
             raise ValueError("marker: only simulated cases can carry a planted shortcut")
         if self.folds is not None and self.hold_out is not None:
@@ -258,6 +289,13 @@ class StudySettings(_Section):
     def varied(self) -> "StudySettings":
         """The same study with the options of its ``[vary]`` section, or the usual ones."""
         return self.model_copy(update={"vary": self.vary or VarySettings()})
+
+    @model_validator(mode="after")
+    def _pretrains_what_it_trains(self) -> Self:
+        if self.classifier.pretraining is not None and len(self.cases.classes) != 2:
+            count = len(self.cases.classes)
+            raise ValueError(f"classifier.pretraining: simulated cases have two classes, cases.classes names {count}")
+        return self
 
     @field_validator("metrics")
     @classmethod

@@ -17,7 +17,7 @@ from .index import Index, Plane, Scan
 MASK_ENDINGS = ("_mask", "-mask", "_seg", "-seg", "_label", "-label")
 
 
-def index_folder(root: Path, options: IndexOptions | None = None, classes: Sequence[str] | None = None) -> Index:
+def index_folder(root: Path, options: IndexOptions | None = None) -> Index:
     """Cases of a folder whose sub-folders are the classes.
 
     A class's folder holds DICOM (files, folders, archives) and volumes (NIfTI, NRRD, MetaImage). A label map beside
@@ -27,11 +27,11 @@ def index_folder(root: Path, options: IndexOptions | None = None, classes: Seque
 
     Args:
         root: the folder.
-        options: of the index; a CSV of labels makes no sense here.
-        classes: names of the sub-folders in the order of their labels; alphabetical by default.
+        options: of the index; a CSV of labels makes no sense here. Its ``classes`` are the sub-folders in the order of
+            their labels; by default all of them, alphabetically.
 
     Raises:
-        CaseError: no such folder, or another number of classes than two.
+        CaseError: no such folder, a class without a sub-folder, or fewer than two classes.
     """
     options = options or IndexOptions()
     if not root.is_dir():
@@ -41,12 +41,10 @@ def index_folder(root: Path, options: IndexOptions | None = None, classes: Seque
             f"{root}: the sub-folders are the labels; a CSV of labels goes with `tomolens cases index dicom`"
         )
     present = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    names = tuple(classes or present)
-    missing = [name for name in names if name not in present]
-    if missing or len(names) != 2:
-        raise CaseError(
-            f"{root}: expected one sub-folder for each of two classes, there are: {', '.join(present) or 'none'}"
-        )
+    names = options.classes or tuple(present)
+    if len(names) < 2 or len(set(names)) < len(names) or not set(names) <= set(present):
+        wanted = f"each of the classes {', '.join(names)}" if options.classes else "each of at least two classes"
+        raise CaseError(f"{root}: expected one sub-folder for {wanted}, there are: {', '.join(present) or 'none'}")
     found = DicomScans([], options, None, Counter(), [])
     scans: list[Scan | None] = []
     for label, name in enumerate(names):
@@ -60,9 +58,9 @@ def index_folder(root: Path, options: IndexOptions | None = None, classes: Seque
             scans.append(scan and replace(scan, planes=tuple(replace(plane, label=label) for plane in scan.planes)))
         scans += [_volume(path, root, label, tree.others, found) for path in tree.others if _is_image(path)]
     index = found.index(_unique(scans))
-    return replace(
-        index, classes=names, rule=f"the sub-folders {' (0) and '.join(names)} (1) are the classes", values={}
-    )
+    labelled = [f"{name} ({label})" for label, name in enumerate(names)]
+    rule = f"the sub-folders {', '.join(labelled[:-1])} and {labelled[-1]} are the classes"
+    return replace(index, classes=names, rule=rule, values={})
 
 
 def _is_image(path: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
-from ...errors import CaseError
+from ...errors import CaseError, SettingsError
 from ...progress import Progress, silent
 from ..case import CONTRAST_CLASSES, CaseEntry
 from ..dicom.headers import SEGMENTATION, STRUCTURES, Header
@@ -31,6 +31,8 @@ class IndexOptions:
 
     Attributes:
         labels: CSV of labels instead of the source's own rule.
+        classes: names of the labels 0, 1, ... of that CSV, or the sub-folders that are the classes; without and with
+            contrast agent by default.
         slices: which slices of a scan become cases.
         masks: which structures count where the mask decides on slices.
         with_masks: whether masks that are found go into the index.
@@ -42,6 +44,7 @@ class IndexOptions:
     """
 
     labels: Path | None = None
+    classes: tuple[str, ...] | None = None
     slices: SliceChoice = field(default_factory=SliceChoice)
     masks: MaskChoice = field(default_factory=MaskChoice)
     with_masks: bool = True
@@ -58,9 +61,20 @@ class IndexOptions:
         salt = own_salt()
         return lambda patient: pseudonym(patient, salt)
 
-    def read_labels(self, classes: Sequence[str]) -> Labels | None:
-        """The CSV of labels, where there is one."""
-        return None if self.labels is None else read_labels(self.labels, classes, self.rename())
+    def read_labels(self) -> Labels | None:
+        """The CSV of labels, where there is one.
+
+        Raises:
+            CaseError: see `read_labels`.
+            SettingsError: classes without a CSV that says which is which, or fewer than two.
+        """
+        if self.classes is not None and len(set(self.classes)) < max(2, len(self.classes)):
+            raise SettingsError(f"classes {', '.join(self.classes)}: expected at least two different names")
+        if self.labels is not None:
+            return read_labels(self.labels, self.classes or CONTRAST_CLASSES, self.rename())
+        if self.classes is not None:
+            raise SettingsError(f"classes {', '.join(self.classes)}: only a CSV of labels (--labels) tells them apart")
+        return None
 
     def read_tree(self, root: Path) -> Tree:
         """The headers below a folder."""
@@ -126,7 +140,7 @@ class DicomScans:
     def of(cls, tree: Tree, options: IndexOptions) -> "DicomScans":
         """The series of a tree."""
         series, left_out = group_series(tree.headers)
-        return cls(series, options, options.read_labels(CONTRAST_CLASSES), Counter(left_out), list(tree.unusable))
+        return cls(series, options, options.read_labels(), Counter(left_out), list(tree.unusable))
 
     def scan(self, series: Series, mask: Sequence[str] = (), consensus: int | None = None) -> Scan | None:
         """A series as a scan; None where none of its slices has a label or a place."""
@@ -153,7 +167,7 @@ class DicomScans:
         usable = [scan for scan in scans if scan is not None]
         return Index(
             self.options.choose(usable),
-            CONTRAST_CLASSES,
+            self.options.classes or CONTRAST_CLASSES,
             TAG_RULE if self.labels is None else self.labels.rule,
             dict(self.values.most_common()),
             dict(self.left_out),

@@ -28,7 +28,7 @@ def index_lndb(root: Path, options: IndexOptions | None = None) -> Index:
         CaseError: no such folder, no labels, or with ``on_error = "stop"`` the first unreadable file.
     """
     options = options or IndexOptions()
-    labels = options.read_labels(CONTRAST_CLASSES)
+    labels = options.read_labels()
     if labels is None:
         raise CaseError(
             f"{root}: LNDb does not say which scans have contrast agent: give a CSV with the columns patient "
@@ -59,7 +59,9 @@ def index_lndb(root: Path, options: IndexOptions | None = None) -> Index:
     missing = len(listed - set(scans))
     if missing:
         left_out["scans of trainCTs.csv that are not here"] += missing
-    return Index(options.choose(made), CONTRAST_CLASSES, labels.rule, {}, dict(left_out), tuple(unusable))
+    return Index(
+        options.choose(made), options.classes or CONTRAST_CLASSES, labels.rule, {}, dict(left_out), tuple(unusable)
+    )
 
 
 def _files(root: Path) -> tuple[dict[str, Path], dict[str, list[str]], list[Unusable]]:
