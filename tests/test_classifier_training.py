@@ -1,13 +1,24 @@
+import copy
 import os
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.nn import functional
 
-from tomolens.cases import Preprocessing, phantom
+from tomolens.cases import Case, CaseEntry, Cases, Preprocessing, phantom
 from tomolens.classifier import Classifier, training
-from tomolens.classifier.architectures import build
-from tomolens.classifier.training import Recipe, augmentation, balanced_accuracy, train
+from tomolens.classifier.architectures import build, built_with
+from tomolens.classifier.training import (
+    Recipe,
+    augmentation,
+    balanced_accuracy,
+    balanced_cross_entropy,
+    class_weights,
+    train,
+)
 from tomolens.classifier.weights import load_weights, save_weights, weights_hash
 from tomolens.errors import CaseError, NetworkError
 from tomolens.study.settings import read_settings
@@ -66,7 +77,7 @@ def test_too_few_patients_to_validate():
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.4, 0.45])
 def test_validation_holds_out_what_it_says(share, monkeypatch):
     sizes = []
-    monkeypatch.setattr(training, "_fit", lambda *arguments: sizes.append(list(map(len, arguments[3:5]))))
+    monkeypatch.setattr(training, "_fit", lambda *arguments: sizes.append(list(map(len, arguments[4:6]))))
     train(phantom.cases(40, preprocessing=Preprocessing(size=8)), Recipe("resnet18", validation=share))
     assert sizes == [[40 - round(40 * share), round(40 * share)]]
 
@@ -79,9 +90,136 @@ def test_weights_come_back_as_they_were(tmp_path):
     network = build("resnet18")
     save_weights(network, tmp_path / "n.safetensors", "resnet18", {"size": 48})
     loaded, notes = load_weights(tmp_path / "n.safetensors")
-    assert weights_hash(loaded) == weights_hash(network)
+    assert weights_hash(loaded.network) == weights_hash(network)
     assert notes == {"size": 48}
-    assert not loaded.training
+    assert loaded.output == "logit"
+    assert not loaded.network.training
+
+
+@pytest.mark.parametrize(("channels", "classes", "dimensions"), [(2, 5, 2), (1, 3, 3), (3, 2, 3)])
+def test_any_network_is_rebuilt_from_its_header(tmp_path, channels, classes, dimensions):
+    network = build("resnet18", channels, classes, dimensions).eval()
+    assert built_with(network) == {"channels": channels, "classes": classes, "dimensions": dimensions}
+    save_weights(network, tmp_path / "n.safetensors", "resnet18")
+    loaded, _ = load_weights(tmp_path / "n.safetensors")
+    images = torch.rand(2, channels, *[32] * dimensions)
+    assert loaded.output == ("logit" if classes == 2 else "logits")
+    assert loaded.class_scores(images).shape == (2, classes)
+    assert torch.equal(loaded.network(images), network(images))
+    with safe_open(str(tmp_path / "n.safetensors"), framework="pt") as file:
+        metadata = file.metadata()
+    assert [metadata[name] for name in ("channels", "classes", "dimensions")] == list(
+        map(str, (channels, classes, dimensions))
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"classes": "three"}, "header says classes 'three', expected a whole number"),
+        ({"dimensions": "4"}, "a network of 1 channels, 2 classes and 4 dimensions"),
+        ({"channels": "0"}, "a network of 0 channels"),
+        ({"channels": "2"}, "weights do not fit resnet18"),
+    ],
+)
+def test_headers_that_make_no_network(tmp_path, header, message):
+    save_file(build("resnet18").state_dict(), tmp_path / "n.safetensors", {"architecture": "resnet18", **header})
+    with pytest.raises(NetworkError, match=message):
+        load_weights(tmp_path / "n.safetensors")
+
+
+def test_networks_without_layers_to_tell_are_not_kept(tmp_path):
+    with pytest.raises(NetworkError, match="Identity is none of resnet50, resnet18: its weights are not kept"):
+        save_weights(torch.nn.Identity(), tmp_path / "n.safetensors", "resnet18")
+
+
+def blobs(count, classes=3, channels=2, shape=(24, 24), seed=0):
+    """A blob anywhere: in the first channel, in the last, or in both alike; noise in all."""
+
+    def read(entry):
+        number = int(entry.name)
+        random = np.random.default_rng((seed, number))
+        image = 0.15 * random.random((channels, *shape))
+        places = [int(random.integers(4, length - 4)) for length in shape]
+        blob = (slice(place - 3, place + 3) for place in places)
+        seen = {0: [0], 1: [channels - 1], 2: [0, channels - 1]}[entry.label]
+        image[(np.array(seen).reshape(-1, *[1] * len(shape)), *np.ix_(*(np.r_[one] for one in blob)))] += 0.8
+        return Case(entry.name, image.astype(np.float32), entry.label, entry.patient)
+
+    entries = tuple(CaseEntry(str(number), number % classes, f"p{number}") for number in range(count))
+    return Cases(entries, read, tuple("abc"[:classes]))
+
+
+def test_three_classes_of_two_channels_are_learned():
+    recipe = Recipe("resnet18", epochs=6, batch_size=16)
+    trained = train(blobs(120), recipe, seed=1)
+    assert trained.output == trained.classifier.output == "logits"
+    assert built_with(trained.network) == {"channels": 2, "classes": 3, "dimensions": 2}
+    held_out = blobs(60, seed=9)
+    predicted = trained.classifier.predict(torch.from_numpy(held_out.images()))
+    assert balanced_accuracy(held_out.labels, predicted) >= 0.9
+    assert trained.validation_accuracy >= 0.9
+    assert weights_hash(train(blobs(24), recipe, seed=1).network) == weights_hash(
+        train(blobs(24), recipe, seed=1).network
+    )
+
+
+@pytest.mark.parametrize(("classes", "channels"), [(2, 1), (3, 2)])
+def test_volumes_are_trained_on(classes, channels):
+    cases = blobs(12, classes, channels, shape=(16, 20, 24))
+    trained = train(cases, Recipe("resnet18", epochs=1, batch_size=6, validation=0.5))
+    assert built_with(trained.network)["dimensions"] == 3
+    assert trained.classifier.predict(torch.from_numpy(cases.images())).shape == (12,)
+    assert np.isfinite(trained.history).all()
+
+
+def test_the_loss_of_a_step_is_torchs_cross_entropy_with_balanced_classes():
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])
+    weight = class_weights(labels, 3)
+    torch.testing.assert_close(weight, torch.tensor([8 / 12, 8 / 6, 8 / 6]))
+    scores = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight = weight.double()
+    found = balanced_cross_entropy(Classifier(torch.nn.Identity(), "logits"), scores, labels, weight)
+    wanted = functional.cross_entropy(scores, labels, weight=weight, reduction="sum") / 8
+    torch.testing.assert_close(found, wanted)
+    log_likelihood = scores - scores.exp().sum(1, keepdim=True).log()
+    by_hand = -sum(log_likelihood[labels == kind, kind].mean() for kind in range(3)) / 3
+    torch.testing.assert_close(found, by_hand)
+    two = labels.clamp(max=1)  # one neuron has the same loss as two that differ by its logit
+    z = scores[:, 0]
+    neuron = balanced_cross_entropy(
+        Classifier(torch.nn.Identity()), torch.stack([-z, z], 1), two, class_weights(two, 2)
+    )
+    both = balanced_cross_entropy(
+        Classifier(torch.nn.Identity(), "logits"), torch.stack([-z / 2, z / 2], 1), two, class_weights(two, 2)
+    )
+    torch.testing.assert_close(neuron, both)
+
+
+def test_a_step_of_training_goes_down_torchs_gradient():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 3)).double()
+    before = copy.deepcopy(network)
+    images, labels = torch.rand(6, 2, 2, 2, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 2, 2])
+    weight = class_weights(labels, 3).double()
+    loss = training._step(
+        Classifier(network, "logits"), images, labels, weight, torch.optim.SGD(network.parameters(), 0.1)
+    )
+    wanted = functional.cross_entropy(before(images), labels, weight=weight, reduction="sum") / 6
+    assert loss == pytest.approx(float(wanted.detach()))
+    wanted.backward()
+    for now, then in zip(network.parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(now, then - 0.1 * then.grad)
+
+
+def test_a_label_beyond_the_classes_is_no_training_case():
+    with pytest.raises(CaseError, match="labels from 0 to 2, the cases have the classes 0 to 1"):
+        train(Cases(blobs(12).entries, blobs(12).read), Recipe("resnet18", epochs=1))
+
+
+def test_a_start_of_other_outputs_is_refused():
+    with pytest.raises(NetworkError, match=r"output='logits' expects \(N, classes\)"):
+        train(blobs(24), Recipe("resnet18", epochs=1), start=build("resnet18", channels=2))
 
 
 def test_weights_that_cannot_be_used(tmp_path):
@@ -99,14 +237,18 @@ def test_weights_that_cannot_be_used(tmp_path):
         load_weights(file)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(32, 32), (16, 20, 24)])
-def test_augmentation_moves_along_every_axis_and_is_seeded(shape):
-    image = torch.zeros(1, *shape)
-    image[(0, *(slice(length // 2 - 3, length // 2 + 3) for length in shape))] = 0.8
+def test_augmentation_moves_along_every_axis_and_is_seeded(shape, channels):
+    image = torch.zeros(channels, *shape)
+    image[(slice(None), *(slice(length // 2 - 3, length // 2 + 3) for length in shape))] = 0.8
 
     def centres(seed):
         transform = augmentation(Recipe(), shape, seed)
         drawn = [torch.as_tensor(transform(image)).clamp(0, 1) for _ in range(12)]
+        assert all(one.shape == image.shape for one in drawn)
+        for one in drawn:  # channels move together, but for the noise
+            assert (one - one[:1]).abs().max() < 0.25
         places = [
             [float((one[0] > 0.4).nonzero()[:, axis].float().mean()) for axis in range(len(shape))] for one in drawn
         ]

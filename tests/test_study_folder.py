@@ -120,7 +120,8 @@ def test_verify_calls_weights_of_other_values_damaged(trained_study):
             verify_study(trained_study)
     finally:
         file.write_bytes(whole)
-    network, notes = load_weights(file)
+    classifier, notes = load_weights(file)
+    network = classifier.network
     save_weights(network, file, "resnet18", notes)
     assert verify_study(trained_study)[1]
 

@@ -274,13 +274,13 @@ def read_classifier(path: Path, settings: StudySettings) -> Classifier:
         NetworkError: see `load_weights`.
         SettingsError: the network was trained at another size or window.
     """
-    network, notes = load_weights(path)
+    classifier, notes = load_weights(path)
     size = settings.cases.size
     wanted = {"size": list(size) if isinstance(size, tuple) else size, "window": list(settings.cases.window)}
     for name, value in wanted.items():
         if notes.get(name, value) != value:
             raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {value}")
-    return Classifier(network)
+    return classifier
 
 
 def simulated_cases(settings: StudySettings) -> Cases:

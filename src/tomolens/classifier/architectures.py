@@ -6,20 +6,29 @@ from difflib import get_close_matches
 from monai.networks.nets import resnet18, resnet50
 from torch import nn
 
-from ..errors import SettingsError
+from ..errors import NetworkError, SettingsError
+from .classifier import Output
 
 
-def paper_resnet50(spatial_dims: int = 2) -> nn.Module:
-    """ResNet-50 with one grey input channel and one output neuron; MONAI's has a stem of stride 1 unless told."""
-    return resnet50(spatial_dims=spatial_dims, n_input_channels=1, num_classes=1, conv1_t_stride=2)  # type: ignore[no-any-return]
+def paper_resnet50(channels: int = 1, neurons: int = 1, dimensions: int = 2) -> nn.Module:
+    """ResNet-50, by default of one grey channel and one output neuron; MONAI's has a stem of stride 1 unless told."""
+    return resnet50(  # type: ignore[no-any-return]
+        spatial_dims=dimensions, n_input_channels=channels, num_classes=neurons, conv1_t_stride=2
+    )
 
 
-def small_resnet18(spatial_dims: int = 2) -> nn.Module:
+def small_resnet18(channels: int = 1, neurons: int = 1, dimensions: int = 2) -> nn.Module:
     """ResNet-18 of the same kind, for quick trials."""
-    return resnet18(spatial_dims=spatial_dims, n_input_channels=1, num_classes=1, conv1_t_stride=2)  # type: ignore[no-any-return]
+    return resnet18(  # type: ignore[no-any-return]
+        spatial_dims=dimensions, n_input_channels=channels, num_classes=neurons, conv1_t_stride=2
+    )
 
 
-ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"resnet50": paper_resnet50, "resnet18": small_resnet18}
+ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
+    "resnet50": paper_resnet50,
+    "resnet18": small_resnet18,
+}
+"""By name: from channels, output neurons and spatial dimensions to a network."""
 
 
 def require_known(name: str) -> None:
@@ -34,11 +43,45 @@ def require_known(name: str) -> None:
         raise SettingsError(f"unknown architecture '{name}': {hint}known are {', '.join(ARCHITECTURES)}")
 
 
-def build(name: str) -> nn.Module:
+def build(name: str, channels: int = 1, classes: int = 2, dimensions: int = 2) -> nn.Module:
     """A new network of a registered architecture, weights random.
 
+    Args:
+        name: in `ARCHITECTURES`.
+        channels: of the images.
+        classes: two have one neuron, the logit of class 1; more have a neuron each.
+        dimensions: spatial axes of the images, 2 or 3.
+
     Raises:
-        SettingsError: see `require_known`.
+        SettingsError: see `require_known`, or numbers that make no network.
     """
     require_known(name)
-    return ARCHITECTURES[name]()
+    if channels < 1 or classes < 2 or dimensions not in (2, 3):
+        raise SettingsError(
+            f"a network of {channels} channels, {classes} classes and {dimensions} dimensions: expected at least 1 "
+            "channel, at least 2 classes, 2 or 3 dimensions"
+        )
+    return ARCHITECTURES[name](channels, 1 if classes == 2 else classes, dimensions)
+
+
+def output_of(classes: int) -> Output:
+    """What a network of `build` returns, for `Classifier`."""
+    return "logit" if classes == 2 else "logits"
+
+
+def built_with(network: nn.Module) -> dict[str, int]:
+    """The channels, classes and dimensions that a network of `build` was made with, told by its layers.
+
+    Raises:
+        NetworkError: a network that does not begin with a convolution and end in a linear layer.
+    """
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
+    endings = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not convolutions or not endings:
+        raise NetworkError(f"{type(network).__name__} is none of {', '.join(ARCHITECTURES)}: its weights are not kept")
+    first, neurons = convolutions[0], endings[-1].out_features
+    return {
+        "channels": first.in_channels,
+        "classes": 2 if neurons == 1 else neurons,
+        "dimensions": len(first.kernel_size),
+    }

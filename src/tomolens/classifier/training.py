@@ -25,8 +25,8 @@ from ..cases.case import Cases
 from ..cases.splits import hold_out, inseparable_groups
 from ..errors import CaseError, SettingsError
 from ..randomness import generator
-from .architectures import build, require_known
-from .classifier import Classifier
+from .architectures import build, output_of, require_known
+from .classifier import Classifier, Output
 from .layout import as_channels_last
 
 EpochProgress = Callable[[int, int, str], None]
@@ -92,9 +92,10 @@ class Trained:
     Attributes:
         network: with the weights of the best epoch, in eval mode.
         epoch: the best epoch, from 1.
-        validation_loss: binary cross-entropy at that epoch, balanced over the classes.
+        validation_loss: cross-entropy at that epoch, balanced over the classes.
         validation_accuracy: balanced accuracy at that epoch.
         history: (training loss, validation loss, validation accuracy) of each epoch.
+        output: what the network returns, for `Classifier`: ``logit`` of two classes, ``logits`` of more.
     """
 
     network: nn.Module
@@ -102,6 +103,12 @@ class Trained:
     validation_loss: float
     validation_accuracy: float
     history: list[tuple[float, float, float]] = field(default_factory=list)
+    output: Output = "logit"
+
+    @property
+    def classifier(self) -> Classifier:
+        """The network with what its output means."""
+        return Classifier(self.network, self.output)
 
 
 def balanced_accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> float:
@@ -117,21 +124,25 @@ def train(
     device: str = "cpu",
     progress: EpochProgress | None = None,
 ) -> Trained:
-    """Train a one-neuron network on two classes.
+    """Train a network: of one neuron for two classes, of a neuron a class for more.
 
     Args:
-        cases: to train on; a share of their patients is held out for validation.
+        cases: to train on, with any number of channels, in two or three dimensions; a share of their patients is held
+            out for validation.
         recipe: how; the defaults suit a few hundred slices.
         seed: of weights, order, augmentation and validation split.
-        start: begin from a copy of this network's weights instead of random ones.
+        start: begin from a copy of this network's weights instead of random ones; of the same classes and channels.
         device: where to train.
         progress: called after each epoch.
 
     Raises:
-        CaseError: a case that cannot be read, or too few patients to hold any out.
+        CaseError: a case that cannot be read, a label outside the classes, or too few patients to hold any out.
+        NetworkError: a start of other outputs.
     """
     recipe = recipe or Recipe()
-    images, labels = torch.from_numpy(cases.images()), cases.labels
+    images, labels, classes = torch.from_numpy(cases.images()), cases.labels, len(cases.classes)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise CaseError(f"labels from {labels.min()} to {labels.max()}, the cases have the classes 0 to {classes - 1}")
     groups = inseparable_groups(cases.patients, cases.fingerprints)
     try:
         held_out = hold_out(labels, groups, recipe.validation, seed)
@@ -143,22 +154,36 @@ def train(
     training = np.flatnonzero(~held_out)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
-        network = copy.deepcopy(start) if start is not None else build(recipe.architecture)
-    network = network.to(device)
-    return _fit(network, images, torch.from_numpy(labels), training, np.flatnonzero(held_out), recipe, seed, progress)
+        if start is not None:
+            network = copy.deepcopy(start)
+        else:
+            network = build(recipe.architecture, images.shape[1], classes, images.ndim - 2)
+    classifier = Classifier(network.to(device), output_of(classes))
+    return _fit(
+        classifier,
+        images,
+        torch.from_numpy(labels),
+        classes,
+        training,
+        np.flatnonzero(held_out),
+        recipe,
+        seed,
+        progress,
+    )
 
 
 def _fit(
-    network: nn.Module,
+    classifier: Classifier,
     images: Tensor,
     labels: Tensor,
+    classes: int,
     training: NDArray[np.intp],
     validation: NDArray[np.intp],
     recipe: Recipe,
     seed: int,
     progress: EpochProgress | None,
 ) -> Trained:
-    device = next(network.parameters()).device
+    network, device = classifier.network, classifier.device
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
     # Batch norm has no variance of one case: an odd case joins another step.
     steps = max(1, min(-(-len(training) // recipe.batch_size), len(training) // 2))
@@ -168,7 +193,7 @@ def _fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=total, pct_start=max(0.2, min(0.9, 2 / total))
     )
-    weight = class_weights(labels[training])
+    weight = class_weights(labels[training], classes)
     best: Trained | None = None
     best_state: dict[str, Tensor] = {}
     history: list[tuple[float, float, float]] = []
@@ -180,15 +205,15 @@ def _fit(
             batch = images[chosen]
             if augment is not None:
                 batch = torch.stack([torch.as_tensor(augment(image)).clamp(0.0, 1.0) for image in batch])
-            losses.append(_step(network, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
+            losses.append(_step(classifier, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
             schedule.step()
         settle_batch_norm(
             network, images[generator(seed, "settle", epoch).permutation(training)[:SETTLING_CASES]], recipe
         )
-        loss, accuracy = validate(network, images[validation], labels[validation])
+        loss, accuracy = validate(classifier, images[validation], labels[validation], classes)
         history.append((float(np.mean(losses)), loss, accuracy))
         if best is None or loss < best.validation_loss:
-            best = Trained(network, epoch, loss, accuracy, history)
+            best = Trained(network, epoch, loss, accuracy, history, classifier.output)
             best_state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         if progress is not None:
             progress(epoch, recipe.epochs, f"validation accuracy {accuracy:.3f}")
@@ -201,11 +226,10 @@ def _fit(
 
 
 def _step(
-    network: nn.Module, images: Tensor, labels: Tensor, weight: Tensor, optimizer: torch.optim.Optimizer
+    classifier: Classifier, images: Tensor, labels: Tensor, weight: Tensor, optimizer: torch.optim.Optimizer
 ) -> float:
     optimizer.zero_grad(set_to_none=True)
-    logit = Classifier(network).class_scores(images)[:, 1]
-    loss = functional.binary_cross_entropy_with_logits(logit, labels.to(logit.dtype), weight=weight[labels])
+    loss = balanced_cross_entropy(classifier, classifier.class_scores(images), labels, weight)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return float(loss.detach())
@@ -219,18 +243,32 @@ def settle_batch_norm(network: nn.Module, images: Tensor, recipe: Recipe) -> Non
         update_bn(map(as_channels_last, batches), network, device=device)
 
 
-def class_weights(labels: Tensor) -> Tensor:
-    """Weights that make both classes count the same, mean 1."""
-    counts = torch.bincount(labels, minlength=2).clamp(min=1)
-    return len(labels) / (2.0 * counts)
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """A weight for each class that makes all of them count the same, mean 1 over the cases."""
+    counts = torch.bincount(labels, minlength=classes).clamp(min=1)
+    return len(labels) / (float(classes) * counts)
 
 
-def validate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
+def balanced_cross_entropy(classifier: Classifier, scores: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the cases of ``weight[label]`` times the cross-entropy.
+
+    Args:
+        classifier: of one neuron, whose loss is that of a sigmoid, or of several, whose loss is that of a softmax.
+        scores: its `Classifier.class_scores`, ``(N, classes)``.
+        labels: int64 ``(N,)``.
+        weight: of each class, see `class_weights`.
+    """
+    if classifier.output == "logit":
+        logit = scores[:, 1]
+        return functional.binary_cross_entropy_with_logits(logit, labels.to(logit.dtype), weight=weight[labels])
+    # Torch's own weighting divides by the weights of a batch, so that its odd cases would count for more.
+    return (weight[labels] * functional.cross_entropy(scores, labels, reduction="none")).mean()
+
+
+def validate(classifier: Classifier, images: Tensor, labels: Tensor, classes: int) -> tuple[float, float]:
     """Class-balanced cross-entropy and balanced accuracy."""
-    scores = Classifier(network).predicted_scores(images)
-    logit = torch.from_numpy(scores[:, 1])
-    weight = class_weights(labels)[labels]
-    loss = functional.binary_cross_entropy_with_logits(logit, labels.to(logit.dtype), weight=weight)
+    scores = classifier.predicted_scores(images)
+    loss = balanced_cross_entropy(classifier, torch.from_numpy(scores), labels, class_weights(labels, classes))
     return float(loss), balanced_accuracy(labels.numpy(), scores.argmax(axis=1))
 
 

@@ -13,17 +13,25 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import NetworkError, SettingsError
-from .architectures import ARCHITECTURES, build
+from .architectures import ARCHITECTURES, build, built_with, output_of
+from .classifier import Classifier
+
+USUAL = {"channels": 1, "classes": 2, "dimensions": 2}
+"""Of a header that does not say."""
 
 
 def save_weights(network: nn.Module, path: Path, architecture: str, notes: dict[str, object] | None = None) -> None:
     """Write the weights with their architecture and ``notes`` (plain JSON values) in the header, atomically.
 
+    The header also has the channels, classes and dimensions of the network, see `build`.
+
     Raises:
+        NetworkError: see `built_with`.
         SettingsError: a place that cannot be written, or no space left; what was there before still is.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {"architecture": architecture, "notes": json.dumps(notes or {}, sort_keys=True)}
+    numbers = {name: str(number) for name, number in built_with(network).items()}
+    metadata = {"architecture": architecture, **numbers, "notes": json.dumps(notes or {}, sort_keys=True)}
     require_writable(path)
     partial = path.with_name(path.name + ".partial")
     try:
@@ -51,12 +59,14 @@ def require_writable(path: Path) -> None:
         raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def load_weights(path: Path) -> tuple[nn.Module, dict[str, object]]:
-    """The network of a file that `save_weights` wrote, in eval mode, and the notes with it.
+def load_weights(path: Path) -> tuple[Classifier, dict[str, object]]:
+    """The classifier of a file that `save_weights` wrote, its network in eval mode, and the notes with it.
+
+    A file that does not say otherwise is of one channel, two classes (one neuron) and two dimensions.
 
     Raises:
-        NetworkError: missing, not safetensors, without a known architecture, notes that are no JSON object, or
-            weights that do not fit it, are of another type or not finite.
+        NetworkError: missing, not safetensors, without a known architecture, of numbers that make no network, notes
+            that are no JSON object, or weights that do not fit it, are of another type or not finite.
     """
     if not path.is_file():
         raise NetworkError(f"{path}: no such file")
@@ -72,7 +82,11 @@ def load_weights(path: Path) -> tuple[nn.Module, dict[str, object]]:
             f"{path}: header names the architecture '{architecture}', known are {', '.join(ARCHITECTURES)}"
         )
     notes = _notes(metadata.get("notes", "{}"), path)
-    network = build(architecture)
+    numbers = [_whole(metadata, name, usual, path) for name, usual in USUAL.items()]
+    try:
+        network = build(architecture, *numbers)
+    except SettingsError as error:
+        raise NetworkError(f"{path}: {error}") from error
     for name, wanted in network.state_dict().items():
         _require_usable(state.get(name, wanted), wanted, f"{path}: weight '{name}'")
     try:
@@ -81,7 +95,14 @@ def load_weights(path: Path) -> tuple[nn.Module, dict[str, object]]:
         raise NetworkError(
             f"{path}: weights do not fit {architecture} ({str(error).splitlines()[-1].strip()})"
         ) from error
-    return network.eval(), notes
+    return Classifier(network.eval(), output_of(numbers[1])), notes
+
+
+def _whole(metadata: dict[str, str], name: str, usual: int, path: Path) -> int:
+    text = metadata.get(name, str(usual))
+    if not (text.isascii() and text.isdigit() and len(text) < 5):
+        raise NetworkError(f"{path}: header says {name} '{text[:40]}', expected a whole number")
+    return int(text)
 
 
 def _notes(text: str, path: Path) -> dict[str, object]:

@@ -10,7 +10,7 @@ import torch
 
 from ..cases import Case, Cases
 from ..classifier import Classifier
-from ..classifier.architectures import build
+from ..classifier.architectures import build, output_of
 from ..estimators.backward_rules import GRADIENT, gradients
 from ..metrics.ranked import rank_map
 from ..metrics.roc import roc_of_map
@@ -90,8 +90,10 @@ def estimate(
     case = cases[0]
     plan = settings.plan
     if classifier is None:
-        network = build(settings.classifier.recipe.architecture).to(device).eval()
-        classifier, epochs = Classifier(network), settings.classifier.recipe.epochs * networks
+        channels, *spatial = case.image.shape
+        count = len(cases.classes)
+        network = build(settings.classifier.recipe.architecture, channels, count, len(spatial)).to(device).eval()
+        classifier, epochs = Classifier(network, output_of(count)), settings.classifier.recipe.epochs * networks
     else:
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()

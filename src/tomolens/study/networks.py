@@ -47,8 +47,9 @@ def networks_of(
             start = _pretrained(settings, store.weights_file("pretrained"), device, progress)
             recipe = settings.classifier.recipe
             _train_into(file, settings, cases.select(side.training), recipe, start, device, stage, progress)
-        network, facts = load_weights(file)
-        yield side, Fitted(with_window(Classifier(network.to(device)), settings), facts)
+        fitted, facts = load_weights(file)
+        fitted.network.to(device)
+        yield side, Fitted(with_window(fitted, settings), facts)
 
 
 def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:
@@ -82,7 +83,7 @@ def _pretrained(settings: StudySettings, file: Path, device: str, progress: Prog
         simulated = phantom.cases(chosen.cases, seed=settings.seed, preprocessing=settings.cases.preprocessing)
         stage = "pretraining on simulated cases"
         _train_into(file, settings, simulated, chosen.recipe, None, device, stage, progress)
-    return load_weights(file)[0]
+    return load_weights(file)[0].network
 
 
 def _train_into(

@@ -106,7 +106,7 @@ def require_whole(store: Store) -> None:
         if not file.exists():
             raise SettingsError(f"{file}: missing; without the network nothing can be computed again")
         try:
-            found = weights_hash(load_weights(file)[0])
+            found = weights_hash(load_weights(file)[0].network)
         except NetworkError as error:
             raise SettingsError(f"{file}: damaged ({error})") from error
         if found != network["weights"]:
