@@ -1,9 +1,9 @@
-"""How often a quick way decides otherwise than the network, over every case of a manifest: by the audit, and in truth.
+"""How often a quick backend decides otherwise than the network, over every case of a manifest, by audit and in truth.
 
     python benchmarks/audit.py cases.csv network.safetensors
 
-Every decision on images masked in the order of three maps is made by each quick way of the machine, checked and audited
-as in a study, and again by the network itself.
+Every decision on images masked in the order of three maps is made by each quick backend of the machine, checked and
+audited as in a study, and again by the network itself.
 """
 
 import sys
@@ -15,7 +15,7 @@ import torch
 from tomolens.api import read_classifier
 from tomolens.cases import Cases, Preprocessing, from_manifest
 from tomolens.classifier import Classifier
-from tomolens.classifier.quick import WAYS, Quick
+from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.classifier.weights import load_weights
 from tomolens.estimators import explain
 from tomolens.metrics.fidelity import masked_decisions
@@ -36,17 +36,17 @@ def rankings_of(classifier: Classifier, image: torch.Tensor, name: str) -> list[
 
 
 def measure(classifier: Classifier, cases: Cases) -> None:
-    """Print for each way its decisions, how many were asked, audited, found to differ, and differ in truth."""
+    """Print for each backend its decisions, how many were asked, audited, found to differ, and differ in truth."""
     example = torch.from_numpy(cases[0].image).expand(BATCH, *cases[0].image.shape)
     with torch.inference_mode():
-        ways = {name: make(classifier.network, example) for name, make in WAYS.items() if name not in SKIPPED}
-    totals = {name: np.zeros(5, dtype=np.int64) for name in ways}
+        backends = {name: make(classifier.network, example) for name, make in BACKENDS.items() if name not in SKIPPED}
+    totals = {name: np.zeros(5, dtype=np.int64) for name in backends}
     for number, case in enumerate(cases):
         image = torch.from_numpy(case.image)
         rankings, fill = rankings_of(classifier, image, case.name), filler("label", image, case.label)
         plain = masked_decisions(classifier, rankings, fill, STEPS, BATCH).classes
-        for name, way in ways.items():
-            quick = Classifier(classifier.network, quick=Quick(name, way, BATCH))
+        for name, backend in backends.items():
+            quick = Classifier(classifier.network, quick=Quick(name, backend, BATCH))
             found = masked_decisions(quick, rankings, fill, STEPS, BATCH, generator(0, case.name, "audit"))
             wrong = int((found.classes != plain).sum())
             totals[name] += (plain.size, found.asked, found.audited, found.differed, wrong)

@@ -7,7 +7,7 @@ from side_by_side import in_turn, seconds, slice_of
 from tomolens.classifier import Classifier, quick
 from tomolens.classifier.architectures import build
 from tomolens.classifier.decisions import decide
-from tomolens.classifier.quick import WAYS, Quick
+from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.estimators import ESTIMATORS, References, explain
 from tomolens.metrics.fidelity import masked_decisions
 from tomolens.metrics.fills import filler
@@ -35,7 +35,7 @@ def measure(size: int) -> None:
     found = Classifier(network).quickened(example, 10**9).quick
     for name, speed in found.speeds.items() if found else ():
         print(f"decisions, {size} x {size}: {name} {speed:.1f} images a second", flush=True)
-    quickest = found or Quick("folded-fp32", WAYS["folded-fp32"](network, example), BATCH)
+    quickest = found or Quick("folded-fp32", BACKENDS["folded-fp32"](network, example), BATCH)
     classifier = Classifier(network, quick=quickest)
     whole = len(rankings) * 2 * (STEPS + 1)
     with torch.inference_mode():

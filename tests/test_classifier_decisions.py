@@ -14,20 +14,20 @@ from tomolens.api import Study
 from tomolens.cases import from_manifest, phantom
 from tomolens.classifier import Classifier, quick
 from tomolens.classifier.decisions import COMPARED, FEWEST, decide
-from tomolens.classifier.quick import WAYS, Quick, quickest
+from tomolens.classifier.quick import BACKENDS, Quick, quickest
 from tomolens.metrics.fidelity import masked_decisions
 from tomolens.metrics.fills import filler
 from tomolens.metrics.ranked import rank_map
 from tomolens.study.settings import StudySettings
 
-HERE = [name for name in WAYS if not name.startswith("compiled")]
+HERE = [name for name in BACKENDS if not name.startswith("compiled")]
 ROUGH = {"folded-fp32": 1e-4, "openvino-fp32": 1e-4}
 BF16 = 0.1
 """Rounding to 8 bits, layer after layer."""
 
 
 def by_way(classifier, name, example):
-    return Classifier(classifier.network, quick=Quick(name, WAYS[name](classifier.network, example), len(example)))
+    return Classifier(classifier.network, quick=Quick(name, BACKENDS[name](classifier.network, example), len(example)))
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -37,7 +37,7 @@ def test_every_way_gives_the_networks_outputs_nearly(name, trained):
     images = torch.from_numpy(phantom.cases(8, seed=5, preprocessing=SMALL).images())
     before = state_of(trained.network)
     with torch.inference_mode(), trained.frozen():
-        outputs = WAYS[name](trained.network, images)(images)
+        outputs = BACKENDS[name](trained.network, images)(images)
         expected = trained.network(images)
     assert outputs.dtype == torch.float32
     np.testing.assert_allclose(outputs, expected, atol=ROUGH.get(name, BF16 * float(expected.abs().max())))
@@ -219,7 +219,7 @@ def test_ways_that_a_network_does_not_allow_are_told(monkeypatch):
     speeds = iter(range(1, 10))
     monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)
     monkeypatch.setattr(quick, "_speed", speed)
-    monkeypatch.setitem(quick.WAYS, "any", lambda network, example: network)
+    monkeypatch.setitem(quick.BACKENDS, "any", lambda network, example: network)
     found = quickest(Branching().eval(), torch.rand(8, 1, 16, 16), images=10**9)
     assert found.name == "any"  # it works, so that a result is there to tell of the others
     assert {"folded-fp32", "folded-bf16"} <= set(found.failed)
@@ -237,7 +237,7 @@ def test_a_compiled_way_gives_the_same_decisions():
     network = convolutional()
     example = torch.rand(4, 1, 16, 16)
     with torch.inference_mode():
-        np.testing.assert_allclose(WAYS["compiled-bf16"](network, example)(example), network(example), atol=0.05)
+        np.testing.assert_allclose(BACKENDS["compiled-bf16"](network, example)(example), network(example), atol=0.05)
 
 
 def test_precision_does_not_show_in_a_study(tmp_path, monkeypatch):

@@ -8,27 +8,27 @@ import pytest
 
 from interrupt_often import interrupt_often
 
-AFTER_WAYS = """
+AFTER_BACKENDS = """
 import os, signal, torch
 from tomolens.classifier.architectures import build
-from tomolens.classifier.quick import WAYS
+from tomolens.classifier.quick import BACKENDS
 
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append("signal"))
 network, example = build("resnet18").eval(), torch.zeros(2, 1, 32, 32)
 with torch.inference_mode():
-    ways = [WAYS[name](network, example) for name in ("openvino-fp32", "openvino-bf16")]
-    while ways:
-        ways.pop(0)(example)
+    backends = [BACKENDS[name](network, example) for name in ("openvino-fp32", "openvino-bf16")]
+    while backends:
+        backends.pop(0)(example)
 for _ in range(3):
     os.kill(os.getpid(), signal.SIGTERM)
 print(*told)
 """
 
 
-def test_a_signal_after_ways_that_were_tried_and_dropped():
+def test_a_signal_after_backends_that_were_tried_and_dropped():
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    ended = subprocess.run([sys.executable, "-c", AFTER_WAYS], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", AFTER_BACKENDS], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.split() == ["signal"] * 3
 

@@ -137,9 +137,9 @@ class Study:
         Raises:
             TomolensError: input that cannot be used.
         """
-        place = usable_device(device)
+        device_ = usable_device(device)
         if self.classifier is not None:
-            self.classifier.network.to(place)
+            self.classifier.network.to(device_)
         cases, chosen = self.load_cases(progress), self.settings.cases
         given = [entry.split for entry in cases.entries]
         share, networks = chosen.hold_out or 1.0, 1
@@ -182,9 +182,9 @@ class Study:
         Raises:
             TomolensError: input that cannot be used, or a folder that holds another study or in which one runs.
         """
-        place = usable_device(device)
+        device_ = usable_device(device)
         if self.classifier is not None:
-            self.classifier.network.to(place)
+            self.classifier.network.to(device_)
         with Store(Path(out)) as store:
             run_study(
                 self.settings,

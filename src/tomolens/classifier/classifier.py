@@ -56,7 +56,7 @@ class Classifier:
             softmax is seen through; where it cannot be (scripted, compiled, or no such end) the score is the log-odds
             ``log p_c - log(1 - p_c)``, clamped where p_c is within `PROBABILITY_MARGIN` of 0 or 1.
         intensity: which values are black and white in the images.
-        quick: a quicker way to decisions, checked and audited, see `quickened`; gradients and scores never use it.
+        quick: a quicker backend for decisions, checked and audited, see `quickened`; gradients and scores never use it.
     """
 
     network: nn.Module
@@ -191,7 +191,7 @@ class Classifier:
         return torch.cat(parts).numpy()
 
     def quickened(self, example: Tensor, images: int, like: Quick | None = None) -> "Classifier":
-        """This classifier with the quickest way to its decisions on this machine, checked and audited (`decisions`).
+        """This classifier with this machine's quickest backend for its decisions, checked and audited (`decisions`).
 
         Networks that return probabilities are left as they are: near 0 and 1 their outputs say nothing of how sure
         a rounded decision is.

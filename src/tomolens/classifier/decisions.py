@@ -1,11 +1,11 @@
-"""Decisions by a quick way, checked and audited against the network itself.
+"""Decisions by a quick backend, checked and audited against the network itself.
 
-Checked: the network itself sees the images that the quick way is least sure of and as many at random, and every image
-whose winning score leads by less than twice the bound, which is `SAFETY` times the largest error of a score seen so
-far; until no such image is left. An error of exactly 0 says nothing (the outputs may be clamped): then the network
-decides everything. Audited: of the decisions that are left to the quick way a random share is made again by the
+Checked: the network itself sees the images that the quick backend is least sure of and as many at random, and every
+image whose winning score leads by less than twice the bound, which is `SAFETY` times the largest error of a score seen
+so far; until no such image is left. An error of exactly 0 says nothing (the outputs may be clamped): then the network
+decides everything. Audited: of the decisions that are left to the quick backend a random share is made again by the
 network itself. If any differs, it decides them all. What was audited and what differed is told, since a check of some
-images is no proof for the others. Measured over 70 real slices with each of four quick ways: 0 wrong of 17,220
+images is no proof for the others. Measured over 70 real slices with each of four quick backends: 0 wrong of 17,220
 decisions (`benchmarks/audit.py`).
 """
 
@@ -22,13 +22,13 @@ from .classifier import Classifier
 from .quick import Quick
 
 COMPARED = 16
-"""Images that both ways see before anything is decided: half of them of the smallest lead, half at random."""
+"""Images that both see before anything is decided: half of them of the smallest lead, half at random."""
 SAFETY = 4.0
 """Largest error to be expected anywhere, in units of the largest one seen."""
 AUDITED, FEWEST_AUDITED = 0.02, 8
-"""Share of the decisions of the quick way that are made again, and how many at least."""
+"""Share of the decisions of the quick backend that are made again, and how many at least."""
 FEWEST = 64
-"""Below this many images comparing costs more than the quick way saves."""
+"""Below this many images comparing costs more than the quick backend saves."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Decided:
 
     Attributes:
         classes: int64, predicted class of each image.
-        bound: of the error of a class score; 0 where no quick way was tried.
+        bound: of the error of a class score; 0 where no quick backend was tried.
         images: how many there were.
-        asked: how many the network itself saw before the audit: compared with the quick way, or in doubt.
-        audited: how many decisions of the quick way it made again.
+        asked: how many the network itself saw before the audit: compared with the quick backend, or in doubt.
+        audited: how many decisions of the quick backend it made again.
         differed: how many of these came out otherwise.
-        quick: how many decisions are the quick way's in the end.
+        quick: how many decisions are the quick backend's in the end.
     """
 
     classes: NDArray[np.int64]

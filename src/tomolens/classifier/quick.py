@@ -1,7 +1,7 @@
-"""Quick ways to a network's outputs, for decisions alone: folded batch norm, bf16, OpenVINO, compiled code.
+"""Quick backends for a network's outputs, for decisions alone: folded batch norm, bf16, OpenVINO, compiled code.
 
-A quick way may be a little wrong; `decisions` finds the images for which that could matter and asks the network
-itself. To add a way, write a function and put it in `WAYS`.
+A quick backend may be a little wrong; `decisions` finds the images for which that could matter and asks the network
+itself. To add a backend, write a function and put it in `BACKENDS`.
 """
 
 import copy
@@ -18,27 +18,27 @@ from torch import Tensor, nn
 
 from .layout import as_channels_last
 
-Way = Callable[[Tensor], Tensor]
+Backend = Callable[[Tensor], Tensor]
 """From images ``(N, C, *spatial)`` float32 to the network's outputs, float32, on the same device."""
 
 TRYING_PAYS, COMPILING_PAYS = 30.0, 300.0
-"""Seconds of work from which on it is worth trying other ways, and spending half a minute on compiling."""
+"""Seconds of work from which on it is worth trying backends, and spending half a minute on compiling."""
 
 
 @dataclass(frozen=True)
 class Quick:
-    """The quickest of the ways that were tried.
+    """The quickest of the backends that were tried.
 
     Attributes:
-        name: of the way.
-        run: the way itself.
+        name: of the backend.
+        run: the backend itself.
         batch: images that it takes at a time.
-        speeds: images a second of every way that was tried, ``plain`` being the network as it is.
-        failed: ways that this network or machine does not allow, with the reason.
+        speeds: images a second of every backend that was tried, ``plain`` being the network as it is.
+        failed: backends that this network or machine does not allow, with the reason.
     """
 
     name: str
-    run: Way
+    run: Backend
     batch: int
     speeds: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
@@ -59,24 +59,26 @@ def folded(network: nn.Module) -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made: nn.Module = fuse(copied)
-    if any(weight.ndim == 4 for weight in made.parameters()):
-        made = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    convolved = {weight.ndim for weight in made.parameters()} & {4, 5}
+    if len(convolved) == 1:  # torch turns all weights of a module or none
+        layout = torch.channels_last if convolved == {4} else torch.channels_last_3d
+        made = made.to(memory_format=layout)  # type: ignore[call-overload]
     return made
 
 
-def folded_fp32(network: nn.Module, example: Tensor) -> Way:
+def folded_fp32(network: nn.Module, example: Tensor) -> Backend:
     """Batch norm folded, channels last."""
     made = folded(network)
     return lambda images: made(as_channels_last(images))
 
 
-def folded_bf16(network: nn.Module, example: Tensor) -> Way:
+def folded_bf16(network: nn.Module, example: Tensor) -> Backend:
     """Batch norm folded, channels last, bfloat16."""
     made = folded(network).bfloat16()
     return lambda images: made(as_channels_last(images).bfloat16()).float()
 
 
-def compiled_bf16(network: nn.Module, example: Tensor) -> Way:
+def compiled_bf16(network: nn.Module, example: Tensor) -> Backend:
     """As `folded_bf16`, compiled by torch with the weights frozen into the code."""
     import torch._inductor.config as inductor
 
@@ -87,17 +89,17 @@ def compiled_bf16(network: nn.Module, example: Tensor) -> Way:
     return lambda images: compiled(as_channels_last(images).bfloat16()).float().clone()
 
 
-def openvino_fp32(network: nn.Module, example: Tensor) -> Way:
+def openvino_fp32(network: nn.Module, example: Tensor) -> Backend:
     """OpenVINO in float32."""
     return _openvino(network, example, "f32")
 
 
-def openvino_bf16(network: nn.Module, example: Tensor) -> Way:
+def openvino_bf16(network: nn.Module, example: Tensor) -> Backend:
     """OpenVINO in bfloat16."""
     return _openvino(network, example, "bf16")
 
 
-WAYS: dict[str, Callable[[nn.Module, Tensor], Way]] = {
+BACKENDS: dict[str, Callable[[nn.Module, Tensor], Backend]] = {
     "folded-fp32": folded_fp32,
     "folded-bf16": folded_bf16,
     "openvino-fp32": openvino_fp32,
@@ -107,12 +109,12 @@ WAYS: dict[str, Callable[[nn.Module, Tensor], Way]] = {
 
 
 def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | None = None) -> Quick | None:
-    """Try the ways that this machine has on a batch, and keep the one that is done first, its making included.
+    """Try the backends that this machine has on a batch, and keep the one that is done first, its making included.
 
     Args:
         network: in eval mode; it is copied, never changed.
         example: a full batch ``(N, C, *spatial)`` on the network's device.
-        images: about how many are to come; ways are tried where they take long enough.
+        images: about how many are to come; backends are tried where they take long enough.
         like: what was found for another network of the same structure, which is not tried again.
 
     Returns:
@@ -120,36 +122,36 @@ def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | Non
     """
     if like is not None:
         with torch.inference_mode():
-            return replace(like, run=WAYS[like.name](network, example))
+            return replace(like, run=BACKENDS[like.name](network, example))
     speeds: dict[str, float] = {}
     totals: dict[str, float] = {}
     failed: dict[str, str] = {}
-    ways: dict[str, Way] = {"plain": lambda batch: network(as_channels_last(batch))}
+    backends: dict[str, Backend] = {"plain": lambda batch: network(as_channels_last(batch))}
     with torch.inference_mode():
         try:
-            speeds["plain"] = _speed(ways["plain"], example)
+            speeds["plain"] = _speed(backends["plain"], example)
         except Exception:  # no full batch fits, or the network breaks: the cases will tell, each for itself
             return None
         totals["plain"] = images / speeds["plain"]
         if totals["plain"] < TRYING_PAYS:
             return None
-        for name, make in WAYS.items():
+        for name, make in BACKENDS.items():
             if not _is_here(name, example):
                 continue
             if name.startswith("compiled") and min(totals.values()) < COMPILING_PAYS:
                 continue
             began = time.perf_counter()
             try:
-                ways[name] = make(network, example)
+                backends[name] = make(network, example)
                 made = time.perf_counter() - began  # what every further network of the study would take again
-                speeds[name] = _speed(ways[name], example)
+                speeds[name] = _speed(backends[name], example)
                 totals[name] = made + images / speeds[name]
             except Exception as error:  # tracing, converting and compiling fail in as many ways as networks differ
                 failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     best = min(totals, key=lambda name: totals[name])
     if best == "plain":
         return None
-    return Quick(best, ways[best], len(example), speeds, failed)
+    return Quick(best, backends[best], len(example), speeds, failed)
 
 
 def _is_here(name: str, example: Tensor) -> bool:
@@ -172,7 +174,7 @@ def _openvino_core() -> Any:
     return openvino.Core()
 
 
-def _openvino(network: nn.Module, example: Tensor, precision: str) -> Way:
+def _openvino(network: nn.Module, example: Tensor, precision: str) -> Backend:
     import openvino
 
     with warnings.catch_warnings():
@@ -193,12 +195,12 @@ def _openvino(network: nn.Module, example: Tensor, precision: str) -> Way:
     return run
 
 
-def _speed(way: Way, example: Tensor) -> float:
+def _speed(backend: Backend, example: Tensor) -> float:
     """Images a second: the better of two, after one to warm up."""
     taken = []
     for _ in range(3):
         start = time.perf_counter()
-        way(example)
+        backend(example)
         if example.is_cuda:
             torch.cuda.synchronize(example.device)
         taken.append(time.perf_counter() - start)
