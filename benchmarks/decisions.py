@@ -10,7 +10,7 @@ from tomolens.classifier.decisions import decide
 from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.estimators import ESTIMATORS, References, explain
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import filler
+from tomolens.metrics.fills import imputer
 from tomolens.study.evaluate import rank_both_ways
 
 STEPS, BATCH = 40, 16
@@ -47,7 +47,7 @@ def measure(size: int) -> None:
         return quickest.run(images)
 
     counted = Classifier(network, quick=Quick(quickest.name, counting, BATCH))
-    took = seconds(lambda: masked_decisions(counted, rankings, filler(0.0, image, 0), STEPS, BATCH))
+    took = seconds(lambda: masked_decisions(counted, rankings, imputer(0.0, image, 0), STEPS, BATCH))
     distinct = sum(made)
     print(f"decisions, {size} x {size}: {distinct} of {whole} masked images are distinct", flush=True)
     print(
@@ -69,7 +69,7 @@ def measure(size: int) -> None:
                         network(masked.reshape(1, *image.shape))
 
     def ours() -> None:
-        masked_decisions(classifier, rankings[:2], filler(0.0, image, 0), STEPS, BATCH)
+        masked_decisions(classifier, rankings[:2], imputer(0.0, image, 0), STEPS, BATCH)
 
     in_turn(f"fidelity, {size} x {size}, two maps: ours against a plain loop", ours, plain_loop, 1)
 

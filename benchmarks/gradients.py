@@ -6,8 +6,8 @@ import torch
 from side_by_side import in_turn, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
-from tomolens.estimators import ESTIMATORS, References, explain
-from tomolens.estimators.schedule import passes
+from tomolens.estimators import ESTIMATORS, References, explain, make_estimator
+from tomolens.estimators.cost import cost_of
 
 BATCH = 32
 
@@ -19,8 +19,7 @@ def measure(size: int, architecture: str, rounds: int, with_captum: bool = True)
     classifier, case = Classifier(network), slice_of(size)
     image = torch.from_numpy(case.image)[None]
     references = References(torch.rand(16, 1, size, size), torch.arange(16) % 2)
-    estimators = {name: make() for name, make in ESTIMATORS.items()}
-    count = passes(estimators)
+    count = cost_of([make_estimator(name) for name in ESTIMATORS], case.image.shape).gradients
 
     def ours() -> None:
         explain(classifier, image, list(ESTIMATORS), [case.label], references=references, batch_size=BATCH)

@@ -12,7 +12,7 @@ from side_by_side import in_turn, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import ESTIMATORS, References, make_estimator
-from tomolens.metrics.metric import MetricSettings
+from tomolens.metrics.evaluand import MetricSettings
 from tomolens.study.evaluate import evaluate
 from tomolens.study.plan import Plan
 

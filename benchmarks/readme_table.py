@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tomolens.declarations import Output
 from tomolens.findings import Findings
 from tomolens.findings.measured import BOTH
-from tomolens.findings.views import VIEWS, View
-from tomolens.report.style import number, title
+from tomolens.report.printing import confidence, in_sentence, number, title, values_of
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results: begin (benchmarks/readme_table.py) -->", "<!-- results: end -->"
@@ -42,44 +42,42 @@ def replaced(text: str, table: str) -> str:
 def results_table(findings: Findings) -> str:
     """Markdown: a row for each estimator, the best by fidelity first, and the best blind baseline."""
     values = findings.view_values
-    views = [view for name, view in VIEWS.items() if name in set(values["view"])]
-    confidence = f"{100 * findings.settings.statistics.confidence:.0f}"
+    views = [view for name, view in findings.views.items() if name in set(values["view"])]
     rows = [
-        [f"original / absolute (its {confidence} % CI)", *(HEADINGS[view.name] for view in views)],
+        [f"original / absolute (its {confidence(findings)})", *(HEADINGS[view.column] for view in views)],
         ["---"] * (1 + len(views)),
     ]
-    absolute = values[values["signs"].isin(["absolute", BOTH])]
-    order = absolute[absolute["view"] == views[0].name].sort_values("value", ascending=False, kind="stable")
-    for estimator in dict.fromkeys([*order["estimator"], *values["estimator"]]):
+    best = values_of(findings, views[0])
+    order = best["estimator"][best["form"].isin(["absolute", BOTH])]
+    for estimator in dict.fromkeys([*order, *values["estimator"]]):
         own = values[values["estimator"] == estimator]
-        rows.append([title(estimator), *(_cell(view, own[own["view"] == view.name]) for view in views)])
-    rows.append(["*the best blind baseline*", *(_blind(view, findings.tables["baselines"]) for view in views)])
+        rows.append([title(findings, estimator), *(_cell(view, own[own["view"] == view.column]) for view in views)])
+    rows.append(["*the best blind baseline*", *(_blind(findings, view) for view in views)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _cell(view: View, own: pd.DataFrame) -> str:
+def _cell(view: Output, own: pd.DataFrame) -> str:
     """``original / absolute (interval)``, or one number of a map that is its own absolute."""
-    by_signs = {row["signs"]: row for _, row in own.iterrows()}
-    shown = [BOTH] if BOTH in by_signs else ["original", "absolute"]
-    numbers = " / ".join(_printed(view, by_signs[signs]["value"]) if signs in by_signs else NOTHING for signs in shown)
-    last = by_signs.get(shown[-1])
+    by_form = {row["form"]: row for _, row in own.iterrows()}
+    shown = [BOTH] if BOTH in by_form else ["original", "absolute"]
+    numbers = " / ".join(_printed(view, by_form[form]["value"]) if form in by_form else NOTHING for form in shown)
+    last = by_form.get(shown[-1])
     if last is None or np.isnan(last["ci_low"]):
         return numbers
     return f"{numbers} ({_printed(view, last['ci_low'])} to {_printed(view, last['ci_high'])})"
 
 
-def _blind(view: View, baselines: pd.DataFrame) -> str:
-    if baselines.empty:
-        return NOTHING
-    rows = baselines[(baselines["view"] == view.name) & baselines["value"].notna()]
+def _blind(findings: Findings, view: Output) -> str:
+    baselines = findings.tables["baselines"]
+    rows = baselines if baselines.empty else baselines[(baselines["view"] == view.column) & baselines["value"].notna()]
     if rows.empty:
         return NOTHING
-    best = rows.loc[rows["value"].idxmax()]
-    return f"{_printed(view, best['value'])} ({title(best['baseline']).lower()})"
+    best = rows.loc[(view.sign * rows["value"]).idxmax()]
+    return f"{_printed(view, best['value'])} ({in_sentence(title(findings, best['baseline']))})"
 
 
-def _printed(view: View, value: float) -> str:
-    return NOTHING if np.isnan(value) else number(view.factor * value, DIGITS[view.name])
+def _printed(view: Output, value: float) -> str:
+    return NOTHING if np.isnan(value) else number(view.factor * value, DIGITS[view.column])
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ from torch import nn
 
 from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
+from tomolens.declarations import FORMS
 from tomolens.estimators import ESTIMATORS
 from tomolens.estimators.baselines import BASELINES
 from tomolens.findings import Findings
-from tomolens.metrics.metric import SIGNS
+from tomolens.results.rows import Measurement
+from tomolens.results.store import Store
 from tomolens.study import work
 from tomolens.study.evaluate import Evaluation
-from tomolens.study.plan import Measurement
 from tomolens.study.runner import Resources, run_study
 from tomolens.study.settings import StudySettings
-from tomolens.study.store import Store
 
 CURVES = {
     "most_important_first": 41,
@@ -44,7 +44,7 @@ VALUES = ("fidelity", "auc", "average_precision", "dice_own_share", "kept_own_sh
 def stub(seconds: float):  # type: ignore[no-untyped-def]
     """An evaluation that sleeps and returns numbers of the right number and length."""
     random = np.random.default_rng(0)
-    maps = [(name, signs) for name in ESTIMATORS for signs in SIGNS] + [(name, "original") for name in BASELINES]
+    maps = [(name, form) for name in ESTIMATORS for form in FORMS] + [(name, "original") for name in BASELINES]
     prepared = random.random((64, len(maps), sum(CURVES.values()))).astype(np.float32).astype(np.float64)
     prepared[..., :82] = prepared[..., :82] > 0.5
 
@@ -52,17 +52,15 @@ def stub(seconds: float):  # type: ignore[no-untyped-def]
         time.sleep(seconds)
         numbers = prepared[int(case.name) % 64]
         measured = [Measurement("", "", "correct", 1.0, None)]
-        for which, (estimator, signs) in enumerate(maps):
+        for which, (estimator, form) in enumerate(maps):
             start = 0
-            for place, name in enumerate(VALUES):
-                value = float(np.sin(int(case.name) * (place + 1) + which))
-                measured.append(Measurement(estimator, signs, name, value, None))
+            for position, name in enumerate(VALUES):
+                value = float(np.sin(int(case.name) * (position + 1) + which))
+                measured.append(Measurement(estimator, form, name, value, None))
             for name, points in CURVES.items():
-                measured.append(
-                    Measurement(estimator, signs, name, None, tuple(numbers[which, start : start + points]))
-                )
+                measured.append(Measurement(estimator, form, name, None, tuple(numbers[which, start : start + points])))
                 start += points
-        return Evaluation(case.label, tuple(measured), {}, {})
+        return Evaluation(case.label, tuple(measured), {}, {}, {}, 0.0)
 
     return evaluate
 

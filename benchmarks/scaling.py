@@ -10,7 +10,7 @@ from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import ESTIMATORS, References, explain
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import filler
+from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.roc import roc_of_map
 from tomolens.regions import segment, xrai
@@ -42,7 +42,7 @@ def main() -> None:
     def fidelity(size: int, maps: int = 1, steps: int = 20) -> Callable[[], object]:
         image = torch.from_numpy(slice_of(size).image)
         ranked = [rank_map(random.random(image.shape)) for _ in range(maps)]
-        return lambda: masked_decisions(classifier, ranked, filler(0.0, image, 0), steps, 16)
+        return lambda: masked_decisions(classifier, ranked, imputer(0.0, image, 0), steps, 16)
 
     def regions(size: int, maps: int = 4) -> Callable[[], object]:
         image = slice_of(size).image
@@ -64,9 +64,9 @@ def main() -> None:
         images = torch.rand(cases, 1, 64, 64)
         return lambda: explain(classifier, images, ["smoothgrad"], [1] * cases, batch_size=16)
 
-    sides = (64, 128, 256)
+    folds = (64, 128, 256)
     for name, work in {"gradients": gradients, "fidelity": fidelity, "regions": regions, "ROC": roc}.items():
-        growth(f"{name} with the pixels (length of a side; 2 is proportional)", sides, work)
+        growth(f"{name} with the pixels (length of a fold; 2 is proportional)", folds, work)
     growth("fidelity with the maps", (2, 4, 8), lambda maps: fidelity(64, maps))
     growth("fidelity with the steps", (10, 20, 40), lambda steps: fidelity(64, 1, steps))
     growth("regions with the maps", (4, 16, 64), lambda maps: regions(128, maps))

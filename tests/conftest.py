@@ -37,25 +37,29 @@ def real_ct() -> Path:
     return CT
 
 
-def convolutional(channels: int = 1, outputs: int = 1, smooth: bool = False) -> nn.Module:
+def convolutional(channels: int = 1, outputs: int = 1, smooth: bool = False, dimensions: int = 2) -> nn.Module:
     """A small network of modules, each ReLU its own, with batch norm in eval mode."""
     activation = nn.Softplus if smooth else nn.ReLU
+    convolution, norm, pool, average = {
+        2: (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d),
+        3: (nn.Conv3d, nn.BatchNorm3d, nn.MaxPool3d, nn.AdaptiveAvgPool3d),
+    }[dimensions]
     torch.manual_seed(3)
     network = nn.Sequential(
-        nn.Conv2d(channels, 6, 3, padding=1),
-        nn.BatchNorm2d(6),
+        convolution(channels, 6, 3, padding=1),
+        norm(6),
         activation(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 8, 3, padding=1),
+        pool(2),
+        convolution(6, 8, 3, padding=1),
         activation(),
-        nn.AdaptiveAvgPool2d(2),
+        average(2),
         nn.Flatten(),
-        nn.Linear(32, 10),
+        nn.Linear(8 * 2**dimensions, 10),
         activation(),
         nn.Linear(10, outputs),
     )
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, norm):
             module.running_mean.uniform_(-0.2, 0.2)
             module.running_var.uniform_(0.5, 1.5)
     return network.eval()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tomolens.classifier.architectures import build
 from tomolens.classifier.weights import save_weights
-from tomolens.study.store import Store
+from tomolens.results.store import Store
 
 STUDY = """name = "interrupted"
 examples = 1

@@ -23,7 +23,7 @@ SETTINGS = {
     "statistics": {"resamples": 100},
 }
 MARK = 0.5
-TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "views", "strata", "patients")
+TABLES = ("fidelity", "roc", "overlap", "ranks", "baselines", "gains", "pairs", "agreement", "strata", "patients")
 
 
 class Mind:
@@ -86,6 +86,23 @@ def quick_cases(count=12, marked=()):
     return Cases(entries, read)
 
 
+def blobs(count, classes=3, channels=2, shape=(24, 24), seed=0):
+    """A blob anywhere: in the first channel, in the last, or in both alike; noise in all."""
+
+    def read(entry):
+        number = int(entry.name)
+        random = np.random.default_rng((seed, number))
+        image = 0.15 * random.random((channels, *shape))
+        places = [int(random.integers(4, length - 4)) for length in shape]
+        blob = (slice(place - 3, place + 3) for place in places)
+        seen = {0: [0], 1: [channels - 1], 2: [0, channels - 1]}[entry.label]
+        image[(np.array(seen).reshape(-1, *[1] * len(shape)), *np.ix_(*(np.r_[one] for one in blob)))] += 0.8
+        return Case(entry.name, image.astype(np.float32), entry.label, entry.patient)
+
+    entries = tuple(CaseEntry(str(number), number % classes, f"p{number}") for number in range(count))
+    return Cases(entries, read, tuple("abc"[:classes]))
+
+
 def quick_study(mood="good", count=12, marked=(), folder="", **changes):
     settings = StudySettings.model_validate(SETTINGS | changes)
     network = Moody(mood, str(folder)).eval()
@@ -105,7 +122,7 @@ def tables(out):
 def run_slowly(out, count=12):
     """In a process of its own that is going to be killed; every case is written at once."""
     from tomolens.report import write
-    from tomolens.study import writer
+    from tomolens.results import writer
 
     writer.SECONDS = 0.0
     write._figures = no_figures

@@ -16,7 +16,7 @@ from tomolens.classifier import Classifier, quick
 from tomolens.classifier.decisions import COMPARED, FEWEST, decide
 from tomolens.classifier.quick import BACKENDS, Quick, quickest
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import filler
+from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import rank_map
 from tomolens.study.settings import StudySettings
 
@@ -58,11 +58,11 @@ def disagreements(trained, cases, names, steps):
     ways = {name: by_way(trained, name, example) for name in names}
     differ, asked, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0), 0
     for image, rankings, fill in fidelity_inputs(cases):
-        plain = masked_decisions(trained, rankings, filler(fill, image, 0), steps, 16).classes
+        plain = masked_decisions(trained, rankings, imputer(fill, image, 0), steps, 16).classes
         total += plain.size
         for name, classifier in ways.items():
             differ[name] += int(
-                (masked_decisions(classifier, rankings, filler(fill, image, 0), steps, 16).classes != plain).sum()
+                (masked_decisions(classifier, rankings, imputer(fill, image, 0), steps, 16).classes != plain).sum()
             )
         noisy = image * torch.linspace(0, 1, FEWEST)[:, None, None, None]
         for name, classifier in ways.items():
@@ -251,6 +251,6 @@ def test_precision_does_not_show_in_a_study(tmp_path, monkeypatch):
         out = tmp_path / precision
         findings = Study(StudySettings.model_validate({**SMALL_STUDY, **changed})).run(out)
         tables.append({path.name: path.read_bytes() for path in (out / "tables").iterdir()})
-        decided = findings.description["networks"][0]["decisions"]
+        decided = findings.description.get("networks")[0]["decisions"]
         assert decided == ("plain" if precision == "fp32" else "folded-bf16")
     assert tables[0] == tables[1]

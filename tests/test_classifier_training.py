@@ -8,6 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from quick_study import blobs
 from tomolens.cases import Case, CaseEntry, Cases, Preprocessing, phantom
 from tomolens.classifier import Classifier, training
 from tomolens.classifier.architectures import build, built_with
@@ -133,23 +134,6 @@ def test_networks_without_layers_to_tell_are_not_kept(tmp_path):
         save_weights(torch.nn.Identity(), tmp_path / "n.safetensors", "resnet18")
 
 
-def blobs(count, classes=3, channels=2, shape=(24, 24), seed=0):
-    """A blob anywhere: in the first channel, in the last, or in both alike; noise in all."""
-
-    def read(entry):
-        number = int(entry.name)
-        random = np.random.default_rng((seed, number))
-        image = 0.15 * random.random((channels, *shape))
-        places = [int(random.integers(4, length - 4)) for length in shape]
-        blob = (slice(place - 3, place + 3) for place in places)
-        seen = {0: [0], 1: [channels - 1], 2: [0, channels - 1]}[entry.label]
-        image[(np.array(seen).reshape(-1, *[1] * len(shape)), *np.ix_(*(np.r_[one] for one in blob)))] += 0.8
-        return Case(entry.name, image.astype(np.float32), entry.label, entry.patient)
-
-    entries = tuple(CaseEntry(str(number), number % classes, f"p{number}") for number in range(count))
-    return Cases(entries, read, tuple("abc"[:classes]))
-
-
 def test_three_classes_of_two_channels_are_learned():
     recipe = Recipe("resnet18", epochs=6, batch_size=16)
     trained = train(blobs(120), recipe, seed=1)
@@ -215,6 +199,15 @@ def test_a_step_of_training_goes_down_torchs_gradient():
 def test_a_label_beyond_the_classes_is_no_training_case():
     with pytest.raises(CaseError, match="labels from 0 to 2, the cases have the classes 0 to 1"):
         train(Cases(blobs(12).entries, blobs(12).read), Recipe("resnet18", epochs=1))
+
+
+def test_images_of_several_shapes_are_refused():
+    def read(entry):
+        return Case(entry.name, np.zeros((1, 8, 8 + int(entry.name)), np.float32), entry.label, entry.patient)
+
+    cases = Cases(tuple(CaseEntry(str(n), n % 2, f"p{n}") for n in range(2)), read)
+    with pytest.raises(CaseError, match=r"case 1: image of shape \(1, 8, 9\), the first case has \(1, 8, 8\)"):
+        cases.images()
 
 
 def test_a_start_of_other_outputs_is_refused():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -7,30 +8,28 @@ from scipy import ndimage
 from tomolens.cases import Case, CaseEntry, Cases, phantom
 from tomolens.cases.body import body_of
 from tomolens.cases.preprocessing import Preprocessing
-from tomolens.estimators.baselines import BASELINES, Scene, draw_baselines
-from tomolens.study.references import mean_mask_of, missing_baselines
+from tomolens.classifier import Intensity
+from tomolens.estimators import Scene
+from tomolens.estimators.baselines import BASELINES
+from tomolens.estimators.subject import Subject
+from tomolens.study.folds import Fold
+from tomolens.study.references import atlas_of, missing_baselines
 from tomolens.study.settings import StudySettings
-from tomolens.study.sides import Side
 from tomolens.study.survey import Survey
 
 
-@pytest.mark.parametrize("name", BASELINES)
-@pytest.mark.parametrize("shape", [(1, 20, 24), (3, 16, 16), (1, 6, 8, 10)])
-def test_every_baseline_draws_a_map_of_the_images_shape(name, shape):
-    image = np.random.default_rng(0).random(shape).astype(np.float32)
-    drawn = BASELINES[name](Scene(image, 1.0, image[0] > 0.5, np.full(shape[1:], 0.2)))
-    assert drawn.shape == shape
-    assert np.isfinite(drawn).all()
-    assert (drawn >= 0).all()  # a map and its absolute are the same, so it is measured once
+def drawn(image, scene, intensity=Intensity()):  # noqa: B008
+    subject = Subject(torch.from_numpy(image), 1, "case", 0, intensity=intensity, scene=scene)
+    return {name: one.explain(subject).numpy() for name, one in BASELINES.items() if all(map(subject.has, one.needs))}
 
 
 @given(st.floats(0, 1))
 def test_constant_images_are_no_trouble(value):
     image = np.full((1, 12, 12), value, dtype=np.float32)
-    drawn = draw_baselines(tuple(BASELINES), Scene(image, 0.0, image[0] > 0))
-    assert "mean-mask" not in drawn  # there is none without training masks
-    assert all(np.isfinite(one).all() for one in drawn.values())
-    np.testing.assert_array_equal(drawn["sobel-edges"], 0)
+    maps = drawn(image, Scene(np.zeros_like(image), image[0] > 0))
+    assert "mean-mask" not in maps  # there is none without training masks
+    assert all(np.isfinite(one).all() for one in maps.values())
+    np.testing.assert_array_equal(maps["sobel-edges"], 0)
 
 
 def test_the_body_is_the_body_without_the_table():
@@ -38,18 +37,24 @@ def test_the_body_is_the_body_without_the_table():
     image[0, 5:25, 5:35] = 0.6
     image[0, 10:15, 10:15] = 0.0  # a lung
     image[0, 32:34, 5:35] = 0.9  # the table
-    body = BASELINES["body-mask"](Scene(image, 0.0, body_of(image, 0.0)))[0]
+    body = drawn(image, Scene(np.zeros_like(image), body_of(image, 0.0)))["body-mask"][0]
     assert body[12, 12] == body[7, 7] == 1
     assert body[33, 20] == body[0, 0] == 0
 
 
-def test_baselines_see_what_their_names_say():
+@pytest.mark.parametrize("black", [0.0, -3.0])
+def test_baselines_see_what_their_names_say(black):
+    """In whatever range the network takes its images."""
     case = phantom.cases(2, seed=1)[1]
-    drawn = draw_baselines(tuple(BASELINES), Scene(case.image, 1.0 - case.label, case.body, case.mask.astype(float)))
-    np.testing.assert_allclose(drawn["difference-from-fill"], np.abs(case.image - (1.0 - case.label)), rtol=1e-6)
-    np.testing.assert_array_equal(drawn["raw-intensity"], case.image)
-    np.testing.assert_array_equal(drawn["mean-mask"][0], case.mask)
-    centre = drawn["centre-prior"][0]
+    intensity = Intensity(black, black + 2.0)
+    fill = np.full_like(case.image, intensity.at(1.0 - case.label))
+    maps = drawn(intensity.at(case.image), Scene(fill, case.body, case.mask.astype(float)), intensity)
+    np.testing.assert_allclose(maps["difference-from-fill"], np.abs(case.image - (1.0 - case.label)), atol=1e-6)
+    np.testing.assert_allclose(maps["raw-intensity"], case.image, atol=1e-6)
+    edges = sum(ndimage.sobel(case.image.astype(float), axis=axis) ** 2 for axis in (1, 2)) ** 0.5
+    np.testing.assert_allclose(maps["sobel-edges"], edges, atol=1e-5)
+    np.testing.assert_array_equal(maps["mean-mask"][0], case.mask)
+    centre = maps["centre-prior"][0]
     assert np.unravel_index(centre.argmax(), centre.shape) in {(111, 111), (111, 112), (112, 111), (112, 112)}
     assert centre[0, 0] == pytest.approx(0, abs=1e-9)
 
@@ -88,14 +93,14 @@ def test_the_atlas_is_drawn_at_random_over_patients():
 
     found = Survey(Cases(entries, read), "", ("usable",) * 160)
     settings = StudySettings.model_validate({"name": "s", "estimators": {"references": 10}})
-    atlas = mean_mask_of(found, np.arange(160), settings)
+    atlas = atlas_of(found, np.arange(160), settings)
     drawn = np.flatnonzero(atlas)
     assert len(drawn) == 10
     assert set(drawn // 16) == set(range(10))
     assert len(set(drawn % 16)) > 1
-    np.testing.assert_array_equal(atlas, mean_mask_of(found, np.arange(160), settings))
-    assert (atlas != mean_mask_of(found, np.arange(160), settings.model_copy(update={"seed": 1}))).any()
+    np.testing.assert_array_equal(atlas, atlas_of(found, np.arange(160), settings))
+    assert (atlas != atlas_of(found, np.arange(160), settings.model_copy(update={"seed": 1}))).any()
     without = Survey(found.cases, "", ("none",) * 160)
-    sides = [Side(0, np.arange(80), np.arange(80, 160)), Side(1, np.arange(80, 160), np.arange(80))]
-    assert missing_baselines(settings, without, sides) == {"mean-mask": "no training masks in 2 of 2 folds"}
-    assert missing_baselines(settings, found, sides) == {}
+    folds = [Fold(0, np.arange(80), np.arange(80, 160)), Fold(1, np.arange(80, 160), np.arange(80))]
+    assert missing_baselines(settings, without, folds) == {"mean-mask": "no training masks in 2 of 2 folds"}
+    assert missing_baselines(settings, found, folds) == {}

@@ -15,7 +15,8 @@ from tomolens.estimators import (
     SmoothGrad,
     explain,
 )
-from tomolens.estimators.probes import AtNoisyInputs, FromReferences, Subject
+from tomolens.estimators.points import WithNoise, drawn_from_references
+from tomolens.estimators.subject import Subject
 from tomolens.randomness import generator
 
 
@@ -105,8 +106,8 @@ def test_expected_gradients_with_the_same_draws(setting, monkeypatch):
         Classifier(network), images, ["expected-gradients"], targets, references=references, seed=2, names=names
     )
     for index, name in enumerate(names):
-        subject = Subject(images[index], name, 2, references)
-        drawn = torch.stack([references.images[FromReferences.draw(subject, k)] for k in range(25)])
+        subject = Subject(images[index], 1, name, 2, references)
+        drawn = torch.stack([drawn_from_references(subject, k).reference.of(subject) for k in range(25)])
         positions = np.array([generator(2, name, "expected-gradients", k).uniform() for k in range(25)])
         monkeypatch.setattr(gradient_shap.np.random, "uniform", lambda *_, drawn=positions: drawn)
         one = signed(network, targets[index : index + 1])
@@ -116,8 +117,8 @@ def test_expected_gradients_with_the_same_draws(setting, monkeypatch):
 
 def test_references_are_balanced_and_drawn_without_replacement():
     references = References(torch.rand(23, 1, 4, 4), torch.tensor([0] * 20 + [1] * 3))
-    subject = Subject(torch.rand(1, 4, 4), "case", 0, references)
-    draws = [FromReferences.draw(subject, k) for k in range(24)]
+    subject = Subject(torch.rand(1, 4, 4), 1, "case", 0, references)
+    draws = [drawn_from_references(subject, k).reference.index for k in range(24)]
     labels = references.labels[draws]
     assert labels.tolist() == [0, 1] * 12
     zeros = [draw for draw in draws if draw < 20]
@@ -126,14 +127,13 @@ def test_references_are_balanced_and_drawn_without_replacement():
     assert all(sorted(ones[i : i + 3]) == [20, 21, 22] for i in range(0, 12, 3))
 
 
-@pytest.mark.parametrize("count", [3, 25])
-def test_sample_k_depends_on_nothing_but_its_key(count):
+def test_a_sample_depends_on_nothing_but_its_key():
     image = torch.rand(1, 8, 8)
-    points = [
-        probe.point(Subject(image, "case", 1), 2).image
-        for probe in (AtNoisyInputs(count, 0.15), AtNoisyInputs(9, 0.15))
-    ]
-    assert torch.equal(*points)
+    one, same, other = (
+        WithNoise(0.15, draw).image(Subject(image, target, "case", 1)) for draw, target in ((2, 0), (2, 1), (3, 0))
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
 
 
 class Linear(torch.nn.Module):

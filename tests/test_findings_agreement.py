@@ -2,25 +2,28 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
 
+import synthetic_results as made
 from test_findings import QUICK, measurements, read
 from tomolens.findings.agreement import agreement_by_case, concordance, kendall_tau_b, kendall_w
+
+VIEWS = [metric.numbers[0] for metric in (made.ERASING, made.INSIDE, made.TOUCHING)]
 
 
 def test_agreement_is_by_case_and_names_where_the_views_part():
     random = np.random.default_rng(0)
-    fidelity, auc = random.random((2, 12, 5))
-    auc[4] = -fidelity[4]  # the other way round
+    one_view, other_view = random.random((2, 12, 5))
+    other_view[4] = -one_view[4]  # the other way round
     patients, labels = [f"p{i // 2}" for i in range(12)], [0, 1] * 6
     rows = [
         measurements(values[:, which].tolist(), labels, patients, metric, estimator=f"e{which}")
-        for metric, values in (("fidelity", fidelity), ("auc", auc))
+        for metric, values in (("drop", one_view), ("share_inside", other_view))
         for which in range(5)
     ]
-    (found,) = agreement_by_case(read(*rows), QUICK).itertuples()
-    taus = [kendalltau(one, other).statistic for one, other in zip(fidelity, auc, strict=True)]
+    (found,) = agreement_by_case(read(*rows), VIEWS, QUICK).itertuples()
+    taus = [kendalltau(one, other).statistic for one, other in zip(one_view, other_view, strict=True)]
     assert found.statistic == "tau-b"
     assert found.value == pytest.approx(np.mean(taus))
-    assert (found.view, found.other, found.part_most) == ("fidelity", "auc", "c4")
+    assert (found.view, found.other, found.part_most) == ("drop", "inside", "c4")
     assert found.disagree == pytest.approx(np.mean(np.array(taus) < 0))
     assert found.ci_low <= found.value <= found.ci_high
 
@@ -56,10 +59,10 @@ def test_all_three_views_of_a_case_are_compared():
     values = random.random((6, 5))
     rows = [
         measurements(values[:, which].tolist(), labels, patients, metric, estimator=f"e{which}")
-        for metric in ("fidelity", "auc", "dice_own_share")
+        for metric in ("drop", "share_inside", "touch")
         for which in range(5)
     ]
-    table = agreement_by_case(read(*rows), QUICK)
+    table = agreement_by_case(read(*rows), VIEWS, QUICK)
     (whole,) = table[table["statistic"] == "W"].itertuples()
     assert whole.value == pytest.approx(1)
     assert (table["value"][table["statistic"] == "tau-b"] == 1).all()

@@ -57,6 +57,18 @@ def test_the_test_finds_what_is_not_there_as_rarely_as_it_says_and_on_slices_wou
     assert np.mean(on_slices) > 0.3
 
 
+def test_with_few_patients_the_signed_rank_test_is_scipys_ties_and_zeros_included():
+    random = np.random.default_rng(4)
+    cases = [random.integers(-3, 4, count) / 40 for count in (1, 2, 6, 7, 9, 11) for _ in range(4)]
+    cases += [random.normal(size=count) for count in (6, 12, 13, 14, 30)] + [random.integers(-9, 10, 40) / 8]
+    for differences in cases:
+        if np.any(differences):
+            assert signed_rank(differences) == pytest.approx(wilcoxon(differences).pvalue, abs=1e-12)
+    assert signed_rank(np.zeros(7)) == 1.0
+    # By hand: ranks 1.5, 1.5, 3; of the 8 sums none but 6 is as large as that of all signs positive.
+    assert signed_rank(np.array([1.0, 1.0, 2.0])) == 0.25
+
+
 def test_bca_is_scipys():
     values = np.random.default_rng(2).exponential(size=60)
     low, high = interval(
@@ -103,6 +115,24 @@ def test_ranks_are_as_sure_as_the_data():
     assert (low[0], high[0]) == (4, 4)
     assert list(low[1:3]) == [2, 2]
     assert list(high[1:3]) == [3, 3]
+
+
+def test_where_lower_is_better_everything_is_turned_round_but_the_numbers():
+    values = simulated(3, maps=4) + np.array([0.0, 1.0, 2.0, 1.0])
+    names = tuple((f"e{i}", "original") for i in range(4))
+    labels = np.zeros(len(values), dtype=np.int64)
+    up = Compared.of(names, values, labels, patients(), QUICK)
+    down = Compared.of(names, -values, labels, patients(), QUICK, sign=-1.0)
+    pd.testing.assert_frame_equal(pairs_table(up), pairs_table(down))
+    assert [one.tolist() for one in rank_intervals(up)] == [one.tolist() for one in rank_intervals(down)]
+    assert critical_difference(up, 0.95).maps == critical_difference(down, 0.95).maps
+    gains, turned = (gains_table(one, frozenset({"e0", "e1"})) for one in (up, down))
+    assert set(turned["baseline"]) == {"e1"}  # the lowest of the negative ones
+    np.testing.assert_array_equal(gains["baseline_value"], -turned["baseline_value"])
+    np.testing.assert_array_equal(gains["value"], -turned["value"])
+    same = ["gain", "ci_low", "ci_high", "p"]
+    pd.testing.assert_frame_equal(gains[same], turned[same])
+    assert gains["gain"][0] > 0.5
 
 
 def test_gains_are_over_the_best_baseline():

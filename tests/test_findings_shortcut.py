@@ -9,9 +9,9 @@ from tomolens.cases.phantom import PhantomReader
 from tomolens.classifier import Classifier
 from tomolens.findings import Findings
 from tomolens.report.answer import headline
+from tomolens.results.store import Store
 from tomolens.study.runner import Resources, run_study
 from tomolens.study.settings import StudySettings
-from tomolens.study.store import Store
 
 SIZE = 48
 BLIND_TO_CONTRAST = (-1000.0, 0.0)
@@ -46,7 +46,7 @@ def findings_of(folder, seed, window, train_marker):
             "name": "shortcut",
             "seed": seed,
             "examples": 0,
-            "viewed": 0,
+            "gallery": 0,
             "precision": "fp32",
             "cases": {"size": SIZE, "window": window},
             "estimators": {"names": ["backpropagation", "smoothgrad-squared", "integrated-gradients", "random"]},

@@ -1,101 +1,182 @@
 """What every registered metric must keep: a new one is tested by being registered."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
 
 from conftest import convolutional
 from tomolens.classifier import Classifier
-from tomolens.metrics.metric import METRICS, Evaluand, MetricSettings
+from tomolens.declarations import Output
+from tomolens.metrics.evaluand import Evaluand, MetricSettings
 from tomolens.metrics.ranked import rank_map
+from tomolens.metrics.registry import METRICS
 
 
-def undecided(image, hidden):
-    """A network that knows the image for the true class until about half of it is masked."""
-    network = convolutional()
+def box_of(spatial):
+    box = np.zeros(spatial, bool)
+    box[tuple(slice(length // 8, length // 2) for length in spatial)] = True
+    return box
+
+
+def undecided(image, hidden, outputs):
+    """A network that knows the image for class 1 until about half of it is masked."""
+    network = convolutional(len(image), outputs, dimensions=image.ndim - 1)
     last = network[-1]
     with torch.no_grad():
         whole, half = network(torch.stack([image, image * hidden]))
-        sign = torch.sign(whole - half)
+        lead = [scores[-1] if outputs == 1 else scores[1] - scores[0] for scores in (whole, half)]
+        sign = torch.sign(lead[0] - lead[1])
+        middle = (lead[0] + lead[1]) / 2
         last.weight.mul_(sign)
-        last.bias.sub_((whole + half)[0] / 2).mul_(sign)
-    return Classifier(network)
+        last.bias.mul_(sign)
+        last.bias[0 if outputs == 1 else 1] -= sign * middle
+        if outputs > 2:
+            last.bias[2:] -= 100.0
+    return Classifier(network, "logit" if outputs == 1 else "logits")
 
 
-def evaluand(mask, batch_size=32, seed=0):
+def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, outputs=1, **changes):
     random = np.random.default_rng(seed)
-    image = random.random((1, 24, 24)).astype(np.float32)
+    image = random.random((channels, *spatial)).astype(np.float32)
     one, other = (random.normal(size=image.shape) for _ in range(2))
     first, alike, second = rank_map(one), rank_map(one.copy()), rank_map(other)  # two objects, one order
-    rankings = {("one", "original"): first, ("one", "absolute"): alike, ("two", "original"): second}
+    box = box_of(spatial)
+    hidden = torch.from_numpy(random.random(image.shape) < 0.5)
     return Evaluand(
         name="case",
         seed=0,
-        classifier=undecided(torch.from_numpy(image), torch.from_numpy(random.random(image.shape) < 0.5)),
+        classifier=undecided(torch.from_numpy(image), hidden, outputs),
         image=torch.from_numpy(image),
         label=1,
-        mask=mask,
-        rankings=rankings,
-        body=np.ones((24, 24), bool),
-        evidence=np.where(BOX, random.random((24, 24)), 0).astype(np.float32),
-        marker=BOX,
-        settings=MetricSettings(),
+        explained=1,
+        mask=box if isinstance(mask, str) else mask,
+        rankings={("one", "original"): first, ("one", "absolute"): alike, ("two", "original"): second},
+        body=np.ones(spatial, bool),
+        evidence=np.where(box, random.random(spatial), 0).astype(np.float32),
+        marker=box,
+        settings=MetricSettings(fill=(1.0, 0.0, "mean")) if outputs > 2 else MetricSettings(),
         batch_size=batch_size,
+        maps={"one": torch.from_numpy(one), "two": torch.from_numpy(other)},
+        completeness={"one": 0.25, "two": 0.5},
+        explanations=lambda image, classifier: {"one": image, "two": -image},
+        **changes,
     )
 
 
-WITHOUT_MASK = {"fidelity", "evidence", "marker"}
-BOX = np.zeros((24, 24), bool)
-BOX[3:9, 5:12] = True
+def measured(name, **options):
+    given = evaluand(**options)
+    metric = METRICS[name]
+    if not metric.applies(given):
+        return {}
+    return {(key, output): value for key, output, value in metric.measure(given)}
 
 
-def measured(name, *arguments, **options):
-    return {(key, metric): value for key, metric, value in METRICS[name](evaluand(*arguments, **options))}
+def outputs_of(name):
+    return {output.name: output for output in METRICS[name].declaration.outputs}
 
 
 @pytest.mark.parametrize("name", METRICS)
 class TestContract:
-    def test_every_map_gets_every_measure(self, name):
-        results = measured(name, BOX)
-        maps = {key for key, _ in results}
-        assert maps == {("one", "original"), ("one", "absolute"), ("two", "original")}
-        for metric in {metric for _, metric in results}:
-            assert all((key, metric) in results for key in maps)
-
-    def test_finite_with_a_usable_mask(self, name):
-        for value in measured(name, BOX).values():
+    @pytest.mark.parametrize("spatial", [(24, 24), (10, 12, 14)], ids=["slices", "volumes"])
+    @pytest.mark.parametrize("channels", [1, 2])
+    @pytest.mark.parametrize("outputs", [1, 2, 3])
+    def test_every_declared_output_and_no_other_of_every_kind_of_image(self, name, spatial, channels, outputs):
+        if "regions" in METRICS[name].depends_on and len(spatial) > 2:
+            pytest.skip("regions are of slices")
+        results = measured(name, spatial=spatial, channels=channels, outputs=outputs)
+        assert {output for _, output in results} == set(outputs_of(name))
+        for (_, output), value in results.items():
             assert np.isfinite(value).all()
+            assert isinstance(value, np.ndarray) == outputs_of(name)[output].curve
             assert isinstance(value, float) or value.dtype == np.float64
 
+    def test_every_map_gets_every_output_or_every_estimator_does(self, name):
+        results = measured(name)
+        maps = {key for key, _ in results}
+        assert maps in (
+            {("one", "original"), ("one", "absolute"), ("two", "original")},
+            {("one", "original"), ("two", "original")},
+        )
+        for output in outputs_of(name):
+            assert all((key, output) in results for key in maps)
+
     def test_the_same_twice_and_for_any_batch(self, name):
-        first = measured(name, BOX)
-        for other in (measured(name, BOX), measured(name, BOX, batch_size=1), measured(name, BOX, batch_size=7)):
+        first = measured(name)
+        for other in (measured(name), measured(name, batch_size=1), measured(name, batch_size=7)):
             assert all(np.array_equal(value, other[key]) for key, value in first.items())
 
     def test_equal_maps_measure_equal(self, name):
-        rankings = evaluand(BOX).rankings
-        assert rankings["one", "original"] is not rankings["one", "absolute"]
-        results = measured(name, BOX)
-        for (key, metric), value in results.items():
-            if key[0] == "one":
-                np.testing.assert_array_equal(value, results[("one", "original"), metric])
+        results = measured(name)
+        for (key, output), value in results.items():
+            if key == ("one", "absolute"):
+                np.testing.assert_array_equal(value, results[("one", "original"), output])
 
     @pytest.mark.parametrize("full", [False, True])
     def test_an_empty_or_full_mask_is_no_number(self, name, full):
-        for (_, metric), value in measured(name, np.full((24, 24), full)).items():
-            assert name in WITHOUT_MASK or np.isnan(value).all(), metric
+        for (_, output), value in measured(name, mask=np.full((24, 24), full)).items():
+            assert "mask" not in METRICS[name].needs or np.isnan(value).all(), output
 
-    def test_no_mask_is_no_row(self, name):
-        assert bool(measured(name, None)) == (name in WITHOUT_MASK)
+    def test_what_it_needs_is_what_it_cannot_do_without(self, name):
+        given = evaluand()
+        for need in METRICS[name].needs & {field.name for field in fields(Evaluand)}:
+            assert not METRICS[name].applies(replace(given, **{need: None}))
+        unneeded = {"mask", "evidence", "marker", "completeness", "explanations"} - METRICS[name].needs
+        without = replace(given, **dict.fromkeys(unneeded))
+        assert METRICS[name].applies(without)
+        assert list(METRICS[name].measure(without))
+
+    def test_it_shows_the_network_no_more_images_than_it_says(self, name):
+        given, shown = evaluand(), []
+        network = given.classifier.network
+        network.register_forward_pre_hook(lambda module, images: shown.append(len(images[0])))
+        list(METRICS[name].measure(given))
+        most = METRICS[name].images(given.settings) * len(set(map(id, given.rankings.values())))
+        assert sum(shown) <= most + 2  # the two ends of every masking are shared
+        assert bool(shown) == bool(most)
 
     def test_it_is_described(self, name):
-        assert METRICS[name].__doc__
+        metric = METRICS[name]
+        assert metric.name == name
+        assert metric.measure.__doc__
+        assert all(output.label for output in metric.declaration.outputs)
+        curves = {output.name for output in metric.declaration.outputs if output.curve}
+        for chart in metric.declaration.charts:
+            assert set(chart.lines) <= curves
+            assert chart.headline in set(outputs_of(name)) - curves
+            assert not isinstance(chart.x, str) or chart.x in curves
+        for area in metric.declaration.areas:
+            assert {area.heights, area.widths} <= curves
+            assert area.of in outputs_of(name)
+        for output in metric.declaration.outputs:
+            assert output.view is None or (output.better is not None and not output.curve)
+
+
+def test_outputs_have_names_of_their_own():
+    names = [output.name for metric in METRICS.values() for output in metric.declaration.outputs]
+    assert len(set(names)) == len(names)
 
 
 def test_the_contract_is_of_decisions_that_turn():
-    results = measured("fidelity", BOX)
-    for way in ("most_important_first", "least_important_first"):
-        one, two = (results[(name, "original"), way] for name in ("one", "two"))
-        assert 0.2 < one.mean() < 0.9
-        assert 0.2 < two.mean() < 0.9
-        assert not np.array_equal(one, two)
+    for outputs in (1, 2, 3):
+        results = measured("fidelity", outputs=outputs)
+        for order in ("most_important_first", "least_important_first"):
+            one, two = (results[(name, "original"), order] for name in ("one", "two"))
+            assert 0.1 < one.mean() < 0.95, (outputs, order)
+            assert not np.array_equal(one, two)
+
+
+def test_a_lower_number_may_be_the_better_one():
+    assert Output("x", better="lower").sign == -Output("x").sign == -1
+
+
+def test_an_evaluand_answers_what_metrics_of_altered_images_ask():
+    given = evaluand(outputs=3)
+    altered = torch.stack([given.image, 1 - given.image])
+    scores, probabilities = given.scores(altered), given.probabilities(altered)
+    logits = given.classifier.network(altered).detach()
+    np.testing.assert_allclose(scores, logits.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(probabilities, torch.softmax(logits, dim=1).numpy(), rtol=1e-5)
+    assert torch.equal(given.explain()["one"], given.image)
+    assert torch.equal(given.explain(image=1 - given.image)["two"], given.image - 1)

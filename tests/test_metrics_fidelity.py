@@ -9,7 +9,7 @@ from tomolens.classifier import Classifier
 from tomolens.errors import MapError
 from tomolens.metrics import fidelity, rank_map
 from tomolens.metrics.fidelity import area_between, masked_decisions
-from tomolens.metrics.fills import filler
+from tomolens.metrics.fills import imputer
 
 
 class Bright(torch.nn.Module):
@@ -82,7 +82,7 @@ def test_equal_images_are_seen_once():
     image[:, 5:15, 5:15] = 0.8
     network = Bright(0.05)
     ranked = rank_map(image)
-    first = masked_decisions(Classifier(network), [ranked, ranked], filler(0.0, image, 0), 40, 64).classes
+    first = masked_decisions(Classifier(network), [ranked, ranked], imputer(0.0, image, 0), 40, 64).classes
     # 100 of 400 pixels can change: ten steps each way for each map, their ends shared.
     assert network.seen == 2 * (9 + 9) + 2
     np.testing.assert_array_equal(first[0], first[1])
@@ -91,7 +91,7 @@ def test_equal_images_are_seen_once():
 def test_an_image_that_is_all_fill_is_seen_once():
     network = Bright()
     ranked = rank_map(np.random.default_rng(0).random((1, 8, 8)))
-    decisions = masked_decisions(Classifier(network), [ranked], filler(0.0, torch.zeros(1, 8, 8), 0), 40, 8).classes
+    decisions = masked_decisions(Classifier(network), [ranked], imputer(0.0, torch.zeros(1, 8, 8), 0), 40, 8).classes
     assert network.seen == 1
     assert (decisions == 0).all()
 

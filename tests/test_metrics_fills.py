@@ -9,7 +9,7 @@ from scipy.sparse.linalg import spsolve
 from tomolens.classifier.intensity import Intensity
 from tomolens.errors import MapError, SettingsError
 from tomolens.metrics import road
-from tomolens.metrics.fills import fill_image, filler
+from tomolens.metrics.fills import fill_image, imputer, parse_fill
 from tomolens.metrics.road import NOISE, imputation_noise, imputed
 from tomolens.study.settings import StudySettings
 
@@ -100,7 +100,7 @@ def test_road_knows_volumes():
 def test_fills_touch_hidden_pixels_only(fill, label, seed):
     hidden = torch.from_numpy(np.random.default_rng(seed).random((3, 12, 9)) < 0.5)
     image = torch.from_numpy(IMAGE)
-    made = filler(fill, image, label)
+    made = imputer(fill, image, label)
     masked = made.fill(hidden)
     everything = torch.from_numpy(fill_image(fill, IMAGE, label))
     for one, mask in zip(masked, hidden, strict=True):
@@ -133,3 +133,17 @@ def test_a_fill_that_is_none_is_refused_wherever_it_is_written(fill):
     for section in ({"metrics": {"fill": fill}}, {"vary": {"fills": [fill]}}):
         with pytest.raises(ValueError, match=f"{words}|a finite number"):  # files are refused NaN before any fill is
             StudySettings.model_validate({"name": "s", **section})
+
+
+def test_a_fill_for_each_class_is_that_of_the_class():
+    image = np.random.default_rng(0).random((2, 6, 6)).astype(np.float32)
+    for fill in ((1.0, 0.0, "mean"), [1.0, 0.0, "mean"]):
+        assert (fill_image(fill, image, 0) == 1).all()
+        assert (fill_image(fill, image, 1) == 0).all()
+        np.testing.assert_array_equal(fill_image(fill, image, 2), fill_image("mean", image, 2))
+        with pytest.raises(SettingsError, match="3 fills, one a class, and the case is of class 3"):
+            fill_image(fill, image, 3)
+    for two in (0, 1):
+        np.testing.assert_array_equal(fill_image((1.0, 0.0), image, two), fill_image("label", image, two))
+    with pytest.raises(SettingsError, match="fill True"):
+        parse_fill(True)

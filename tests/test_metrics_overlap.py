@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tomolens.errors import MapError
 from tomolens.metrics import region_overlap
-from tomolens.metrics.overlap import top_regions
+from tomolens.regions import top_regions
 
 
 @settings(max_examples=40)

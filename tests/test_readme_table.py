@@ -5,9 +5,8 @@ import runpy
 
 import pytest
 
+from tomolens.estimators.registry import ESTIMATORS, make_estimator
 from tomolens.findings.measured import BOTH
-from tomolens.findings.views import VIEWS
-from tomolens.report.style import TITLES
 
 NUMBER = r"-?\d+\.\d+"
 INTERVAL = rf"(?: \({NUMBER} to {NUMBER}\))?"
@@ -58,15 +57,16 @@ def test_the_command_writes_the_table_of_a_study(finished_study, script, readme,
     assert text.endswith(outside[1])
     found, _ = numbers(rows)
     values = findings.view_values
-    assert set(found) == {TITLES[name] for name in values["estimator"]}
+    titles, views = findings.description.titles, findings.views
+    assert set(found) == {titles[name] for name in values["estimator"]}
     for _, row in values.iterrows():
-        place = list(VIEWS).index(row["view"])
-        pair = found[TITLES[row["estimator"]]][place]
-        view, digits = VIEWS[row["view"]], script["DIGITS"][row["view"]]
+        place = list(views).index(row["view"])
+        pair = found[titles[row["estimator"]]][place]
+        view, digits = views[row["view"]], script["DIGITS"][row["view"]]
         wanted = pytest.approx(view.factor * row["value"], abs=0.51 * 10**-digits)
-        assert wanted == pair[row["signs"] != "original"]
-        alone = " / " not in {name: cells for name, *cells in rows}[TITLES[row["estimator"]]][place]
-        assert alone == (row["signs"] == BOTH)
+        assert wanted == pair[row["form"] != "original"]
+        alone = " / " not in {name: cells for name, *cells in rows}[titles[row["estimator"]]][place]
+        assert alone == (row["form"] == BOTH)
     script["main"]([str(folder), "--readme", str(tmp_path / "README.md")])
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
 
@@ -83,7 +83,7 @@ def test_the_readmes_table_has_the_form_of_the_command(script, readme):
     assert header == ["original / absolute (its 95 % CI)", *script["HEADINGS"].values()]
     assert all(len(row) == len(header) for row in rows)
     assert [row[0] for row in rows[:-1]] == list(dict.fromkeys(row[0] for row in rows[:-1]))
-    assert {row[0] for row in rows[:-1]} <= set(TITLES.values())
+    assert {row[0] for row in rows[:-1]} <= {make_estimator(name).title for name in ESTIMATORS}
     assert rows[-1][0] == "*the best blind baseline*"
     found, _ = numbers(rows)
     by_fidelity = [pairs[0][1] for pairs in found.values()]

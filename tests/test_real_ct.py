@@ -14,8 +14,8 @@ from tomolens.cases.slices import SliceChoice
 from tomolens.cases.sources.dicom_tree import IndexOptions, index_dicom
 from tomolens.cases.splits import inseparable_groups
 from tomolens.errors import CaseError
+from tomolens.study.folds import folds_of
 from tomolens.study.settings import StudySettings, read_settings
-from tomolens.study.sides import sides_of
 
 
 @pytest.fixture
@@ -122,11 +122,11 @@ def test_duplicates_and_patients_stay_together(manifest, study_file):
     cases = from_manifest(manifest, Preprocessing(size=128))
     assert len(set(cases.fingerprints)) < 70
     assert len(set(cases.patients)) == 36
-    sides = sides_of(read_settings(study_file), cases)
-    for side in sides:
+    folds = folds_of(read_settings(study_file), cases)
+    for fold in folds:
         for names in (cases.patients, cases.fingerprints):
-            assert not {names[i] for i in side.training} & {names[i] for i in side.held_out}
-        assert set(cases.labels[side.held_out].tolist()) == {0, 1}
+            assert not {names[i] for i in fold.training} & {names[i] for i in fold.held_out}
+        assert set(cases.labels[fold.held_out].tolist()) == {0, 1}
     assert inseparable_groups(cases.patients, cases.fingerprints).max() < 36
 
 

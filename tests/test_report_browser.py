@@ -11,12 +11,28 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tomolens.report import viewer
+import synthetic_results as made
+from tomolens.progress import silent
+from tomolens.report import viewer, write
 from tomolens.report.page import write_page
-from tomolens.study.store import Store
+from tomolens.results.store import Store
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+
+
+SIZE = 40
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A made-up study with its page, the figures left out."""
+    folder = tmp_path_factory.mktemp("reported")
+    findings = made.write_study(folder, spatial=(SIZE, SIZE), kept=6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "_figures", lambda *_: iter(()))
+        write.write_report(findings, Store(folder), silent)
+    return folder, findings
 
 
 @pytest.fixture(scope="module")
@@ -30,32 +46,32 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, finished_study):
-    yield from opened(browser, finished_study, 1200)
+def page(browser, reported):
+    yield from opened(browser, reported, 1200)
 
 
 @pytest.fixture
-def phone(browser, finished_study):
-    yield from opened(browser, finished_study, 390)
+def phone(browser, reported):
+    yield from opened(browser, reported, 390)
 
 
 @pytest.fixture
-def crowded(browser, finished_study, tmp_path, monkeypatch):
+def crowded(browser, reported, tmp_path, monkeypatch):
     """A page with so many cases that their maps are shown coarser than their images."""
-    folder, findings = finished_study
-    monkeypatch.setattr(viewer, "BUDGET", 6000)
-    write_page(findings, {}, list(Store(folder).viewed()), tmp_path / "report.html")
+    folder, findings = reported
+    monkeypatch.setattr(viewer, "BUDGET", 20000)
+    write_page(findings, {}, list(Store(folder).gallery()), tmp_path / "report.html")
     yield from opened(browser, (tmp_path, findings), 1200)
 
 
-def opened(browser, finished_study, width):
+def opened(browser, reported, width):
     """The page; whatever it says on the console, raises or asks for from elsewhere fails the test."""
     wrong = []
     tab = browser.new_page(viewport={"width": width, "height": 900})
     tab.set_default_timeout(0)  # however slow the machine is
     tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: wrong.append(str(error)))
-    file = (finished_study[0] / "report.html").resolve().as_uri()
+    file = (reported[0] / "report.html").resolve().as_uri()
     inside = ("data:", "blob:", file)
     tab.on("request", lambda request: None if request.url.startswith(inside) else wrong.append(request.url))
     tab.goto(file)
@@ -116,16 +132,36 @@ def test_dragging_changes_window_and_level_and_a_double_click_resets(page):
     np.testing.assert_array_equal(pixels(page), before)
 
 
-def test_every_pixel_masked_is_the_fill_and_the_decision_is_told(page, finished_study):
+def test_every_pixel_masked_is_the_fill_and_the_decision_is_told(page):
     choose(page, "mode", "none")
     page.locator("[data-control=outline]").uncheck()
     shown = page.locator("#viewer .decision").first
     assert "(right)" in shown.inner_text() or "(wrong)" in shown.inner_text()
-    steps = finished_study[1].settings.metrics.steps
-    choose(page, "masked", steps)
+    choose(page, "masked", made.STEPS)
     assert page.locator("[data-says=masked]").inner_text() == "100.0 %"
-    label = 0 if "without" in page.locator("#viewer .facts").inner_text().split(",")[0] else 1
-    assert set(pixels(page)[:, :3].ravel()) == {255 * (1 - label)}
+    assert set(pixels(page)[:, :3].ravel()) <= {127, 128}  # the fill is a half
+
+
+def test_of_three_classes_a_wrong_decision_is_not_said_to_be_one_of_them(browser, tmp_path):
+    findings = made.write_study(tmp_path, classes=("healthy", "benign", "malignant"), spatial=(4, SIZE, SIZE))
+    write_page(findings, {}, list(Store(tmp_path).gallery()), tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    said = set()
+    for step in range(made.STEPS + 1):
+        choose(tab, "masked", step)
+        said |= set(tab.locator("#viewer .decision").all_inner_texts())
+    assert said == {
+        "The network still says healthy (right about it)",
+        "The network no longer says healthy (wrong about it)",
+    }
+    next(tabs, None)
+
+
+def test_the_numbers_of_a_case_are_printed_as_their_metrics_declare(page):
+    shown = page.locator("#viewer .numbers").first.inner_text()
+    pattern = r"Drop D × 10: -?\d+\.\d\d, Share inside: -?\d\.\d{3}, Touch: -?\d\.\d{3}, Twin share: -?\d\.\d{3}"
+    assert re.fullmatch(pattern, shown)
 
 
 def test_the_top_of_a_map_is_as_large_as_asked(page):
@@ -156,7 +192,7 @@ def test_maps_may_be_coarser_than_images(crowded):
 
 def test_the_two_sides_show_two_maps(page):
     assert not np.array_equal(pixels(page, 0), pixels(page, 1))
-    for name in ("estimator", "signs"):
+    for name in ("estimator", "form"):
         left, right = (page.locator(f"[data-pane={name}]").nth(pane) for pane in (0, 1))
         right.select_option(left.input_value())
     np.testing.assert_array_equal(pixels(page, 0), pixels(page, 1))
@@ -206,10 +242,10 @@ def test_the_viewer_says_that_its_order_is_not_quite_the_networks(page):
     assert "ties at random" in note.inner_text()
 
 
-def test_regions_without_a_mask_are_told(browser, finished_study, tmp_path):
-    folder, findings = finished_study
-    cases = [dataclasses.replace(case, mask=None, regions={}) for case in Store(folder).viewed()]
-    write_page(findings, {}, [*cases[:1], *Store(folder).viewed()], tmp_path / "report.html")
+def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
+    folder, findings = reported
+    cases = [dataclasses.replace(case, mask=None, regions={}) for case in Store(folder).gallery()]
+    write_page(findings, {}, [*cases[:1], *Store(folder).gallery()], tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     choose(tab, "mode", "regions")

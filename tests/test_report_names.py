@@ -6,17 +6,14 @@ import re
 import pandas as pd
 import pytest
 
-import conftest
-from quick_study import quick_cases, quick_study
-from tomolens.api import Study
+import synthetic_results as made
 from tomolens.bars import bars
-from tomolens.cases import CaseEntry, Cases
-from tomolens.findings import Findings
+from tomolens.progress import silent
 from tomolens.report import write
 from tomolens.report.latex import escaped, latex_table
 from tomolens.report.words import summary
 from tomolens.report.write import for_spreadsheets
-from tomolens.study.settings import StudySettings
+from tomolens.results.store import Store
 
 EVIL = (
     "$x^2_{$ \\frac{",
@@ -32,29 +29,21 @@ EVIL = (
     "ünïcode ∑ 中",
     "</script><img src=x onerror=alert(1)>",
 )
+FIGURES = write._figures
 CLASSES = ("$\\alpha", "=1<b>")
 
 
 @pytest.fixture(scope="module")
 def evil_study(tmp_path_factory):
-    """Cases, patients, classes and a study called what nobody should call them; figures drawn."""
-    cases = quick_cases()
-    old = dict(zip(EVIL, cases.entries, strict=True))
-    entries = tuple(CaseEntry(name, entry.label, name + str(entry.patient)) for name, entry in old.items())
-
-    def read(entry):
-        case = cases.read(old[entry.name])
-        return type(case)(entry.name, case.image, case.label, entry.patient, case.mask)
-
-    study = quick_study(name=EVIL[0] + "\n\n" + EVIL[6], examples=4)
-    content = study.settings.model_dump()
-    content["cases"]["classes"] = CLASSES
+    """Cases, patients, classes, estimators and a study called what nobody should call them; figures drawn."""
     out = tmp_path_factory.mktemp("evil") / "r"
+    estimators = (made.described("slope", EVIL[0]), made.described("steep-slope", EVIL[6]), *made.ESTIMATORS[2:])
+    name = EVIL[0] + "\n\n" + EVIL[6]
+    findings = made.write_study(out, estimators=estimators, classes=CLASSES, name=name, names=EVIL, kept=4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(write, "_figures", conftest.FIGURES)
-        settings = StudySettings.model_validate(content)
-        Study(settings, cases=Cases(entries, read, CLASSES), classifier=study.classifier).run(out, workers=1)
-    return out, Findings.from_folder(out)
+        patch.setattr(write, "_figures", FIGURES)
+        write.write_report(findings, Store(out), silent)
+    return out, findings
 
 
 def test_figures_are_drawn(evil_study):

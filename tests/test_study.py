@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -14,19 +15,19 @@ from tomolens.classifier.intensity import Intensity
 from tomolens.errors import CaseError, NetworkError, SettingsError
 from tomolens.estimators import make_estimator
 from tomolens.findings import Findings
-from tomolens.metrics.metric import MetricSettings
+from tomolens.metrics.evaluand import MetricSettings
 from tomolens.report.words import summary
+from tomolens.results.rows import SCHEMA
+from tomolens.results.store import Store
 from tomolens.study.evaluate import evaluate
+from tomolens.study.folds import folds_of
 from tomolens.study.plan import Plan
-from tomolens.study.rows import SCHEMA
 from tomolens.study.settings import StudySettings, read_settings
-from tomolens.study.sides import sides_of
-from tomolens.study.store import Store
 
 SETTINGS = StudySettings.model_validate(SMALL_STUDY)
 FEW = ("backpropagation", "integrated-gradients", "smoothgrad-squared", "random")
 PLAN = Plan(0, tuple(make_estimator(name) for name in FEW), "class", MetricSettings(), 32)
-KEYS = ["case", "estimator", "signs", "metric"]
+KEYS = ["case", "estimator", "form", "metric", "choice", "option"]
 
 
 WINDOWED = Classifier(convolutional(), intensity=Intensity(hounsfield=(-160.0, 240.0)))
@@ -59,7 +60,7 @@ def test_everything_promised_is_written(finished_study):
         pd.testing.assert_frame_equal(pd.read_csv(out / "tables" / f"{name}.csv"), findings.table(name), rtol=1e-12)
     columns = list(pd.read_csv(out / "tables" / "fidelity.csv").columns)
     gains = ["gain", "gain_ci_low", "gain_ci_high", "beats_blind"]
-    assert columns == ["estimator", "signs", "fidelity", "ci_low", "ci_high", "cases", "patients", *gains]
+    assert columns == ["estimator", "form", "fidelity", "ci_low", "ci_high", "cases", "patients", "undefined", *gains]
     pictures = {file.stem for file in (out / "figures").glob("*.png")}
     assert {"perturbation", "roc", "dice", "example-1-maps", "example-1-regions"} <= pictures
     assert (out / "report.html").stat().st_size > 100_000
@@ -115,14 +116,14 @@ def test_a_folder_with_another_study_is_refused(tmp_path, small_study):
 
 
 def rows_of(evaluation):
-    return {(m.estimator, m.signs, m.metric): (m.value, m.curve) for m in evaluation.measurements}
+    return {(m.estimator, m.form, m.metric): (m.value, m.curve) for m in evaluation.measurements}
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_the_batch_does_not_show_in_a_case(batch_size):
     case, classifier = own_cases()[2], WINDOWED
     whole = rows_of(evaluate(case, classifier, PLAN))
-    plan = Plan(PLAN.seed, PLAN.estimators, PLAN.signs, PLAN.metrics, batch_size)
+    plan = Plan(PLAN.seed, PLAN.estimators, PLAN.direction, PLAN.metrics, batch_size)
     parts = rows_of(evaluate(case, classifier, plan))
     assert whole.keys() == parts.keys()
     for key, (value, curve) in whole.items():
@@ -165,9 +166,9 @@ def test_own_cases_and_network_with_empty_masks(tmp_path):
     assert (findings.table("roc")["undefined"] == 1).all()
     assert (findings.table("overlap")["cases"] == 5).all()
     assert (findings.table("fidelity")["cases"] == 6).all()
-    page = (tmp_path / "r" / "report.html").read_text()
-    assert "Empty masks, left out of ROC and overlap: 1 (case-0)" in page
-    assert "Empty masks, left out of ROC and overlap: 1 (case-0)" in summary(findings, width=200)
+    page = unescape((tmp_path / "r" / "report.html").read_text())
+    assert "Empty masks, left out of the expert's view: 1 (case-0)" in page
+    assert "Empty masks, left out of the expert's view: 1 (case-0)" in summary(findings, width=200)
 
 
 def test_without_masks_the_experts_view_is_not_assessed(tmp_path):
@@ -237,23 +238,23 @@ def test_own_cases_are_checked_before_anything_starts(tmp_path, change, message)
 def test_folds_never_show_a_network_its_patients():
     cases = own_cases(40)
     settings = StudySettings.model_validate({"name": "x", "cases": {"folds": 4}})
-    sides = sides_of(settings, cases)
-    held_out = np.concatenate([side.held_out for side in sides])
+    folds = folds_of(settings, cases)
+    held_out = np.concatenate([fold.held_out for fold in folds])
     assert sorted(held_out.tolist()) == list(range(40))
-    for side in sides:
-        assert not {cases.patients[i] for i in side.training} & {cases.patients[i] for i in side.held_out}
+    for fold in folds:
+        assert not {cases.patients[i] for i in fold.training} & {cases.patients[i] for i in fold.held_out}
 
 
 def test_nothing_says_how_to_split():
     settings = StudySettings.model_validate({"name": "x"})
     with pytest.raises(CaseError, match="give the manifest a split column or the study cases.folds"):
-        sides_of(settings, own_cases())
+        folds_of(settings, own_cases())
     with pytest.raises(CaseError, match="names no case to train on"):
-        sides_of(settings, own_cases(split="test"))
+        folds_of(settings, own_cases(split="test"))
     with pytest.raises(CaseError, match="leaves no case to test on"):
-        sides_of(settings, own_cases(split="train"))
-    (side,) = sides_of(settings, own_cases(), everything_held_out=True)
-    assert len(side.held_out) == 6
+        folds_of(settings, own_cases(split="train"))
+    (fold,) = folds_of(settings, own_cases(), everything_held_out=True)
+    assert len(fold.held_out) == 6
 
 
 def test_pretraining_on_simulated_cases_is_done_once(tmp_path):
@@ -276,10 +277,10 @@ def test_pretraining_on_simulated_cases_is_done_once(tmp_path):
 
 def test_simulated_cases_are_of_different_patients():
     cases = simulated_cases(SETTINGS)
-    sides = {side: {e.patient for e in cases.entries if e.split == side} for side in ("train", "test")}
-    assert len(sides["train"]) == 40
-    assert len(sides["test"]) == 4
-    assert not sides["train"] & sides["test"]
+    folds = {fold: {e.patient for e in cases.entries if e.split == fold} for fold in ("train", "test")}
+    assert len(folds["train"]) == 40
+    assert len(folds["test"]) == 4
+    assert not folds["train"] & folds["test"]
 
 
 BAD_FILES = {

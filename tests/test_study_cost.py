@@ -4,8 +4,9 @@ import pytest
 
 from conftest import SMALL_STUDY
 from test_study import own_cases
-from test_study_sides import scans
+from test_study_folds import scans
 from tomolens.api import Study
+from tomolens.estimators import Cost
 from tomolens.study import cost as study_cost
 from tomolens.study.settings import StudySettings
 
@@ -19,15 +20,15 @@ def cost_of(own=None, **changed):
 
 def test_counts_of_the_built_in_kind_of_study():
     cost = cost_of()
-    assert (cost.cases, cost.maps, cost.passes) == (4, 16 + 6, 92)
+    assert (cost.cases, cost.maps, cost.asked) == (4, 16 + 6, Cost(gradients=92, scores=3))
     assert cost.images == (16 + 6) * 2 * 39
     assert cost.training == 3 * 40
-    assert set(cost.seconds) == {"reading cases", "training", "gradients", "fidelity", "sorting, ROC and regions"}
+    assert set(cost.seconds) == {"reading cases", "training", "explaining", "decisions", "other metrics"}
     assert all(seconds > 0 for seconds in cost.seconds.values())
     assert cost.total == pytest.approx(sum(cost.seconds.values()))
     assert 0 < cost.megabytes < 200
     lines = "\n".join(cost.lines())
-    assert "passes a case      92 forward and backward, at most 1716 forward" in lines
+    assert "passes a case      92 forward and backward, 3 forward for scores, at most 1716 for decisions" in lines
     assert "expected time" in lines
 
 
@@ -48,7 +49,7 @@ def test_metrics_and_training_that_are_left_out_cost_nothing(trained):
     settings = StudySettings.model_validate({**SMALL_STUDY, "metrics": {"names": ["roc"]}})
     cost = Study(settings, cases=own_cases(), classifier=trained).estimate()
     assert (cost.cases, cost.training) == (6, 0)
-    assert set(cost.seconds) == {"reading cases", "gradients", "sorting, ROC and regions"}
+    assert set(cost.seconds) == {"reading cases", "explaining", "other metrics"}
 
 
 def test_time_is_counts_times_measured_speeds(monkeypatch):
@@ -60,12 +61,12 @@ def test_time_is_counts_times_measured_speeds(monkeypatch):
         {
             "reading cases": 2 * 44 * 2.0,
             "training": few.training * 1.5 * 2.0 / batch,
-            "gradients": 4 * few.passes * 2.0 / batch,
-            "fidelity": 4 * few.images * 2.0 / batch,
-            "sorting, ROC and regions": 4 * (few.maps * 3 * 2.0 + 2.0) / 5,
+            "explaining": 4 * (92 + 3) * 2.0 / batch,
+            "decisions": 4 * few.images * 2.0 / batch,
+            "other metrics": 4 * 2.0 / 5,  # one map and three take as long: all of it is once for the case
         }
     )
-    for stage in ("gradients", "fidelity", "sorting, ROC and regions"):
+    for stage in ("explaining", "decisions", "other metrics"):
         assert many.seconds[stage] == pytest.approx(20 * few.seconds[stage]), stage
     assert many.seconds["training"] == few.seconds["training"]
     assert many.seconds["reading cases"] == pytest.approx(2 * 120 * 2.0)

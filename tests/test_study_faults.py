@@ -28,16 +28,17 @@ from tomolens.classifier import Classifier, Intensity
 from tomolens.classifier.quick import Quick
 from tomolens.cli import app
 from tomolens.errors import CaseError, NetworkError, SettingsError
-from tomolens.estimators import making as explain_module
-from tomolens.metrics.metric import METRICS
+from tomolens.estimators import Deconvolution
+from tomolens.metrics.registry import METRICS
 from tomolens.report.answer import audit_sentence, headline
 from tomolens.report.words import summary
-from tomolens.study import runner, shards, writer
+from tomolens.results import shards, writer
+from tomolens.results.shards import BLOCK, Shards
+from tomolens.results.store import Store
+from tomolens.study import runner
 from tomolens.study.executors import in_this_process
+from tomolens.study.folds import folds_of
 from tomolens.study.networks import Fitted, with_window
-from tomolens.study.shards import BLOCK, Shards
-from tomolens.study.sides import sides_of
-from tomolens.study.store import Store
 from tomolens.study.survey import survey
 from tomolens.study.verify import largest_difference
 from tomolens.study.work import Worker
@@ -318,7 +319,7 @@ def test_tables_alone_as_csv_and_latex(tmp_path, undisturbed):
 
 def test_a_study_says_where_its_numbers_come_from(tmp_path):
     quick_study().run(tmp_path / "r", workers=1)
-    said = Store(tmp_path / "r").description()
+    said = Store(tmp_path / "r").description().raw
     assert len(said["settings_hash"]) == len(said["identity"]) == len(said["content"]["cases"]["hash"]) == 32
     assert len(said["networks"][0]["weights"]) == 32
     assert said["machine"]["device"] == "cpu"
@@ -346,7 +347,7 @@ def test_verify_computes_cases_again(tmp_path):
         file.unlink()
     rows.write([changed], range(12))
     store = Store(tmp_path / "r")
-    store.write_description({**store.description(), "measurements": rows.names()})
+    store.write_description({**store.description().raw, "measurements": rows.names()})
     lines, same = verify_study(tmp_path / "r", study.cases, study.classifier, sample=12)
     assert not same
     assert lines[1] == "case case-0 differs, by at most 1e-09"
@@ -368,10 +369,10 @@ def test_failed_cases_are_exit_code_3(tmp_path, monkeypatch):
 
 def test_a_metric_that_fails_costs_its_own_rows(tmp_path, monkeypatch):
     def fails(evaluand):
-        yield from METRICS["fidelity"](evaluand)
+        yield next(iter(evaluand.rankings)), "auc", 0.5
         raise ZeroDivisionError("a metric of one's own broke")
 
-    monkeypatch.setitem(METRICS, "roc", fails)
+    monkeypatch.setitem(METRICS, "roc", replace(METRICS["roc"], measure=fails))
     findings = quick_study(count=6).run(tmp_path / "r", workers=1)
     assert len(findings.measured.failed) == 0
     assert findings.table("roc").empty
@@ -445,7 +446,7 @@ def test_classes_that_do_not_fit_are_refused_before_anything_is_computed(tmp_pat
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(256, neurons)).eval()
     classifier = Classifier(network, "logit" if neurons == 1 else "logits")
-    settings = quick_study(cases={"classes": of_settings}).settings
+    settings = quick_study(cases={"classes": of_settings}, metrics={"fill": "mean"}).settings
     with pytest.raises(SettingsError, match=message):
         Study(settings, cases=cases, classifier=classifier).run(tmp_path / "r")
     assert not (tmp_path / "r").exists()
@@ -522,35 +523,26 @@ def job_of_study(study, classifier):
     found = survey(study.cases)
     settings = study.settings
     fitted = Fitted(with_window(classifier, settings), {"source": "given"})
-    (side,) = sides_of(settings, found.cases, everything_held_out=True)
-    return runner.job_of(settings, found, side, fitted, runner.Resources(), (), 6)
+    (fold,) = folds_of(settings, found.cases, everything_held_out=True)
+    return runner.job_of(settings, found, fold, fitted, runner.Resources(), (), 6)
 
 
 def test_a_map_of_some_cases_is_neither_ranked_nor_does_it_shrink_the_others(tmp_path, monkeypatch):
     """Deconvolution fails in every case of class 0: it has numbers, no rank, and the others keep all of their cases."""
-    whole = explain_module.Making.explained
+    whole = Deconvolution.explain
 
-    def failing(making, device):
-        found = whole(making, device)
-        if float(making.maps["backpropagation"].sum()) != 0 and making.subject_is_dark:
-            found.failed["deconvolution"] = NetworkError("not for dark images")
-            found.maps.pop("deconvolution", None)
-        return found
+    def failing(estimator, subject):
+        if (int(subject.name.split("-")[1]) // 2) % 2 == 0:
+            raise NetworkError("not for dark images")
+        return (yield from whole(estimator, subject))
 
-    begun = explain_module.Making.__init__
-
-    def noting(making, classifier, maps, names):
-        begun(making, classifier, maps, names)
-        making.subject_is_dark = (int(names[0].split("-")[1]) // 2) % 2 == 0
-
-    monkeypatch.setattr(explain_module.Making, "__init__", noting)
-    monkeypatch.setattr(explain_module.Making, "explained", failing)
+    monkeypatch.setattr(Deconvolution, "explain", failing)
     names = {"names": ["backpropagation", "deconvolution", "random"]}
     findings = quick_study(count=24, estimators=names).run(tmp_path / "r", workers=1)
-    values = findings.view_values.query("view == 'fidelity'").set_index(["estimator", "signs"])
+    values = findings.view_values.query("view == 'fidelity'").set_index(["estimator", "form"])
     assert set(values[values["partial"]].index.get_level_values(0)) == {"deconvolution"}
     assert values.loc[("deconvolution", "original"), "cases"] == 12
-    ranks = findings.table("ranks").set_index(["estimator", "signs"])
+    ranks = findings.table("ranks").set_index(["estimator", "form"])
     assert ranks.loc[("deconvolution", "original"), "fidelity_rank"] != ranks.loc[("random", "both"), "fidelity_rank"]
     assert np.isnan(ranks.loc[("deconvolution", "original"), "fidelity_rank"])
     assert findings.compared["fidelity"].cases == 24

@@ -17,10 +17,11 @@ from tomolens.api import Study, verify_study
 from tomolens.cases import CaseEntry, Cases
 from tomolens.classifier.weights import load_weights, save_weights
 from tomolens.errors import SettingsError
-from tomolens.study import lock
-from tomolens.study.lock import FolderLock
+from tomolens.results import lock
+from tomolens.results.example import file_name
+from tomolens.results.lock import FolderLock
+from tomolens.results.store import Store
 from tomolens.study.settings import StudySettings
-from tomolens.study.store import Store, file_name
 
 
 def wait_for(file):
@@ -40,7 +41,7 @@ def test_a_second_run_is_refused_while_the_first_lives(tmp_path):
     kept = Store(out).shards.finished()
     assert 0 < len(kept) < 400
     with Store(out) as store:
-        store.open(store.description())
+        store.open(store.description().raw)
     assert not (out / lock.NAME).exists()
 
 
@@ -146,7 +147,12 @@ def test_verify_calls_measurements_that_were_changed_damaged_and_leaves_them(tra
 
 def test_a_study_that_is_not_finished_is_told_as_such(tmp_path):
     with Store(tmp_path / "r") as store:
-        store.open({"identity": "1", "content": {"settings": quick_study().settings.model_dump(mode="json")}})
+        content = {
+            "settings": quick_study().settings.model_dump(mode="json"),
+            "task": ["a", "b"],
+            "cases": {"count": 1},
+        }
+        store.open({"identity": "1", "content": content, "estimators": [], "metrics": []})
     with pytest.raises(SettingsError, match="the study is not finished"):
         verify_study(tmp_path / "r", quick.quick_cases())
 

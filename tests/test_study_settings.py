@@ -15,8 +15,8 @@ from tomolens.cases import CONTRAST_CLASSES
 from tomolens.classifier import Classifier, Intensity
 from tomolens.classifier.training import Recipe, train
 from tomolens.errors import CaseError, SettingsError
-from tomolens.estimators.estimators import ESTIMATORS
-from tomolens.estimators.probes import References
+from tomolens.estimators import References
+from tomolens.estimators.registry import ESTIMATORS
 from tomolens.study.evaluate import evaluate
 from tomolens.study.settings import StudySettings, read_settings, settings_from
 
@@ -80,7 +80,7 @@ def changed(edits):
 
 
 def small(plan):
-    return plan.images <= 4000 and plan.passes <= 400 and plan.metrics.roc_points <= 1000
+    return plan.images <= 4000 and plan.cost((1, 16, 16)).gradients <= 400 and plan.metrics.roc_points <= 1000
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
@@ -190,7 +190,9 @@ def test_odd_files_are_refused_when_they_are_read(tmp_path, fault):
 
 def test_sizes_by_axis_and_many_classes_are_read(tmp_path):
     file = tmp_path / "study.toml"
-    file.write_text('name = "x"\n[cases]\nsize = [160, 224]\nclasses = ["a", "b", "c", "d"]\n')
+    file.write_text(
+        'name = "x"\n[cases]\nsize = [160, 224]\nclasses = ["a", "b", "c", "d"]\n[metrics]\nfill = "mean"\n'
+    )
     cases = read_settings(file).cases
     assert cases.size == cases.preprocessing.size == (160, 224)
     assert cases.classes == ("a", "b", "c", "d")

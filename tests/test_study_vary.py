@@ -9,26 +9,23 @@ import torch
 from typer.testing import CliRunner
 
 from conftest import convolutional
-from test_findings import QUICK, measurements, read
 from tomolens.api import Study
 from tomolens.cases import phantom
 from tomolens.cases.preprocessing import Preprocessing
 from tomolens.classifier import Classifier
 from tomolens.cli import app
 from tomolens.errors import SettingsError
-from tomolens.estimators import explain
-from tomolens.findings.choices import OWN, choices_table, concordance_over, rank_ranges_table
-from tomolens.findings.tables import values_table
+from tomolens.estimators import Cost, explain
+from tomolens.findings.choices import OWN, concordance_over
 from tomolens.metrics import fidelity, roc
 from tomolens.report.answer import headline
 from tomolens.study.settings import StudySettings, read_settings
-from tomolens.study.variations import parse_varied, varied
 
 SETTINGS = StudySettings.model_validate(
     {
         "name": "vary",
         "examples": 0,
-        "viewed": 1,
+        "gallery": 1,
         "precision": "fp32",
         "batch_size": 16,
         "cases": {"size": 32},
@@ -64,9 +61,9 @@ def findings(cases, classifier, tmp_path_factory):
     return Study(SETTINGS, cases=cases, classifier=classifier).run(folder, workers=1)
 
 
-def number(findings, metric, estimator, signs="absolute"):
-    which = findings.measured.maps.index((estimator, signs))
-    return findings.measured.numbers[metric][:, which]
+def number(findings, metric, choice, option, estimator, form="absolute"):
+    which = findings.measured.maps.index((estimator, form))
+    return findings.measured.varied[choice, option][metric][:, which]
 
 
 def options_of(findings, view):
@@ -93,9 +90,9 @@ def test_a_varied_number_is_that_of_a_study_with_this_option(findings, cases, cl
 
     masks = np.stack([case.mask for case in cases])
     noisy = roc(explained("smoothgrad", sigma=0.4), masks, names=cases.names).auc
-    np.testing.assert_allclose(number(findings, varied("auc", "noise", "sigma 0.4"), "smoothgrad"), noisy)
+    np.testing.assert_allclose(number(findings, "auc", "noise", "sigma 0.4", "smoothgrad"), noisy)
     coarse = roc(explained("integrated-gradients", steps=2), masks, names=cases.names).auc
-    np.testing.assert_allclose(number(findings, varied("auc", "steps", "2"), "integrated-gradients"), coarse)
+    np.testing.assert_allclose(number(findings, "auc", "steps", "2", "integrated-gradients"), coarse)
     own = explained("backpropagation")
     for fill, value in (("mean", "mean"), ("road", "road"), ("40 HU", 0.5)):
         each = [
@@ -105,17 +102,18 @@ def test_a_varied_number_is_that_of_a_study_with_this_option(findings, cases, cl
             ).area
             for i in range(len(cases))
         ]  # fmt: skip
-        np.testing.assert_allclose(number(findings, varied("fidelity", "fill", fill), "backpropagation"), each)
+        np.testing.assert_allclose(number(findings, "fidelity", "fill", fill, "backpropagation"), each)
 
 
 def test_what_an_option_does_not_change_is_not_measured_again(findings):
-    for metric in findings.measured.numbers:
-        parsed = parse_varied(metric)
-        if parsed is not None and parsed[1] == "noise":
-            assert np.isnan(number(findings, metric, "backpropagation")).all()
-            assert not np.isnan(number(findings, metric, "smoothgrad")).all()
-    assert varied("most_important_first", "fill", "road") in findings.measured.curves
-    assert varied("least_important_first", "fill", "road") in findings.measured.curves
+    noisy = findings.measured.varied["noise", "sigma 0.4"]
+    assert set(noisy) >= {"fidelity", "auc", "dice_own_share"}
+    for metric in noisy:
+        assert np.isnan(number(findings, metric, "noise", "sigma 0.4", "backpropagation")).all()
+        assert not np.isnan(number(findings, metric, "noise", "sigma 0.4", "smoothgrad")).all()
+    rows = findings.measurements
+    curves = rows[(rows["choice"] == "fill") & (rows["option"] == "road") & rows["curve"].notna()]
+    assert set(curves["metric"]) == {"most_important_first", "least_important_first"}
 
 
 def test_the_study_itself_is_the_same_without_variations(findings, cases, classifier, tmp_path):
@@ -134,45 +132,17 @@ def test_rank_ranges_hold_the_studys_rank_and_name_what_moves_it(findings):
         there = choices[(choices["view"] == row.view) & (choices["estimator"] == row.estimator)]
         (moved,) = there["rank"][(there["choice"] == row.moved_most_by) & (there["option"] == row.option)]
         assert abs(moved - row.rank) == row.moved
-    assert 0 <= concordance_over(choices, "fidelity", "fill") <= 1
+    assert 0 <= concordance_over(choices, "fidelity")["fill"] <= 1
     assert any(sentence.startswith("Choices: among absolute maps") for sentence in headline(findings))
     assert "Choices that matter" in (findings.folder / "report.html").read_text()
     assert (findings.folder / "figures" / "choices.png").exists()
 
 
-def test_an_option_that_changes_nothing_moves_no_rank():
-    labels, patients, rows = [0, 1] * 8, [f"p{i}" for i in range(16)], []
-    values = {
-        "a": (0.1, 0.9),
-        "b": (0.5, 0.7),
-        "c": (0.3, 0.5),
-        "d": (0.9, 0.3),
-    }  # original and absolute rank otherwise
-    for name, of_signs in values.items():
-        for signs, value in zip(("original", "absolute"), of_signs, strict=True):
-            rows.append(measurements([value] * 16, labels, patients, "fidelity", name, signs))
-        for choice, option, which in (("direction", "paper", 0), ("noise", "sigma 0.3", 1), ("fill", "blur", 1)):
-            signs = ("original", "absolute")[which]
-            metric = varied("fidelity", choice, option)
-            rows.append(measurements([of_signs[which]] * 16, labels, patients, metric, name, signs))
-    measured = read(*rows)
-    table = choices_table(measured, values_table(measured, QUICK), pd.DataFrame(), QUICK)
-    changed = table[~table["choice"].isin([OWN, "maps"])]
-    assert len(changed) == 12
-    assert (changed["moved"] == 0).all()
-    still = rank_ranges_table(table[table["choice"] != "maps"])
-    assert (still["lowest"] == still["rank"]).all()
-    assert (still["highest"] == still["rank"]).all()
-    assert (still["moved"] == 0).all()
-    assert set(still["moved_most_by"]) == {""}
-    moved = rank_ranges_table(table).set_index("estimator")
-    assert moved["moved"].to_dict() == {"a": 3, "b": 0, "c": 0, "d": 3}
-
-
 def test_the_plan_counts_what_is_varied():
     plan, plain = SETTINGS.plan, SETTINGS.model_copy(update={"vary": None}).plan
-    assert plain.passes == 1 + 4 + 3
-    assert plan.passes == plain.passes + (1 + 4 + 3) + (1 + 3) + 3 + (2 + 2)
+    shape = (1, 32, 32)
+    assert plain.cost(shape) == Cost(gradients=1 + 4 + 3, scores=2)
+    assert plan.cost(shape) == Cost(gradients=8 + (1 + 4 + 3) + (1 + 3) + 3 + (2 + 2), scores=2 + 2 + 2)
     assert plain.images == (2 * 4 + 1) * 2 * 4
     assert plan.images == plain.images + (3 + 2 + 1 + 2 + 3 * 5) * 2 * 4
 

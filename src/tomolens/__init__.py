@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .estimators import IntegratedGradientsBlackWhite as IntegratedGradientsBlackWhite
     from .estimators import Random as Random
     from .estimators import References as References
+    from .estimators import Scene as Scene
     from .estimators import SmoothGrad as SmoothGrad
     from .estimators import SmoothGradSquared as SmoothGradSquared
     from .estimators import explain as explain
@@ -51,6 +52,7 @@ _HOMES = {
         "IntegratedGradientsBlackWhite",
         "Random",
         "References",
+        "Scene",
         "SmoothGrad",
         "SmoothGradSquared",
         "explain",

@@ -18,11 +18,11 @@ from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
 from .report import write_latex, write_report, write_tables
-from .study.cost import Cost, estimate
+from .results.store import Store
+from .study.cost import StudyCost, estimate
 from .study.networks import fit_network
 from .study.runner import Resources, run_study
-from .study.settings import StudySettings, read_settings
-from .study.store import Store
+from .study.settings import StudySettings, read_settings, stored_settings
 from .study.verify import verify
 
 
@@ -131,15 +131,15 @@ class Study:
             keep_patients=settings.keep_patients,
         )
 
-    def estimate(self, *, device: str = "cpu", progress: Progress = silent) -> Cost:
+    def estimate(self, *, device: str = "cpu", progress: Progress = silent) -> StudyCost:
         """What the study would take, from some seconds of measuring; nothing is written.
 
         Raises:
             TomolensError: input that cannot be used.
         """
-        device_ = usable_device(device)
+        found = usable_device(device)
         if self.classifier is not None:
-            self.classifier.network.to(device_)
+            self.classifier.network.to(found)
         cases, chosen = self.load_cases(progress), self.settings.cases
         given = [entry.split for entry in cases.entries]
         share, networks = chosen.hold_out or 1.0, 1
@@ -182,9 +182,9 @@ class Study:
         Raises:
             TomolensError: input that cannot be used, or a folder that holds another study or in which one runs.
         """
-        device_ = usable_device(device)
+        found = usable_device(device)
         if self.classifier is not None:
-            self.classifier.network.to(device_)
+            self.classifier.network.to(found)
         with Store(Path(out)) as store:
             run_study(
                 self.settings,
@@ -252,7 +252,7 @@ def verify_study(
         SettingsError: no study there, or other cases or another network than the study's.
     """
     store = Store(Path(results))
-    study = Study.of(Findings.settings_of(store), cases, classifier)
+    study = Study.of(stored_settings(store), cases, classifier)
     found = verify(
         study.settings,
         store,

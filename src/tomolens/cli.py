@@ -1,6 +1,6 @@
 """The command line: thin. Arguments in, one line out where something is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -161,11 +161,37 @@ def report(
 @answered
 def estimators() -> None:
     """List the estimators with their sources."""
-    from .estimators import ESTIMATORS
+    from .estimators import ESTIMATORS, make_estimator
 
-    width = max(map(len, ESTIMATORS))
-    for name, estimator in ESTIMATORS.items():
-        typer.echo(f"{name:{width}}  {(estimator.__doc__ or '').splitlines()[0]}  [{estimator.source}]")  # type: ignore[attr-defined]
+    _list({name: f"{_first_line(made)}  [{made.source}]" for name in ESTIMATORS if (made := make_estimator(name))})
+
+
+@app.command()
+@answered
+def baselines() -> None:
+    """List the blind baselines, which never look at the network."""
+    from .estimators.baselines import BASELINES
+
+    _list({name: _first_line(baseline.draw) for name, baseline in BASELINES.items()})
+
+
+@app.command()
+@answered
+def metrics() -> None:
+    """List the metrics with what they measure."""
+    from .metrics.registry import METRICS
+
+    _list({name: _first_line(metric.measure) for name, metric in METRICS.items()})
+
+
+def _list(lines: Mapping[str, str]) -> None:
+    width = max(map(len, lines))
+    for name, words in lines.items():
+        typer.echo(f"{name:{width}}  {words}")
+
+
+def _first_line(documented: object) -> str:
+    return (documented.__doc__ or "").partition("\n")[0]
 
 
 def _show(findings: "Findings", folder: Path, quiet: bool, as_json: bool) -> None:

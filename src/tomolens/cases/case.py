@@ -8,6 +8,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import CaseError
 from .grid import Grid
 
 Split = Literal["train", "test"]
@@ -143,5 +144,13 @@ class Cases(Sequence[Case]):
         return tuple(self._seen.get(entry.name) or self._read(entry).fingerprint for entry in self.entries)
 
     def images(self) -> NDArray[np.float32]:
-        """All images as float32 ``(N, C, *spatial)``; for training, which needs them many times."""
-        return np.stack([case.image for case in self])
+        """All images as float32 ``(N, C, *spatial)``; for training, which needs them many times.
+
+        Raises:
+            CaseError: images of several shapes.
+        """
+        images = [case.image for case in self]
+        for name, image in zip(self.names, images, strict=True):
+            if image.shape != images[0].shape:
+                raise CaseError(f"case {name}: image of shape {image.shape}, the first case has {images[0].shape}")
+        return np.stack(images)

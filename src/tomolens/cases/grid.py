@@ -81,7 +81,7 @@ class Grid:
             values: ``(*spatial)`` of the case.
 
         Returns:
-            Values of the voxels ``source_array[grid.within]``, in their shape: one slice, or all.
+            Float32 values of the voxels ``source_array[grid.within]``, in their shape: one slice, or all.
 
         Raises:
             MapError: values of another shape.

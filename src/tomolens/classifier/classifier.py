@@ -14,12 +14,14 @@ from torch.nn import functional
 from ..errors import NetworkError, SettingsError
 from .activation import LastActivation
 from .intensity import Intensity
+from .label import OneLabel
 from .layout import as_channels_last
 from .numerics import plain_numerics
 from .quick import Quick, quickest
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
 Score = Literal["logit", "probability"]
+Task = Literal["classes", "labels"]
 
 PROBABILITY_MARGIN = 1e-7
 """Probabilities are kept this far from 0 and 1 where their logit is taken."""
@@ -30,7 +32,7 @@ class Scored:
     """Scores of some images.
 
     Attributes:
-        scores: S_c of every class, ``(N, classes)``, differentiable.
+        scores: S_c of every class (or label), ``(N, classes)``, differentiable.
         clamped: bool ``(N, classes)``: the score is that of a probability within `PROBABILITY_MARGIN` of 0 or 1, whose
             gradient is 0 by clamping or by saturation.
         output: of the network, as far as the score depends on it: the logit where that was seen.
@@ -50,19 +52,25 @@ class Classifier:
     Attributes:
         network: maps images ``(N, C, *spatial)`` to its outputs.
         output: what the network returns: ``logit`` or ``probability`` of class 1 from one neuron,
-            ``(N,)`` or ``(N, 1)``; ``logits`` or ``probabilities`` ``(N, classes)`` from one neuron a class.
+            ``(N,)`` or ``(N, 1)``; ``logits`` or ``probabilities`` ``(N, classes)`` from one neuron a class or label.
         score: the activation that estimators explain: before the sigmoid or softmax (``logit``, the
             protocol's) or after it (``probability``). Of a network that returns probabilities the last sigmoid or
             softmax is seen through; where it cannot be (scripted, compiled, or no such end) the score is the log-odds
             ``log p_c - log(1 - p_c)``, clamped where p_c is within `PROBABILITY_MARGIN` of 0 or 1.
         intensity: which values are black and white in the images.
+        task: ``classes``, of which an image has one; or ``labels``, each with a yes or no of its own: S_l is the logit
+            z_l or its sigmoid, and the labels' probabilities need not sum to 1.
         quick: a quicker backend for decisions, checked and audited, see `quickened`; gradients and scores never use it.
+
+    Raises:
+        SettingsError: a word that is none, or labels with one neuron or with a quick backend.
     """
 
     network: nn.Module
     output: Output = "logit"
     score: Score = "logit"
     intensity: Intensity = Intensity()
+    task: Task = "classes"
     quick: Quick | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +78,16 @@ class Classifier:
             raise SettingsError(f"output '{self.output}', expected one of {', '.join(get_args(Output))}")
         if self.score not in get_args(Score):
             raise SettingsError(f"score '{self.score}', expected one of {', '.join(get_args(Score))}")
+        if self.task not in get_args(Task):
+            raise SettingsError(f"task '{self.task}', expected one of {', '.join(get_args(Task))}")
+        if self.task == "labels" and self.output not in ("logits", "probabilities"):
+            raise SettingsError(
+                f"labels with output '{self.output}', expected logits or probabilities, one of each label"
+            )
+        if self.task == "labels" and self.quick is not None:
+            raise SettingsError(
+                "labels with a quick backend, whose checks are those of classes: take one with of_label"
+            )
 
     @property
     def device(self) -> torch.device:
@@ -82,7 +100,7 @@ class Classifier:
         """Score S_c of every class, differentiable.
 
         With one neuron z: S_1 = z and S_0 = -z (probability: p and 1 - p), so that a positive gradient of
-        the score always speaks for its class.
+        the score always speaks for its class. Of labels S_l = z_l (probability: the sigmoid of it).
 
         Args:
             images: ``(N, C, *spatial)``.
@@ -102,12 +120,14 @@ class Classifier:
             NetworkError: see `class_scores`.
         """
         returns_probabilities = self.output in ("probability", "probabilities")
-        if not returns_probabilities or self.score == "probability" or hasattr(self.network, "_orig_mod"):
+        whole = self.network.network if isinstance(self.network, OneLabel) else self.network
+        compiled = hasattr(whole, "_orig_mod")
+        if not returns_probabilities or self.score == "probability" or compiled:
             return self.read(self.network(as_channels_last(images)), len(images))
         with LastActivation() as activation:
             raw = self.network(as_channels_last(images))
         read = self.read(raw, len(images))
-        logits = activation.logits(raw)
+        logits = activation.logits(raw, sigmoid_only=self.task == "labels")
         if logits is None:
             return read
         stripped = replace(self, output="logit" if self.output == "probability" else "logits")
@@ -123,8 +143,9 @@ class Classifier:
             raise NetworkError(f"the network returned {type(raw).__name__}, expected a tensor")
         one_neuron = self.output in ("logit", "probability")
         values = raw[:, 0] if one_neuron and raw.shape == (count, 1) else raw
-        expected = "(N,) or (N, 1)" if one_neuron else "(N, classes)"
-        fits = values.shape == (count,) if one_neuron else values.ndim == 2 and values.shape[1] > 1
+        expected = "(N,) or (N, 1)" if one_neuron else f"(N, {self.task})"
+        least = 1 if self.task == "labels" else 2
+        fits = values.shape == (count,) if one_neuron else values.ndim == 2 and values.shape[1] >= least
         if not fits or len(values) != count:
             raise NetworkError(
                 f"the network returned shape {tuple(raw.shape)} for {count} images; "
@@ -138,13 +159,15 @@ class Classifier:
             scores = torch.stack([-values, values], dim=1) if one_neuron else values
             if self.score == "logit":
                 return Scored(scores, torch.zeros_like(scores, dtype=torch.bool), raw)
-            scores = torch.sigmoid(scores) if one_neuron else functional.softmax(scores, dim=1)
+            alone = one_neuron or self.task == "labels"
+            scores = torch.sigmoid(scores) if alone else functional.softmax(scores, dim=1)
             return Scored(scores, _saturated(scores), raw)
         return self._of_probabilities(torch.stack([1.0 - values, values], dim=1) if one_neuron else values, raw)
 
     def _of_probabilities(self, probabilities: Tensor, raw: Tensor) -> Scored:
         low, high = float(probabilities.detach().min()), float(probabilities.detach().max())
-        worst = float((probabilities.detach().float().sum(dim=1) - 1.0).abs().max())
+        each = self.task == "labels"
+        worst = 0.0 if each else float((probabilities.detach().float().sum(dim=1) - 1.0).abs().max())
         if low < -1e-3 or high > 1 + 1e-3 or worst > 0.05:
             found = (
                 f"values from {low:.3g} to {high:.3g}" if worst <= 0.05 else f"rows that miss a sum of 1 by {worst:.3g}"
@@ -156,14 +179,13 @@ class Classifier:
         if self.score == "probability":
             return Scored(probabilities, _saturated(probabilities), raw)
         margin = PROBABILITY_MARGIN
-        alone = torch.eye(probabilities.shape[1], dtype=torch.bool, device=probabilities.device)
-        # Added up, not 1 - p: of a p near 1 that would keep a few bits only.
-        others = torch.where(alone, 0.0, probabilities[:, None, :]).sum(dim=2)
+        # Of classes added up, not 1 - p: of a p near 1 that would keep a few bits only.
+        others = 1.0 - probabilities if each else _of_the_others(probabilities)
         clamped = (probabilities < margin) | (others < margin)
         log_odds = torch.log(probabilities.clamp(min=margin)) - torch.log(others.clamp(min=margin))
         # Half of a clamped quotient would still have a gradient, of what rounding left of it.
         log_odds = torch.where(clamped, log_odds.detach(), log_odds)
-        return Scored(log_odds, clamped, raw, log_odds=self.output == "probabilities")
+        return Scored(log_odds, clamped, raw, log_odds=self.output == "probabilities" and not each)
 
     def scores(self, images: Tensor, targets: Tensor | None = None) -> Tensor:
         """Score of one class for each image, ``(N,)``, differentiable.
@@ -179,7 +201,10 @@ class Classifier:
         return scores.max(dim=1).values if targets is None else of_targets(scores, targets)
 
     def predict(self, images: Tensor, batch_size: int = 32) -> NDArray[np.int64]:
-        """Predicted class of each image, int64 ``(N,)``; class 0 where one neuron gives exactly 0."""
+        """Predicted class of each image, int64 ``(N,)``; class 0 where one neuron gives exactly 0.
+
+        Of labels the one with the highest score, though an image may have several or none: see `decided`.
+        """
         return np.asarray(self.predicted_scores(images, batch_size).argmax(axis=1), dtype=np.int64)
 
     def predicted_scores(self, images: Tensor, batch_size: int = 32) -> NDArray[np.float32]:
@@ -190,18 +215,56 @@ class Classifier:
             ]
         return torch.cat(parts).numpy()
 
+    def decided(self, scores: NDArray[np.floating] | Tensor, classes: NDArray[np.int64] | Tensor) -> NDArray[np.bool_]:
+        """Whether a class, or a label, is what the network decides.
+
+        Args:
+            scores: `class_scores`, ``(N, classes)``.
+            classes: int64 ``(N,)``, which of them is asked for, for each image.
+
+        Returns:
+            Bool ``(N,)``: of classes, whether it is the one of the highest score (of equal ones the first, as in
+            `predict`); of labels, whether its logit is above 0, or its probability above one half.
+
+        Raises:
+            NetworkError: a class that the network does not have.
+        """
+        positive, chosen = torch.from_numpy(self.positive(scores)), torch.as_tensor(classes).cpu()
+        return np.asarray(of_targets(positive, chosen).numpy())
+
+    def positive(self, scores: NDArray[np.floating] | Tensor) -> NDArray[np.bool_]:
+        """What the network decides of every class or label, bool ``(N, classes)``; see `decided`."""
+        values = torch.as_tensor(scores).detach().cpu().double().numpy()
+        if self.task == "labels":
+            return np.asarray(values > (0.0 if self.score == "logit" else 0.5))
+        return np.asarray(values.argmax(axis=1)[:, None] == np.arange(values.shape[1]))
+
+    def of_label(self, index: int) -> "Classifier":
+        """The classifier of one label alone, with one neuron: class 1 where the label is there, class 0 where not.
+
+        Raises:
+            SettingsError: a classifier of classes, or an index below 0. An index beyond the labels is a `NetworkError`
+                when the network is asked.
+        """
+        if self.task != "labels" or index < 0:
+            raise SettingsError(
+                f"label {index} of a classifier of {self.task}: expected task='labels', index from 0 on"
+            )
+        output: Output = "logit" if self.output == "logits" else "probability"
+        return replace(self, network=OneLabel(self.network, index), output=output, task="classes")
+
     def quickened(self, example: Tensor, images: int, like: Quick | None = None) -> "Classifier":
         """This classifier with this machine's quickest backend for its decisions, checked and audited (`decisions`).
 
         Networks that return probabilities are left as they are: near 0 and 1 their outputs say nothing of how sure
-        a rounded decision is.
+        a rounded decision is. So are those of several labels, whose decisions have each a lead of their own.
 
         Args:
             example: a full batch ``(N, C, *spatial)``, like those to come.
             images: about how many decisions are to come.
             like: what was found for another network of the same structure.
         """
-        if self.output not in ("logit", "logits") or self.score != "logit":
+        if self.output not in ("logit", "logits") or self.score != "logit" or self.task == "labels":
             return self
         with self.frozen():
             return replace(self, quick=quickest(self.network, example.to(self.device), images, like))
@@ -223,6 +286,12 @@ class Classifier:
                 module.training = mode
             for weight, flag in flags:
                 weight.requires_grad_(flag)
+
+
+def _of_the_others(probabilities: Tensor) -> Tensor:
+    """For each class the sum of the others' probabilities, ``(N, classes)``."""
+    alone = torch.eye(probabilities.shape[1], dtype=torch.bool, device=probabilities.device)
+    return torch.where(alone, 0.0, probabilities[:, None, :]).sum(dim=2)
 
 
 def _saturated(probabilities: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import SettingsError
 from ..randomness import generator
 from .classifier import Classifier
 from .quick import Quick
@@ -71,8 +72,11 @@ def decide(
         random: chooses what is compared and audited.
 
     Raises:
+        SettingsError: a classifier of several labels.
         NetworkError: see `Classifier.class_scores`.
     """
+    if classifier.task == "labels":
+        raise SettingsError("decisions are between classes: give one of several labels, classifier.of_label(index)")
     with classifier.frozen(), torch.inference_mode():
 
         def exact(numbers: Sequence[int]) -> NDArray[np.float32]:

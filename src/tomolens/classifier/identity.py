@@ -27,6 +27,7 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
         "structure": hashlib.blake2b(_structure(classifier.network).encode(), digest_size=16).hexdigest(),
         "output": classifier.output,
         "score": classifier.score,
+        "task": classifier.task,
         "black": intensity.black,
         "white": intensity.white,
     }

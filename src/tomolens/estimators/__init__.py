@@ -1,7 +1,7 @@
-"""Estimators: where they need gradients, how they reduce them to a map, and `explain`, which runs them together."""
+"""Estimators: what they ask of a network and how they make maps of its answers; `explain` runs them together."""
 
+from .estimator import Cost, Estimator, is_blind, mean_over
 from .estimators import (
-    ESTIMATORS,
     Backpropagation,
     Deconvolution,
     ExpectedGradients,
@@ -10,22 +10,39 @@ from .estimators import (
     Random,
     SmoothGrad,
     SmoothGradSquared,
-    make_estimator,
 )
 from .explain import explain
-from .probes import References
+from .points import AtInput, Constant, OnPath, WithNoise
+from .questions import Features, Gradient, Importance, Round, Score
+from .registry import ESTIMATORS, make_estimator
+from .subject import References, Scene, Subject
 
 __all__ = [
     "ESTIMATORS",
+    "AtInput",
     "Backpropagation",
+    "Constant",
+    "Cost",
     "Deconvolution",
+    "Estimator",
     "ExpectedGradients",
+    "Features",
+    "Gradient",
+    "Importance",
     "IntegratedGradients",
     "IntegratedGradientsBlackWhite",
+    "OnPath",
     "Random",
     "References",
+    "Round",
+    "Scene",
+    "Score",
     "SmoothGrad",
     "SmoothGradSquared",
+    "Subject",
+    "WithNoise",
     "explain",
+    "is_blind",
     "make_estimator",
+    "mean_over",
 ]

@@ -1,22 +1,20 @@
-"""Gradients of class scores with a rule for how rectifiers pass them back.
+"""How rectifiers pass gradients back.
 
-A rule is laid on the autograd graph of one forward pass, not on modules: every rectifier appears there,
-whether it was written as a module, a function, in place or one module used many times, and the network
-itself is never touched. A rule tells what it covered and what it did not.
+A rule is laid on the autograd graph of one forward pass where it can be: every rectifier appears there, whether it was
+written as a module, a function, in place or one module used many times, and the network itself is never touched. A rule
+that must may put hooks on modules for the length of a pass. Each tells what it covered and what it did not.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
-from ..classifier import Classifier
-from ..classifier.classifier import of_targets
 from ..errors import NetworkError
 
 RELU = "ReluBackward"
@@ -77,10 +75,15 @@ class Coverage:
 class BackwardRule(Protocol):
     """How rectifiers pass gradients back. Frozen and hashable: equal rules are one rule."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """In messages."""
 
-    def attach(self, root: Node) -> Coverage:
-        """Lay the rule on the graph that ends in ``root``, for its next backward pass.
+    def attached(self, network: nn.Module) -> AbstractContextManager[object]:
+        """A block in which passes of the network are made under the rule; after it the network is as it was."""
+
+    def lay(self, root: Node) -> Coverage:
+        """Lay the rule on the graph that ends in ``root``, for its next backward pass, and say what it covers.
 
         Raises:
             NetworkError: a graph that it cannot be laid on.
@@ -93,7 +96,11 @@ class PlainGradient:
 
     name: ClassVar[str] = "gradient"
 
-    def attach(self, root: Node) -> Coverage:
+    def attached(self, network: nn.Module) -> AbstractContextManager[object]:
+        """Nothing to do."""
+        return nullcontext()
+
+    def lay(self, root: Node) -> Coverage:
         """Nothing to do."""
         return Coverage()
 
@@ -109,7 +116,11 @@ class PositiveGradients:
     partial: bool = False
     name: ClassVar[str] = "deconvolution"
 
-    def attach(self, root: Node) -> Coverage:
+    def attached(self, network: nn.Module) -> AbstractContextManager[object]:
+        """Nothing to do: the rule is laid on the graph."""
+        return nullcontext()
+
+    def lay(self, root: Node) -> Coverage:
         """Lay the rule on every ReLU.
 
         Raises:
@@ -142,54 +153,6 @@ class PositiveGradients:
 
 
 GRADIENT = PlainGradient()
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """Gradients at some images.
-
-    Attributes:
-        values: dS_target/dx, ``(N, C, *spatial)``.
-        clamped: bool ``(N,)``: the score was clamped there, so that its gradient is 0 whatever the network does.
-        coverage: of the rule.
-        log_odds: see `Scored`.
-    """
-
-    values: Tensor
-    clamped: Tensor
-    coverage: Coverage
-    log_odds: bool
-
-
-def gradients(classifier: Classifier, images: Tensor, targets: Tensor, rule: BackwardRule) -> Gradients:
-    """dS_target/dx at each image, under a backward rule.
-
-    Args:
-        classifier: inside `Classifier.frozen`.
-        images: ``(N, C, *spatial)``.
-        targets: int64 ``(N,)``.
-        rule: how rectifiers pass gradients.
-
-    Raises:
-        NetworkError: a rule that does not apply, a score that does not depend on the images, or gradients that
-            are not finite.
-    """
-    deaf = "the network's score does not depend on its input by differentiable steps"
-    with torch.enable_grad():
-        inputs = images.detach().requires_grad_(True)
-        scored = classifier.scored(inputs)
-        total = of_targets(scored.scores, targets).sum()
-        if total.grad_fn is None or scored.output.grad_fn is None:
-            raise NetworkError(deaf)
-        coverage = rule.attach(scored.output.grad_fn)
-        (gradient,) = torch.autograd.grad(total, inputs, allow_unused=True)
-    if gradient is None:
-        raise NetworkError(deaf)
-    if not bool(torch.isfinite(gradient).all()):
-        raise NetworkError(
-            f"the network's {rule.name} has {int((~torch.isfinite(gradient)).sum())} values that are not finite"
-        )
-    return Gradients(gradient, of_targets(scored.clamped, targets), coverage, scored.log_odds)
 
 
 def _pass_positive_part(_: Sequence[Tensor], incoming: Sequence[Tensor]) -> tuple[Tensor, ...]:

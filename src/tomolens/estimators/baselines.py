@@ -1,88 +1,101 @@
-"""Blind baselines: maps that never look at the network. What does not beat them has told nothing about it.
+"""Blind baselines: estimators that ask nothing. What does not beat them has told nothing about the network.
 
-To add one, write such a function and put it in `BASELINES`; the contract test then covers it.
+To add one, write such a function and put a `Baseline` of it in `BASELINES`; the contract test then covers it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from torch import Tensor
+
+from .estimator import Cost
+from .subject import Need, Subject
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """All that a blind baseline may see.
+class Baseline:
+    """A map that never looks at the network.
 
     Attributes:
-        image: ``(C, *spatial)``, 0 black and 1 white.
-        fill: the image ``(C, *spatial)`` with every pixel masked, as for fidelity; where that depends on the class, for
-            the true one.
-        body: bool ``(*spatial)``, without the air around the patient.
-        mean_mask: mean of the training cases' masks, ``(*spatial)``; None where there are none.
+        name: in results.
+        title: as it is printed.
+        draw: the map ``(C, *spatial)`` of a subject, or the same for all channels ``(*spatial)``.
+        needs: what it sees beside the image.
+        of_masks: whether it looks at experts' masks of other cases, though never at the network.
     """
 
-    image: NDArray[np.float32]
-    fill: NDArray[np.float32]
-    body: NDArray[np.bool_]
-    mean_mask: Values | None = None
+    name: str
+    title: str
+    draw: Callable[[Subject], Values] = field(repr=False)
+    needs: frozenset[Need] = frozenset()
+    of_masks: bool = False
+    source: ClassVar[str] = ""
+    of_prediction: ClassVar[bool] = True
+
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """Nothing."""
+        return Cost()
+
+    def explain(self, subject: Subject) -> Tensor:
+        """The map in float64."""
+        values = np.broadcast_to(self.draw(subject), tuple(subject.image.shape))
+        return torch.from_numpy(np.array(values, dtype=np.float64)).to(subject.image.device)
 
 
-def centre_prior(scene: Scene) -> Values:
+def centre_prior(subject: Subject) -> Values:
     """1 at the centre of the image, falling to 0 in its corners."""
-    spatial = scene.image.shape[1:]
+    spatial = subject.image.shape[1:]
     ticks = np.meshgrid(*(np.linspace(-1, 1, length) for length in spatial), indexing="ij")
-    distance = np.sqrt(sum(tick**2 for tick in ticks) / len(spatial))
-    return np.broadcast_to(1.0 - distance, scene.image.shape)
+    return np.asarray(1.0 - np.sqrt(sum(tick**2 for tick in ticks) / len(spatial)))
 
 
-def raw_intensity(scene: Scene) -> Values:
-    """The image itself."""
-    return scene.image.astype(np.float64)
+def raw_intensity(subject: Subject) -> Values:
+    """The image itself, from 0 (black) to 1 (white)."""
+    return subject.grey.astype(np.float64)
 
 
-def difference_from_fill(scene: Scene) -> Values:
+def difference_from_fill(subject: Subject) -> Values:
     """|x - fill|: how much masking would change each pixel. Under the paper's fill it knows the class."""
-    return np.abs(scene.image.astype(np.float64) - scene.fill)
+    assert subject.scene.fill is not None
+    return np.abs(subject.grey.astype(np.float64) - subject.intensity.share(subject.scene.fill))
 
 
-def sobel_edges(scene: Scene) -> Values:
+def sobel_edges(subject: Subject) -> Values:
     """Magnitude of the image's gradient by Sobel's filter."""
-    image = scene.image.astype(np.float64)
+    image = subject.grey.astype(np.float64)
     squared: Values = sum(
         (ndimage.sobel(image, axis=axis) ** 2 for axis in range(1, image.ndim)), np.zeros(image.shape)
     )
     return np.sqrt(squared)
 
 
-def body_mask(scene: Scene) -> Values:
-    """1 in the body."""
-    return np.broadcast_to(scene.body.astype(np.float64), scene.image.shape)
+def body_mask(subject: Subject) -> Values:
+    """1 in the body, 0 in the air around it."""
+    assert subject.scene.body is not None
+    return subject.scene.body.astype(np.float64)
 
 
-def mean_mask(scene: Scene) -> Values | None:
-    """An atlas of the experts' masks: where those of training cases lie on average; none where there are none."""
-    return None if scene.mean_mask is None else np.broadcast_to(scene.mean_mask, scene.image.shape)
+def mean_mask(subject: Subject) -> Values:
+    """An atlas of the experts' masks: where those of training cases lie on average."""
+    assert subject.scene.atlas is not None
+    return subject.scene.atlas
 
 
-BASELINES: Mapping[str, Callable[[Scene], Values | None]] = {
-    "centre-prior": centre_prior,
-    "raw-intensity": raw_intensity,
-    "difference-from-fill": difference_from_fill,
-    "sobel-edges": sobel_edges,
-    "body-mask": body_mask,
-    "mean-mask": mean_mask,
+BASELINES: Mapping[str, Baseline] = {
+    one.name: one
+    for one in (
+        Baseline("centre-prior", "Centre prior", centre_prior),
+        Baseline("raw-intensity", "Raw intensity", raw_intensity),
+        Baseline("difference-from-fill", "Difference from the fill", difference_from_fill, frozenset({"fill"})),
+        Baseline("sobel-edges", "Sobel edges", sobel_edges),
+        Baseline("body-mask", "Body mask", body_mask, frozenset({"body"})),
+        Baseline("mean-mask", "Atlas of the experts' masks", mean_mask, frozenset({"atlas"}), of_masks=True),
+    )
 }
-
-
-OF_MASKS = frozenset({"mean-mask"})
-"""Baselines that look at experts' masks of other cases, though never at the network."""
-
-
-def draw_baselines(names: Sequence[str], scene: Scene) -> dict[str, Values]:
-    """The maps of the named baselines, float64 ``(C, *spatial)``, without those that cannot be drawn here."""
-    drawn = {name: BASELINES[name](scene) for name in names}
-    return {name: np.ascontiguousarray(one) for name, one in drawn.items() if one is not None}

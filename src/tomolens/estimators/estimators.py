@@ -1,70 +1,46 @@
-"""The importance estimators of the protocol, each as its probes and the term it averages over them.
+"""The importance estimators of the protocol.
 
-A map is the mean, over an estimator's probes and their points, of ``term(gradient, displacement)``. To add an
-estimator, write one such class and put it in `ESTIMATORS`; the contract test then covers it.
+To add an estimator, write one such class in a module of its own and put it in `ESTIMATORS`; the contract test then
+covers it, and its map appears in tables, figures and page.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import SettingsError
 from ..randomness import generator
 from .backward_rules import PositiveGradients
-from .probes import AlongPath, AtInput, AtNoisyInputs, FromReferences, PathRule, Probe, Subject
+from .estimator import Cost, mean_over
+from .points import AtInput, Constant, OnPath, Point, Quadrature, WithNoise, drawn_from_references, path_nodes
+from .questions import Asking, Gradient, Importance, Round, Score
+from .subject import Need, Subject
 
 
-@runtime_checkable
-class Estimator(Protocol):
-    """What `explain` needs to know of an estimator."""
-
-    name: ClassVar[str]
-    source: ClassVar[str]
-    turned_to_prediction: ClassVar[bool]
-    """In the paper's variant (``signs = "paper"``): of the target class (True) or always of class 1 (False)."""
-
-    def probes(self) -> tuple[Probe, ...]:
-        """Where gradients are needed; none for an estimator that does not look at the network."""
-
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """What is averaged, from the gradient at a point and x - x' there."""
-
-
-@runtime_checkable
-class BlindEstimator(Protocol):
-    """An estimator that draws its map without the network."""
-
-    name: ClassVar[str]
-    source: ClassVar[str]
-
-    def draw(self, subject: Subject) -> Tensor:
-        """The map, in the shape of the image."""
-
-
-def _displaced(gradient: Tensor, displacement: Tensor | None) -> Tensor:
-    assert displacement is not None
-    return displacement * gradient
+def _displaced(subject: Subject, point: Point, gradient: Tensor) -> Tensor:
+    assert isinstance(point, OnPath)
+    return point.displacement(subject) * gradient
 
 
 @dataclass(frozen=True)
 class Backpropagation:
     """dS_c/dx."""
 
-    name: ClassVar[str] = "backpropagation"
+    name: str = field(default="backpropagation", repr=False)
+    title: str = field(default="Backpropagation", repr=False)
     source: ClassVar[str] = "Simonyan et al. 2014, arXiv 1312.6034"
-    turned_to_prediction: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = False
 
-    def probes(self) -> tuple[Probe, ...]:
-        """The image."""
-        return (AtInput(),)
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """One gradient."""
+        return Cost(gradients=1)
 
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """The gradient."""
-        return gradient
+    def explain(self, subject: Subject) -> Asking:
+        """The gradient at the image."""
+        return (yield from mean_over(subject, [AtInput()]))
 
 
 @dataclass(frozen=True)
@@ -77,37 +53,62 @@ class Deconvolution:
     """
 
     partial: bool = False
-    name: ClassVar[str] = "deconvolution"
+    name: str = field(default="deconvolution", repr=False)
+    title: str = field(default="Deconvolution", repr=False)
     source: ClassVar[str] = "Zeiler & Fergus 2014, arXiv 1311.2901"
-    turned_to_prediction: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = False
 
-    def probes(self) -> tuple[Probe, ...]:
-        """The image, with the deconvolution rule."""
-        return (AtInput(rule=PositiveGradients(self.partial)),)
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """One gradient."""
+        return Cost(gradients=1)
 
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """The deconvolved gradient."""
-        return gradient
+    def explain(self, subject: Subject) -> Asking:
+        """The deconvolved gradient at the image."""
+        return (yield from mean_over(subject, [AtInput()], rule=PositiveGradients(self.partial)))
+
+
+def _integrated(subject: Subject, references: tuple[float, ...], steps: int, quadrature: Quadrature) -> Asking:
+    """Mean of the integrated gradients from some constant references, with its completeness error."""
+    positions, weights = path_nodes(steps, quadrature)
+    starts = [Constant(reference) for reference in references]
+    points = [OnPath(start, float(position)) for start in starts for position in positions]
+    shares = [1.0 / len(starts) * float(weight) for _ in starts for weight in weights]
+    ends: list[Point] = [AtInput(), *(OnPath(start, 0.0) for start in starts)]
+    total, scores = subject.zeros(), np.zeros(len(ends))
+
+    def take(k: int, answer: Tensor) -> None:
+        if k < len(points):
+            total.add_(shares[k] * _displaced(subject, points[k], answer))
+        else:
+            scores[k - len(points)] = float(answer[subject.target])
+
+    yield Round([*map(Gradient, points), *map(Score, ends)], take)
+    gained = float(scores[0] - scores[1:].mean())
+    missed = float(total.double().sum()) - gained
+    return Importance(total, abs(missed / gained) if gained else float("nan"))
 
 
 @dataclass(frozen=True)
 class IntegratedGradients:
-    """(x - x') times the mean gradient on the way from a black reference x' = 0."""
+    """(x - x') times the mean gradient on the way from a constant reference x', black (0) unless told."""
 
     steps: int = 25
     reference: float = 0.0
-    quadrature: PathRule = "right"
-    name: ClassVar[str] = "integrated-gradients"
+    quadrature: Quadrature = "right"
+    name: str = field(default="integrated-gradients", repr=False)
+    title: str = field(default="Integrated gradients", repr=False)
     source: ClassVar[str] = "Sundararajan et al. 2017, arXiv 1703.01365"
-    turned_to_prediction: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = True
 
-    def probes(self) -> tuple[Probe, ...]:
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A gradient at each step, and the scores of both ends for the completeness error."""
+        return Cost(gradients=self.steps, scores=2)
+
+    def explain(self, subject: Subject) -> Asking:
         """The path from the reference."""
-        return (AlongPath(self.reference, self.steps, self.quadrature),)
-
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """(x - x') times the gradient."""
-        return _displaced(gradient, displacement)
+        return (yield from _integrated(subject, (self.reference,), self.steps, self.quadrature))
 
 
 @dataclass(frozen=True)
@@ -115,18 +116,20 @@ class IntegratedGradientsBlackWhite:
     """Mean of the integrated gradients from a black and from a white reference."""
 
     steps: int = 25
-    quadrature: PathRule = "right"
-    name: ClassVar[str] = "integrated-gradients-bw"
+    quadrature: Quadrature = "right"
+    name: str = field(default="integrated-gradients-bw", repr=False)
+    title: str = field(default="Integrated gradients, b/w", repr=False)
     source: ClassVar[str] = "Kapishnikov et al. 2019, arXiv 1906.02825"
-    turned_to_prediction: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = True
 
-    def probes(self) -> tuple[Probe, ...]:
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A gradient at each step of both paths, and the scores of their ends."""
+        return Cost(gradients=2 * self.steps, scores=3)
+
+    def explain(self, subject: Subject) -> Asking:
         """Both paths; the black one is shared with integrated gradients."""
-        return (AlongPath(0.0, self.steps, self.quadrature), AlongPath(1.0, self.steps, self.quadrature))
-
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """(x - x') times the gradient."""
-        return _displaced(gradient, displacement)
+        return (yield from _integrated(subject, (0.0, 1.0), self.steps, self.quadrature))
 
 
 @dataclass(frozen=True)
@@ -134,17 +137,20 @@ class ExpectedGradients:
     """Mean of (x - x') dS_c/dx over training images x' and random points on the way from them."""
 
     samples: int = 25
-    name: ClassVar[str] = "expected-gradients"
+    name: str = field(default="expected-gradients", repr=False)
+    title: str = field(default="Expected gradients", repr=False)
     source: ClassVar[str] = "Erion et al. 2021, arXiv 1906.10670"
-    turned_to_prediction: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({"references"})
+    of_prediction: ClassVar[bool] = True
 
-    def probes(self) -> tuple[Probe, ...]:
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A gradient for each sample."""
+        return Cost(gradients=self.samples)
+
+    def explain(self, subject: Subject) -> Asking:
         """Random points between training images and the image."""
-        return (FromReferences(self.samples),)
-
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """(x - x') times the gradient."""
-        return _displaced(gradient, displacement)
+        points = [drawn_from_references(subject, k) for k in range(self.samples)]
+        return (yield from mean_over(subject, points, lambda point, gradient: _displaced(subject, point, gradient)))
 
 
 @dataclass(frozen=True)
@@ -153,17 +159,19 @@ class SmoothGrad:
 
     samples: int = 15
     sigma: float = 0.15
-    name: ClassVar[str] = "smoothgrad"
+    name: str = field(default="smoothgrad", repr=False)
+    title: str = field(default="SmoothGrad", repr=False)
     source: ClassVar[str] = "Smilkov et al. 2017, arXiv 1706.03825"
-    turned_to_prediction: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = False
 
-    def probes(self) -> tuple[Probe, ...]:
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A gradient for each sample."""
+        return Cost(gradients=self.samples)
+
+    def explain(self, subject: Subject) -> Asking:
         """Noisy images."""
-        return (AtNoisyInputs(self.samples, self.sigma),)
-
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """The gradient."""
-        return gradient
+        return (yield from mean_over(subject, [WithNoise(self.sigma, k) for k in range(self.samples)]))
 
 
 @dataclass(frozen=True)
@@ -172,58 +180,37 @@ class SmoothGradSquared:
 
     samples: int = 15
     sigma: float = 0.15
-    name: ClassVar[str] = "smoothgrad-squared"
+    name: str = field(default="smoothgrad-squared", repr=False)
+    title: str = field(default="SmoothGrad squared", repr=False)
     source: ClassVar[str] = "Hooker et al. 2019, arXiv 1806.10758"
-    turned_to_prediction: ClassVar[bool] = False
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = False
 
-    def probes(self) -> tuple[Probe, ...]:
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A gradient for each sample; those of SmoothGrad serve."""
+        return Cost(gradients=self.samples)
+
+    def explain(self, subject: Subject) -> Asking:
         """Noisy images, shared with SmoothGrad."""
-        return (AtNoisyInputs(self.samples, self.sigma),)
-
-    def term(self, gradient: Tensor, displacement: Tensor | None) -> Tensor:
-        """The squared gradient."""
-        return gradient.square()
+        points = [WithNoise(self.sigma, k) for k in range(self.samples)]
+        return (yield from mean_over(subject, points, lambda _, gradient: gradient.square()))
 
 
 @dataclass(frozen=True)
 class Random:
     """Independent draws from U(0, 1): the baseline that any estimator must beat."""
 
-    name: ClassVar[str] = "random"
+    name: str = field(default="random", repr=False)
+    title: str = field(default="Random", repr=False)
     source: ClassVar[str] = "baseline of Brocki et al. 2022, arXiv 2209.15398"
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = True
 
-    def draw(self, subject: Subject) -> Tensor:
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """Nothing."""
+        return Cost()
+
+    def explain(self, subject: Subject) -> Tensor:
         """U(0, 1) from the generator (seed, case, "random")."""
         values = generator(subject.seed, subject.name, "random").random(tuple(subject.image.shape))
         return torch.from_numpy(values).to(subject.image)
-
-
-ESTIMATORS: dict[str, Callable[..., Estimator | BlindEstimator]] = {
-    estimator.name: estimator
-    for estimator in (
-        Backpropagation,
-        Deconvolution,
-        IntegratedGradients,
-        IntegratedGradientsBlackWhite,
-        ExpectedGradients,
-        SmoothGrad,
-        SmoothGradSquared,
-        Random,
-    )
-}
-
-
-def make_estimator(name: str, **parameters: object) -> Estimator | BlindEstimator:
-    """An estimator by its registered name.
-
-    Raises:
-        SettingsError: an unknown name, with the nearest known one, or a parameter it does not have.
-    """
-    if name not in ESTIMATORS:
-        near = get_close_matches(name, ESTIMATORS, n=1, cutoff=0.4)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise SettingsError(f"unknown estimator '{name}': {hint}known are {', '.join(ESTIMATORS)}")
-    try:
-        return ESTIMATORS[name](**parameters)
-    except TypeError as error:
-        raise SettingsError(f"estimator '{name}': {error}") from error

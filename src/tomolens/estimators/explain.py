@@ -1,9 +1,10 @@
-"""`explain`: importance maps of images by several estimators, whose gradients are taken together."""
+"""`explain`: importance maps of images by several estimators, whose questions are answered together."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
-from typing import Any, get_args
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -11,14 +12,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..errors import MapError, SettingsError
+from ..errors import MapError, NetworkError, SettingsError, TomolensError
 from ..randomness import draw_names
-from .estimators import BlindEstimator, Estimator, make_estimator
-from .making import Explained, Making, wide
-from .probes import References, Subject
-from .schedule import Signs, batches, items, needs_references, plan
+from .answers import Answers, answers
+from .estimator import Estimator, spelled
+from .questions import Asking, Importance, Kind, Question
+from .registry import make_estimator
+from .schedule import Schedule, Work
+from .subject import References, Scene, Subject
 
-AnyEstimator = str | Estimator | BlindEstimator
+Direction = Literal["class", "paper"]
+AnyEstimator = str | Estimator
+NEEDED = {
+    "references": "draws training images: give references=tl.References(images, labels)",
+    "fill": "looks at what masked pixels become: give scenes=[tl.Scene(fill=...), ...], one an image",
+    "body": "looks at the body: give scenes=[tl.Scene(body=...), ...], one an image",
+    "atlas": "looks at the mean of experts' masks: give scenes=[tl.Scene(atlas=...), ...], one an image",
+}
+
+
+@dataclass
+class Explained:
+    """What came of explaining some images.
+
+    Attributes:
+        maps: of each estimator for which every image has one, ``(N, C, *spatial)``.
+        failed: why the others have none.
+        notes: what must be said beside a map.
+        completeness: of each estimator whose map should add up to a difference of scores, what it misses of it, as a
+            share, ``(N,)``; NaN where the scores are the same.
+    """
+
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    failed: dict[str, TomolensError] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    completeness: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 def explain(
@@ -28,7 +56,8 @@ def explain(
     targets: Tensor | NDArray[np.int64] | Sequence[int] | None = None,
     *,
     references: References | None = None,
-    signs: Signs = "class",
+    scenes: Sequence[Scene] | None = None,
+    direction: Direction = "class",
     seed: int = 0,
     names: Sequence[str] | None = None,
     batch_size: int = 32,
@@ -42,7 +71,8 @@ def explain(
             what differs from its defaults, e.g. ``smoothgrad(sigma=0.3)``.
         targets: class explained for each image, ``(N,)``; by default the predicted one.
         references: training images, needed by expected gradients.
-        signs: ``class``: every map is of the target's score, so that positive speaks for it. ``paper``:
+        scenes: what blind baselines see beside each image.
+        direction: ``class``: every map is of the target's score, so that positive speaks for it. ``paper``:
             backpropagation, deconvolution and SmoothGrad always of class 1, as in the paper; two classes only.
         seed: of all random draws.
         names: identifies each image in those draws; its position by default.
@@ -50,13 +80,13 @@ def explain(
 
     Returns:
         For each estimator's name the maps, ``(N, C, *spatial)`` on the images' device, not normalised; float32 where
-        images have fewer bits.
+        images have fewer bits, float64 of blind baselines.
 
     Raises:
         SettingsError: unknown or doubled estimator, or one that lacks what it needs.
         MapError: images that are not finite, out of range or of another shape than ``(N, C, *spatial)``.
         NetworkError: an estimator that the network does not allow, or a map that is 0 because the score is clamped;
-            see `Classifier.class_scores` and `gradients` for more.
+            see `Classifier.class_scores` and `answers` for more.
     """
     explained = explain_each(
         classifier,
@@ -64,7 +94,8 @@ def explain(
         estimators,
         targets,
         references=references,
-        signs=signs,
+        scenes=scenes,
+        direction=direction,
         seed=seed,
         names=names,
         batch_size=batch_size,
@@ -81,7 +112,8 @@ def explain_each(
     targets: Tensor | NDArray[np.int64] | Sequence[int] | None = None,
     *,
     references: References | None = None,
-    signs: Signs = "class",
+    scenes: Sequence[Scene] | None = None,
+    direction: Direction = "class",
     seed: int = 0,
     names: Sequence[str] | None = None,
     batch_size: int = 32,
@@ -99,27 +131,134 @@ def explain_each(
     if not isinstance(images, Tensor):
         raise MapError(f"images are {type(images).__name__}, expected a tensor: torch.from_numpy(images)")
     chosen = _named(estimators)
-    _check(classifier, images, chosen, references, signs, batch_size)
+    _check(classifier, images, references, direction, batch_size)
     names = draw_names(names, len(images))
+    _check_scenes(scenes or (), images)
     with classifier.frozen():
-        placed = images.detach().to(classifier.device)
-        if placed.is_inference():
-            placed = placed.clone()  # an ordinary tensor, outside the caller's inference mode
+        # A copy: an ordinary tensor outside the caller's inference mode, which an estimator may spoil.
+        placed = images.detach().to(classifier.device).clone()
         classes = _targets(classifier, images, targets, batch_size)
-        if signs == "paper":
+        if direction == "paper":
             _require_two_classes(classifier, images)
         subjects = [
-            Subject(image, name, seed, references, classifier.intensity)
-            for image, name in zip(placed, names, strict=True)
+            Subject(image, int(target), name, seed, references, classifier.intensity, scene)
+            for image, target, name, scene in zip(
+                placed, classes, names, scenes or [Scene()] * len(images), strict=True
+            )
         ]
-        making = Making(classifier, {name: torch.zeros_like(placed, dtype=wide(placed)) for name in chosen}, names)
-        for index, subject in enumerate(subjects):
-            for name, estimator in chosen.items():
-                if isinstance(estimator, BlindEstimator):
-                    making.draw(name, index, estimator, subject)
-        for batch in batches(items(subjects, plan(chosen, signs), classes), batch_size):
-            making.add(batch)
-    return making.explained(images.device)
+        making = _Making(list(chosen), len(subjects))
+        making.explained.failed |= _lacking(chosen, subjects)
+        schedule = Schedule(
+            lambda kind, asked: _answers(classifier, kind, asked),
+            batch_size,
+            done=making.done,
+            failed=making.failed,
+            note=making.note,
+            alive=lambda name: name not in making.explained.failed,
+        )
+        able = {name: one for name, one in chosen.items() if name not in making.explained.failed}
+        schedule.run(_works(able, index, subject, direction) for index, subject in enumerate(subjects))
+    return making.finished(images.device)
+
+
+def _works(chosen: Mapping[str, Estimator], index: int, subject: Subject, direction: Direction) -> Iterator[Work]:
+    """Every estimator at work on one image; in the paper's direction some always explain class 1."""
+    for name, estimator in chosen.items():
+        of_class_one = direction == "paper" and not estimator.of_prediction
+        turned = replace(subject, target=1) if of_class_one else subject
+        yield Work(name, index, turned, _asking(estimator, turned), partial(_most, estimator, subject))
+
+
+def _most(estimator: Estimator, subject: Subject) -> int:
+    return estimator.cost(tuple(subject.image.shape)).questions
+
+
+def _asking(estimator: Estimator, subject: Subject) -> Asking:
+    made = estimator.explain(subject)
+    return (yield from made) if isinstance(made, Generator) else made
+
+
+def _answers(classifier: Classifier, kind: Kind, asked: Sequence[tuple[Subject, Question]]) -> Answers:
+    points = torch.stack([question.point.image(subject) for subject, question in asked])
+    targets = torch.tensor([subject.target for subject, _ in asked], device=points.device)
+    return answers(classifier, kind, points, targets)
+
+
+class _Making:
+    """Maps while they are made; an estimator that fails costs its own alone."""
+
+    def __init__(self, names: Sequence[str], count: int) -> None:
+        self.names, self.count = names, count
+        self.explained = Explained()
+        self.notes: dict[str, dict[str, None]] = {}
+
+    def failed(self, work: Work, error: Exception) -> None:
+        """Remember why an estimator has no map."""
+        self.explained.failed.setdefault(work.name, _as_own(error))
+
+    def note(self, work: Work, words: Sequence[str]) -> None:
+        """Remember what must be said beside a map."""
+        self.notes.setdefault(work.name, {}).update(dict.fromkeys(words))
+
+    def done(self, work: Work, made: object) -> None:
+        """Take the map of one image."""
+        importance = made if isinstance(made, Importance) else Importance(made)  # type: ignore[arg-type]
+        values, image = importance.values, work.subject.image
+        if not isinstance(values, Tensor) or values.shape != image.shape or not values.is_floating_point():
+            found = f"{tuple(values.shape)}, {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+            wanted = f"a floating tensor of shape {tuple(image.shape)}"
+            raise MapError(f"{work.name} made {found}, expected {wanted}")
+        values = values.detach()
+        self._judge(work, values)
+        kind = torch.promote_types(values.dtype, torch.float32)
+        stack = self.explained.maps.get(work.name, values.new_zeros((self.count, *values.shape), dtype=kind))
+        stack = stack.to(torch.promote_types(stack.dtype, kind))
+        stack[work.index] = values
+        self.explained.maps[work.name] = stack
+        if importance.completeness_error is not None:
+            errors = self.explained.completeness.setdefault(work.name, np.full(self.count, np.nan))
+            errors[work.index] = float(importance.completeness_error)
+
+    def _judge(self, work: Work, values: Tensor) -> None:
+        """Whether a map is one, and what must be said of it."""
+        name, image = work.name, work.subject.name
+        wrong = int((~torch.isfinite(values)).sum())
+        if wrong:
+            overflow = f"{name} of image {image} has {wrong} values that are not finite, beyond {values.dtype}"
+            self.failed(work, NetworkError(overflow))
+        if work.clamped and not bool(values.any()):
+            self.failed(work, NetworkError(_saturated(image, name)))
+        elif work.derived and not bool(values.any()):
+            self.note(work, ["0 everywhere, so that its ranking is chance"])
+        if work.clamped:
+            share = 100 * work.clamped / work.derived
+            self.note(work, [f"the score is saturated at {share:.0f} % of the points of its gradients"])
+
+    def finished(self, device: torch.device) -> Explained:
+        """What came of it, on a device."""
+        made = self.explained
+        whole = [name for name in self.names if name in made.maps and name not in made.failed]
+        notes = {name: "; ".join(self.notes.get(name, ())) for name in whole}
+        return Explained(
+            {name: made.maps[name].to(device) for name in whole},
+            {name: made.failed[name] for name in self.names if name in made.failed},
+            {name: words for name, words in notes.items() if words},
+            {name: made.completeness[name] for name in whole if name in made.completeness},
+        )
+
+
+def _saturated(image: str, name: str) -> str:
+    return (
+        f"{name} of image {image} is 0 everywhere, because the network's probability is 0 or 1 there and its gradient "
+        "vanishes: explain the logit (score='logit'), of the network without its last sigmoid or softmax"
+    )
+
+
+def _as_own(error: Exception) -> TomolensError:
+    """An error of a network or estimator of one's own as one of ours."""
+    if isinstance(error, TomolensError):
+        return error
+    return NetworkError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
 def _targets(
@@ -131,7 +270,10 @@ def _targets(
     """The class explained for each image: the given one or the predicted one."""
     if targets is None:
         return classifier.predict(images, batch_size)
-    chosen = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets, dtype=np.int64)
+    given = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
+    chosen = given.astype(np.int64)
+    if (chosen != given).any() or (chosen < 0).any():
+        raise MapError(f"targets {given.ravel()[:5].tolist()}, expected whole numbers from 0 on")
     if chosen.shape != (len(images),):
         raise MapError(f"targets of shape {chosen.shape} for {len(images)} images, expected one class an image")
     return chosen
@@ -140,38 +282,52 @@ def _targets(
 def _require_two_classes(classifier: Classifier, images: Tensor) -> None:
     count = classifier.predicted_scores(images[:1]).shape[1]
     if count != 2:
-        raise SettingsError(f"signs = 'paper' is defined for two classes, the network has {count}")
+        raise SettingsError(f"direction = 'paper' is defined for two classes, the network has {count}")
 
 
-def _named(estimators: Sequence[AnyEstimator] | AnyEstimator) -> dict[str, Estimator | BlindEstimator]:
+def _named(estimators: Sequence[AnyEstimator] | AnyEstimator) -> dict[str, Estimator]:
     """The estimators by name; several parameterisations of one by what they change."""
-    given = [estimators] if isinstance(estimators, str | Estimator | BlindEstimator) else estimators
+    given = [estimators] if isinstance(estimators, str | Estimator) else estimators
     made = [make_estimator(one) if isinstance(one, str) else one for one in given]
+    for one in made:
+        if isinstance(one, type) or not isinstance(one, Estimator):
+            raise SettingsError(f"{one!r} is no estimator: expected a name, or an instance with all of its attributes")
     several = {name for name, count in Counter(one.name for one in made).items() if count > 1}
-    chosen: dict[str, Estimator | BlindEstimator] = {}
+    chosen: dict[str, Estimator] = {}
     for estimator in made:
-        name = _spelled(estimator) if estimator.name in several else estimator.name
+        name = spelled(estimator) if estimator.name in several else estimator.name
         if name in chosen:
             raise SettingsError(f"estimator '{name}' is given twice")
         chosen[name] = estimator
     return chosen
 
 
-def _spelled(estimator: Any) -> str:
-    changed = [
-        f"{one.name}={getattr(estimator, one.name)!r}"
-        for one in fields(estimator)
-        if one.default is MISSING or getattr(estimator, one.name) != one.default
-    ]
-    return f"{estimator.name}({', '.join(changed)})" if changed else str(estimator.name)
+def _check_scenes(scenes: Sequence[Scene], images: Tensor) -> None:
+    if scenes and len(scenes) != len(images):
+        raise SettingsError(f"{len(scenes)} scenes for {len(images)} images")
+    shape = tuple(images.shape[1:])
+    for scene in scenes:
+        for name, wanted in (("fill", shape), ("body", shape[1:]), ("atlas", shape[1:])):
+            given = getattr(scene, name)
+            if given is not None and np.shape(given) != wanted:
+                raise MapError(f"{name} of a scene has shape {np.shape(given)}, expected {wanted}")
+
+
+def _lacking(chosen: Mapping[str, Estimator], subjects: Sequence[Subject]) -> dict[str, TomolensError]:
+    """The estimators for which something that they need is not known, with what to give."""
+    return {
+        name: SettingsError(f"estimator '{name}' {NEEDED[need]}")
+        for name, estimator in chosen.items()
+        for need in sorted(estimator.needs)
+        if not all(subject.has(need) for subject in subjects)
+    }
 
 
 def _check(
     classifier: Classifier,
     images: Tensor,
-    chosen: Mapping[str, Estimator | BlindEstimator],
     references: References | None,
-    signs: Signs,
+    direction: Direction,
     batch_size: int,
 ) -> None:
     if images.ndim < 3 or len(images) == 0 or not images.is_floating_point():
@@ -182,18 +338,20 @@ def _check(
     wanted = next((weight.dtype for weight in classifier.network.parameters() if weight.is_floating_point()), None)
     if wanted is not None and wanted != images.dtype:
         raise MapError(f"images are {images.dtype}, the network's weights {wanted}: convert one of them")
-    if signs not in get_args(Signs):
-        raise SettingsError(f"signs '{signs}', expected one of {', '.join(get_args(Signs))}")
+    if direction not in get_args(Direction):
+        raise SettingsError(f"direction '{direction}', expected one of {', '.join(get_args(Direction))}")
     if batch_size < 1:
         raise SettingsError(f"batch_size {batch_size}, expected at least 1")
-    for name, estimator in chosen.items():
-        if needs_references(estimator):
-            if references is None or len(references.images) == 0:
-                raise SettingsError(
-                    f"estimator '{name}' draws training images: give references=References(images, labels)"
-                )
-            if references.images.shape[1:] != images.shape[1:]:
-                raise MapError(
-                    f"references of shape {tuple(references.images.shape[1:])}, images of {tuple(images.shape[1:])}"
-                )
-            classifier.intensity.require(references.images, "references")
+    if references is not None:
+        if not isinstance(references, References):
+            raise SettingsError(f"references are {type(references).__name__}, expected tl.References(images, labels)")
+        if len(references.images) == 0 or len(references.labels) != len(references.images):
+            raise SettingsError(
+                f"references of {len(references.images)} images and {len(references.labels)} labels: expected one a "
+                "label, and one image at least"
+            )
+        if references.images.shape[1:] != images.shape[1:]:
+            raise MapError(
+                f"references of shape {tuple(references.images.shape[1:])}, images of {tuple(images.shape[1:])}"
+            )
+        classifier.intensity.require(references.images, "references")

@@ -7,28 +7,29 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from ..declarations import Output
 from .bootstrap import Resampling, grouped, interval
 from .measured import Measured, Values
-from .views import TWO_VIEWS, VIEWS
 
 ROWS = 4096
 """Cases whose pairs of maps are compared at a time."""
 
 
-def agreement_by_case(measured: Measured, resampling: Resampling) -> pd.DataFrame:
+def agreement_by_case(measured: Measured, views: Sequence[Output], resampling: Resampling) -> pd.DataFrame:
     """Agreement of the views within each case: Kendall's tau-b of each two, and W of all of them.
 
     Returns:
         For each ``statistic`` its mean over the cases, the interval over patients, the share of cases in which two
         views disagree (tau below 0), and the case in which they part most.
     """
-    present = [VIEWS[name] for name in TWO_VIEWS if VIEWS[name].metric in measured.numbers]
-    numbers = {view.name: measured.numbers[view.metric] for view in present}
+    numbers = {
+        view.judges.name: view.sign * measured.numbers[view.name] for view in views if view.name in measured.numbers
+    }
     rows = [
         _row(measured, (first, other, "tau-b"), kendall_tau_b(numbers[first], numbers[other]), resampling)
         for first, other in combinations(numbers, 2)
     ]
-    if len(present) > 2:
+    if len(numbers) > 2:
         rows.append(_row(measured, ("all", "", "W"), kendall_w(list(numbers.values())), resampling))
     return pd.DataFrame([row for row in rows if row])
 

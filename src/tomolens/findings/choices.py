@@ -1,58 +1,58 @@
 """Choices that matter: how far the rank of each estimator moves when a choice that the literature leaves open changes.
 
 Each choice is changed alone. Ranks are among the estimators' absolute maps, 1 is best; the choice "maps" ranks the maps
-as they are instead, and "ROC" by the areas of the paper's averaged curves instead of the exact mean area by image. The
-rule for signs ("direction") shows in maps as they are alone: its ranks are among those, and so is what it is compared
-with.
+as they are instead, and areas of mean curves stand in for the numbers that they are another way to say. The direction
+of maps ("direction") shows in maps as they are alone: its ranks are among those, and so is what it is compared with.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from ..study.plan import NOT_ASSESSED
-from ..study.variations import parse_varied
+from ..declarations import Declaration, Output
+from ..results.rows import NOT_ASSESSED
 from .agreement import concordance
 from .bootstrap import Resampling
 from .measured import BOTH, Measured
 from .tables import means_table
-from .views import VIEWS, View
 
 OWN = "the study's own"
 OF_ORIGINAL = "direction"
 """The choice whose options are ranked among the maps as they are."""
-ROC_AREAS = {
-    "auc_quantile_trapezoid": "quantile grid",
-    "auc_quantile_height": "quantile grid, mean height",
-    "auc_linear_trapezoid": "linear grid",
-    "auc_linear_height": "linear grid, mean height",
-}
 
 
-def choices_table(measured: Measured, values: pd.DataFrame, roc: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
+def choices_table(
+    measured: Measured,
+    metrics: Sequence[Declaration],
+    means: Mapping[str, pd.DataFrame],
+    tables: Mapping[str, pd.DataFrame],
+    resampling: Resampling,
+) -> pd.DataFrame:
     """Value and rank of each estimator in each view under each option; empty where nothing was varied.
 
     Args:
         measured: the estimators' maps.
-        values: of the study itself, see `values_table`.
-        roc: the study's ROC table.
+        metrics: of the study.
+        means: of each of their numbers.
+        tables: of each of them, with the areas of its mean curves.
         resampling: of the means, whose intervals are not used here.
     """
-    if not any(parse_varied(metric) for metric in measured.numbers):
-        return pd.DataFrame()
     parts = []
-    for view in VIEWS.values():
-        own = values[values["view"] == view.name]
-        absolute, original = _by_estimator(own, "absolute"), _by_estimator(own, "original")
-        if not absolute:
-            continue
-        parts.append(_ranked(view, OWN, OWN, absolute, absolute))
-        for choice, option, changed in _options(view, measured, roc, original, resampling):
-            reference = original if choice == OF_ORIGINAL else absolute
-            missing = dict.fromkeys(_not_assessed(measured, choice, option) - changed.keys(), np.nan)
-            parts.append(_ranked(view, choice, option, {**reference, **changed, **missing}, reference))
-    return pd.concat(parts, ignore_index=True)
+    for metric in metrics if measured.varied else ():
+        for view in (output for output in metric.numbers if output.view and output.view.ranks):
+            absolute, original = (_by_estimator(means[view.name], form) for form in ("absolute", "original"))
+            if not absolute:
+                continue
+            parts.append(_ranked(view, OWN, OWN, absolute, absolute))
+            options = {("maps", "original"): original} if original else {}
+            for area in (area for area in metric.areas if area.of == view.name):
+                options[area.choice, area.option] = _by_estimator(tables[metric.name], "absolute", area.name)
+            for (choice, option), changed in (*options.items(), *_varied(view, measured, resampling)):
+                reference = original if choice == OF_ORIGINAL else absolute
+                missing = dict.fromkeys(_not_assessed(measured, choice, option) - changed.keys(), np.nan)
+                parts.append(_ranked(view, choice, option, {**reference, **changed, **missing}, reference))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def rank_ranges_table(choices: pd.DataFrame) -> pd.DataFrame:
@@ -81,54 +81,55 @@ def rank_ranges_table(choices: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def concordance_over(choices: pd.DataFrame, view: str, choice: str) -> float:
-    """Kendall's W of the rankings under a choice's options, the study's own among them; NaN with fewer than two."""
-    if choices.empty:
-        return float("nan")
-    chosen = choices[(choices["view"] == view) & choices["choice"].isin([OWN, choice])]
-    ranks = chosen.pivot_table(index="option", columns="estimator", values="rank").dropna(axis=1)
-    return concordance(ranks.to_numpy()) if len(ranks) > 1 and ranks.shape[1] > 1 else float("nan")
+def concordance_over(choices: pd.DataFrame, view: str) -> dict[str, float]:
+    """Kendall's W of the rankings in a view under the options of each choice that has two, the study's own among them.
+
+    Choices that are ranked among other maps than the study's own are left out.
+    """
+    rows = choices if choices.empty else choices[choices["view"] == view]
+    found = {}
+    for choice, frame in rows.groupby("choice", sort=False) if len(rows) else ():
+        chosen = rows[rows["choice"].isin([OWN, choice])]
+        ranks = chosen.pivot_table(index="option", columns="estimator", values="rank").dropna(axis=1)
+        if choice not in (OWN, OF_ORIGINAL) and len(frame["option"].unique()) > 1 and ranks.shape[1] > 1:
+            found[str(choice)] = concordance(ranks.to_numpy())
+    return found
 
 
-def _options(
-    view: View, measured: Measured, roc: pd.DataFrame, original: Mapping[str, float], resampling: Resampling
-) -> Iterator[tuple[str, str, Mapping[str, float]]]:
-    """Choice, option and the values that it changes."""
-    if original:
-        yield "maps", "original", original
-    if view.name == "auc":
-        for column, option in ROC_AREAS.items():
-            yield "ROC", option, _by_estimator(roc.assign(value=roc[column]), "absolute")
-    for metric in measured.numbers:
-        parsed = parse_varied(metric)
-        if parsed is None or parsed[0] != view.metric:
-            continue
-        _, choice, option = parsed
-        means = means_table(measured, metric, resampling, view.balanced)
-        yield choice, option, _by_estimator(means, "original" if choice == OF_ORIGINAL else "absolute")
+def _varied(
+    view: Output, measured: Measured, resampling: Resampling
+) -> Iterator[tuple[tuple[str, str], Mapping[str, float]]]:
+    """Choice and option, and the values that it changes."""
+    for (choice, option), numbers in measured.varied.items():
+        if view.name in numbers:
+            table = means_table(measured, view, resampling, numbers[view.name])
+            yield (choice, option), _by_estimator(table, "original" if choice == OF_ORIGINAL else "absolute")
 
 
 def _not_assessed(measured: Measured, choice: str, option: str) -> set[str]:
     """The estimators that failed under an option: the study's own number does not stand for them."""
     remarks = measured.remarks
-    there = remarks["note"].str.startswith(f"{choice} = {option}: ") & (remarks["kind"] == NOT_ASSESSED)
-    return set(remarks["estimator"][there.astype(bool)])
+    there = (remarks["choice"] == choice) & (remarks["option"] == option) & (remarks["kind"] == NOT_ASSESSED)
+    return set(remarks["estimator"][there]) - {""}
 
 
-def _by_estimator(table: pd.DataFrame, signs: str) -> dict[str, float]:
-    chosen = table[table["signs"].isin([signs, BOTH])]
-    return dict(zip(chosen["estimator"], chosen["value"], strict=True))
+def _by_estimator(table: pd.DataFrame, form: str, column: str = "value") -> dict[str, float]:
+    if table.empty:
+        return {}
+    chosen = table[table["form"].isin([form, BOTH])]
+    values = chosen[column].where(~chosen["partial"]) if "partial" in chosen else chosen[column]
+    return dict(zip(chosen["estimator"], values, strict=True))
 
 
 def _ranked(
-    view: View, choice: str, option: str, by_estimator: Mapping[str, float], reference: Mapping[str, float]
+    view: Output, choice: str, option: str, by_estimator: Mapping[str, float], reference: Mapping[str, float]
 ) -> pd.DataFrame:
     """Rank of each estimator under an option, and how far that is from its rank among the study's own maps."""
-    values, own = pd.Series(by_estimator), pd.Series(reference).rank(ascending=False)
-    ranks = values.rank(ascending=False)
+    values = pd.Series(by_estimator)
+    ranks, own = ((view.sign * one).rank(ascending=False) for one in (values, pd.Series(reference)))
     return pd.DataFrame(
         {
-            "view": view.name,
+            "view": view.judges.name,
             "choice": choice,
             "option": option,
             "estimator": values.index,

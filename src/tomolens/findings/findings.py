@@ -1,18 +1,16 @@
-"""`Findings`: the answer of a study, recomputed from its stored measurements."""
+"""The answer of a study, recomputed from its stored measurements."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..declarations import Judge, Output
 from ..errors import SettingsError
-from ..estimators.baselines import BASELINES, OF_MASKS
-from ..study.settings import StudySettings
-from ..study.store import Store
+from ..results.description import Description
+from ..results.store import Store
 from .agreement import agreement_by_case, concordance
 from .bootstrap import Resampling
 from .choices import choices_table, rank_ranges_table
@@ -29,37 +27,17 @@ from .measured import BOTH, Measured, read_measured
 from .shortcut import Shortcut, shortcut_of
 from .strata import patients_table, strata_table
 from .tables import (
+    MAP,
     agreement,
     by_view,
-    evidence_table,
-    fidelity_table,
-    overlap_table,
+    chart_table,
+    means_table,
+    metric_table,
     ranks_table,
-    roc_table,
     values_table,
     with_gains,
     with_rank_intervals,
 )
-from .views import TWO_VIEWS, VIEWS
-
-TABLES = (
-    "fidelity",
-    "roc",
-    "overlap",
-    "evidence",
-    "ranks",
-    "baselines",
-    "gains",
-    "pairs",
-    "views",
-    "strata",
-    "patients",
-    "shortcut",
-    "choices",
-    "rank_ranges",
-)
-BLIND = frozenset({"random", *BASELINES})
-"""What never looks at the network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +47,11 @@ class Findings:
     Attributes:
         measured: everything that was measured, as the tables need it.
         description: content of ``study.json``.
-        settings: of the study.
         folder: of the study.
     """
 
     measured: Measured
-    description: Mapping[str, Any]
-    settings: StudySettings
+    description: Description
     folder: Path
 
     @classmethod
@@ -86,94 +62,115 @@ class Findings:
             SettingsError: no study there, or a damaged one.
         """
         store = Store(Path(folder))
-        settings = cls.settings_of(store)
-        return cls(read_measured(store.shards.blocks()), store.description(), settings, store.folder)
-
-    @staticmethod
-    def settings_of(store: Store) -> StudySettings:
-        """The settings of a stored study.
-
-        Raises:
-            SettingsError: no study there, or one of another version.
-        """
         description = store.description()
-        try:
-            return StudySettings.model_validate(description["content"]["settings"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise SettingsError(f"{store.description_file}: not a study of this version ({error})") from error
+        return cls(read_measured(store.shards.blocks(), description), description, store.folder)
 
     @property
     def measurements(self) -> pd.DataFrame:
-        """All rows in memory, one for (case, estimator, signs, metric), raw curves included; read anew each time."""
+        """All rows in memory, one for (case, estimator, form, metric), raw curves included; read anew each time."""
         return Store(self.folder).measurements()
 
     @cached_property
     def explained(self) -> Measured:
         """The measurements of the estimators' maps, without the blind baselines beside them."""
-        return self.measured.only([key for key in self.measured.maps if key[0] not in BASELINES])
+        baselines = {one.name for one in self.description.estimators if one.baseline}
+        return self.measured.only([key for key in self.measured.maps if key[0] not in baselines])
 
     @property
     def resampling(self) -> Resampling:
         """How patients are resampled."""
-        statistics = self.settings.statistics
-        return Resampling(statistics.resamples, statistics.confidence, self.settings.seed)
+        statistics = self.description.settings["statistics"]
+        return Resampling(statistics["resamples"], statistics["confidence"], self.description.seed)
 
     @cached_property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """All tables by name, see `TABLES`; empty where nothing was measured."""
-        resampling, explained = self.resampling, self.explained
-        roc = roc_table(explained, resampling)
-        choices = choices_table(explained, self.view_values, roc, resampling)
-        gains = self._gains()
-        return {
-            "fidelity": with_gains(fidelity_table(explained, resampling), gains, "fidelity"),
-            "roc": with_gains(roc, gains, "auc"),
-            "overlap": with_gains(overlap_table(explained, resampling), gains, "dice"),
-            "evidence": with_gains(evidence_table(explained, resampling), gains, "evidence"),
-            "ranks": with_rank_intervals(ranks_table(self.view_values), self.compared),
-            "baselines": self._baselines(),
-            "gains": gains,
-            "pairs": by_view({view: pairs_table(data) for view, data in self.compared.items()}),
-            "views": agreement_by_case(explained, resampling),
-            "strata": strata_table(explained, resampling),
-            "patients": patients_table(explained),
-            "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
-            "choices": choices,
-            "rank_ranges": rank_ranges_table(choices),
-        }
+    def views(self) -> dict[str, Output]:
+        """The outputs that rank maps, by the names of their views."""
+        return {view.judges.name: view for view in self.description.views if view.judges.ranks}
+
+    def view_of(self, judge: Judge) -> Output | None:
+        """The first output of a judge, or None."""
+        return next((output for output in self.description.views if output.judges.judge == judge), None)
+
+    @cached_property
+    def means(self) -> dict[str, pd.DataFrame]:
+        """Mean of every number of the estimators' maps with its interval, by the name of the output."""
+        numbers = [output for metric in self.description.metrics for output in metric.numbers]
+        return {output.name: means_table(self.explained, output, self.resampling) for output in numbers}
 
     @cached_property
     def view_values(self) -> pd.DataFrame:
         """The one number of each estimator's map in each view with its interval."""
-        return values_table(self.explained, self.resampling)
+        return by_view({name: self.means[view.name] for name, view in self.views.items()})
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name, empty where nothing was measured: of each metric, of each chart, and the comparisons.
+
+        Raises:
+            SettingsError: a metric that is called as a comparison is.
+        """
+        metrics, explained, resampling = self.description.metrics, self.explained, self.resampling
+        views, compared_views = list(self.views.values()), self._compared_views
+        own = {metric.name: metric_table(explained, metric, self.means) for metric in metrics}
+        choices, gains = choices_table(explained, metrics, self.means, own, resampling), self._gains()
+        outputs = self.description.outputs
+        tables = {
+            **{one.name: with_gains(own[one.name], gains, one.numbers[0].column) for one in metrics if one.numbers},
+            **{
+                f"{chart.name}_curve": chart_table(explained, chart, outputs, resampling)
+                for metric in metrics
+                for chart in metric.charts
+            },
+        }
+        comparisons = {
+            "ranks": with_rank_intervals(ranks_table(self.view_values, views), self.compared),
+            "baselines": self._baselines(),
+            "gains": gains,
+            "pairs": by_view({view: pairs_table(data) for view, data in self.compared.items()}),
+            "agreement": agreement_by_case(explained, compared_views, resampling),
+            "strata": strata_table(explained, views, resampling),
+            "patients": patients_table(explained, views),
+            "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
+            "choices": choices,
+            "rank_ranges": rank_ranges_table(choices),
+        }
+        for name in tables.keys() & comparisons.keys():
+            raise SettingsError(f"a metric or chart is called '{name}', as a table of comparisons is: rename it")
+        return tables | comparisons
+
+    @property
+    def _compared_views(self) -> list[Output]:
+        return [view for view in self.views.values() if view.judges.compared]
 
     def _gains(self) -> pd.DataFrame:
         """Gain of each map over the best blind baseline, and beside it over the best that has seen no mask."""
-        confidence = self.resampling.confidence
-        unmasked = self.measured.only([key for key in self.measured.maps if key[0] not in OF_MASKS])
+        blind = frozenset(one.name for one in self.description.estimators if one.blind)
+        of_masks = {one.name for one in self.description.estimators if one.of_masks}
+        unmasked = self.measured.only([key for key in self.measured.maps if key[0] not in of_masks])
         every, beside = (
             with_beats(
-                by_view({view: gains_table(data, BLIND) for view, data in self._compared(measured).items()}), confidence
+                by_view({view: gains_table(data, blind) for view, data in self._compared(measured).items()}),
+                self.resampling.confidence,
             )
             for measured in (self.measured, unmasked)
         )
         if every.empty or unmasked.maps == self.measured.maps:
             return every
-        keys = ["view", "estimator", "signs"]
         names = ["baseline", "baseline_value", "gain", "ci_low", "ci_high", "p", "p_holm", "beats"]
-        renamed = beside[[*keys, *names]].rename(columns={name: f"{name}_without_masks" for name in names})
-        return every.merge(renamed, on=keys, how="left")
+        renamed = beside[["view", *MAP, *names]].rename(columns={name: f"{name}_without_masks" for name in names})
+        return every.merge(renamed, on=["view", *MAP], how="left")
 
     def _baselines(self) -> pd.DataFrame:
         """Value of each blind baseline in each view: what an estimator reaches without looking at the network.
 
         One that cannot be drawn has no value, and ``not_drawn`` says why.
         """
-        keys = [key for key in self.measured.maps if key[0] in BLIND and key[1] in ("original", BOTH)]
-        table = values_table(self.measured.only(keys), self.resampling)
+        blind = {one.name for one in self.description.estimators if one.blind}
+        keys = [key for key in self.measured.maps if key[0] in blind and key[1] in ("original", BOTH)]
+        table = values_table(self.measured.only(keys), list(self.views.values()), self.resampling)
         if table.empty:
             return table
-        table = table.drop(columns=["signs", "partial"]).rename(columns={"estimator": "baseline"}).assign(not_drawn="")
+        table = table.drop(columns=["form", "partial"]).rename(columns={"estimator": "baseline"}).assign(not_drawn="")
         missing = [
             {"view": view, "baseline": name, "value": np.nan, "cases": 0, "patients": 0, "not_drawn": reason}
             for name, reason in self.description.get("missing_baselines", {}).items()
@@ -183,14 +180,18 @@ class Findings:
 
     @cached_property
     def shortcut(self) -> Shortcut | None:
-        """Whether the network relies on a planted marker; None where none was planted."""
-        return shortcut_of(self.explained, self.compared.get("fidelity"), self.resampling)
+        """Whether the network relies on a planted shortcut; None where none was planted."""
+        by, model = (self.view_of("shortcut"), self.view_of("expert")), self.view_of("model")
+        blind = [one.name for one in self.description.estimators if one.blind and not one.baseline]
+        in_models_view = None if model is None else self.compared.get(model.column)
+        return shortcut_of(self.explained, by, in_models_view, blind, self.resampling)
 
     @cached_property
     def concordance(self) -> float:
-        """Kendall's W of the rankings of all maps by the two views: 1 they agree, 0 they do not; NaN with one."""
+        """Kendall's W of the rankings of all maps by the views of the model and the expert: 1 they agree, 0 they do
+        not; NaN with one."""
         ranks = self.tables["ranks"]
-        columns = [f"{view}_rank" for view in TWO_VIEWS if f"{view}_rank" in ranks]
+        columns = [f"{view.column}_rank" for view in self._compared_views if f"{view.column}_rank" in ranks]
         whole = ranks[columns].dropna()
         return concordance(whole.to_numpy().T) if len(columns) > 1 and len(whole) > 1 else float("nan")
 
@@ -200,13 +201,13 @@ class Findings:
         return self._compared(self.explained)
 
     def _compared(self, measured: Measured) -> dict[str, Compared]:
-        found = {view.name: compared(measured, view, self.resampling) for view in VIEWS.values()}
+        found = {name: compared(measured, view, self.resampling) for name, view in self.views.items()}
         return {view: data for view, data in found.items() if data is not None and len(data.maps) > 1}
 
     @cached_property
     def critical_differences(self) -> dict[str, CriticalDifference]:
         """Friedman's test with Nemenyi's critical difference for each view in which it can be made."""
-        confidence = self.settings.statistics.confidence
+        confidence = self.resampling.confidence
         found = {view: critical_difference(data, confidence) for view, data in self.compared.items()}
         return {view: one for view, one in found.items() if one is not None}
 
@@ -216,11 +217,11 @@ class Findings:
         Raises:
             SettingsError: an unknown table.
         """
-        if name not in TABLES:
-            raise SettingsError(f"no table '{name}', there are {', '.join(TABLES)}")
+        if name not in self.tables:
+            raise SettingsError(f"no table '{name}', there are {', '.join(self.tables)}")
         return self.tables[name].copy()
 
     @cached_property
     def agreement(self) -> dict[str, float]:
         """Kendall's tau-b between the rankings by each two views, named by their titles."""
-        return agreement(self.tables["ranks"])
+        return agreement(self.tables["ranks"], list(self.views.values()))

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import friedmanchisquare, rankdata, studentized_range, wilcoxon
 from scipy.stats import t as student
 
+from ..declarations import Output
 from .bootstrap import Resampled, Resampling, grouped, resampled
 from .measured import Key, Measured, Values
-from .views import View
+
+FEW = 13
+"""Up to so many patients the signed-rank test is exact with ties too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +29,17 @@ class Compared:
     Attributes:
         maps: the maps.
         cases: how many.
-        means: of each patient, ``(patients, maps)``.
-        resampled: class-balanced means of the maps (plain ones where the view is not balanced over the classes).
+        means: of each patient, ``(patients, maps)``, larger is better: the negative ones where lower values are.
+        resampled: class-balanced means of the maps (plain ones where the view is not balanced over the classes), the
+            same way round.
+        sign: 1, or -1 where lower values are better.
     """
 
     maps: tuple[Key, ...]
     cases: int
     means: Values
     resampled: Resampled
+    sign: float = 1.0
 
     @classmethod
     def of(
@@ -43,35 +49,39 @@ class Compared:
         labels: NDArray[np.int64],
         patients: Sequence[str],
         resampling: Resampling,
+        sign: float = 1.0,
     ) -> "Compared":
         """From ``(N, maps)`` numbers of cases; ``labels`` are all 0 where the view is not balanced."""
-        sums = grouped(numbers, labels, patients)
+        sums = grouped(sign * numbers, labels, patients)
         means = sums.sums.sum(axis=0) / sums.counts.sum(axis=0)[:, None]
-        return cls(maps, len(numbers), means, resampled(sums, resampling))
+        return cls(maps, len(numbers), means, resampled(sums, resampling), sign)
 
 
-def compared(measured: Measured, view: View, resampling: Resampling) -> Compared | None:
+def compared(measured: Measured, view: Output, resampling: Resampling) -> Compared | None:
     """All maps in the cases in which every one of them has a value; None where there are no such cases.
 
     Maps that lack many cases are left out (`Measured.partial`).
     """
-    if view.metric not in measured.numbers:
+    if view.name not in measured.numbers:
         return None
-    partial = measured.partial(view.metric, view.balanced)
-    present = np.any(~np.isnan(measured.numbers[view.metric]), axis=0).tolist()
+    partial = measured.partial(view)
+    present = np.any(~np.isnan(measured.numbers[view.name]), axis=0).tolist()
     keys = [key for key, there in zip(measured.maps, present, strict=True) if there and key not in partial]
     measured = measured.only(keys)
-    values = measured.numbers[view.metric]
+    values = measured.numbers[view.name]
     defined = ~np.isnan(values).any(axis=1)
-    if not defined.any():
+    if not keys or not defined.any():
         return None
     cases = measured.cases[defined]
     labels = cases["label"].to_numpy() if view.balanced else np.zeros(len(cases), dtype=np.int64)
-    return Compared.of(measured.maps, values[defined], labels, cases["patient"].tolist(), resampling)
+    return Compared.of(measured.maps, values[defined], labels, cases["patient"].tolist(), resampling, view.sign)
 
 
 def pairs_table(data: Compared) -> pd.DataFrame:
-    """Every two maps: difference with its interval, Wilcoxon's signed-rank test on patient means, Holm's correction."""
+    """Every two maps: difference with its interval, Wilcoxon's signed-rank test on patient means, Holm's correction.
+
+    The difference is above 0 where the first map is better.
+    """
     places = list(combinations(range(len(data.maps)), 2))
     first, second = (np.array(side, dtype=np.intp) for side in zip(*places, strict=True))
 
@@ -85,9 +95,9 @@ def pairs_table(data: Compared) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "estimator": [data.maps[one][0] for one in first],
-            "signs": [data.maps[one][1] for one in first],
+            "form": [data.maps[one][1] for one in first],
             "other": [data.maps[one][0] for one in second],
-            "other_signs": [data.maps[one][1] for one in second],
+            "other_form": [data.maps[one][1] for one in second],
             "difference": difference(data.resampled.point)[0],
             "ci_low": low,
             "ci_high": high,
@@ -99,8 +109,17 @@ def pairs_table(data: Compared) -> pd.DataFrame:
 
 
 def signed_rank(differences: Values) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test over patients; 1 where all differences are 0."""
-    return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
+    """Two-sided p of Wilcoxon's signed-rank test over patients, exact for few; 1 where all differences are 0."""
+    nonzero = differences[differences != 0]
+    if len(differences) > FEW or not len(nonzero):
+        return float(wilcoxon(differences).pvalue) if len(nonzero) else 1.0
+    # SciPy tries every assignment of signs where there are ties; here the ways to each sum of ranks are counted.
+    ranks = np.rint(2 * rankdata(np.abs(nonzero))).astype(np.int64)
+    ways = np.ones(1)
+    for rank in ranks:
+        ways = np.pad(ways, (0, rank)) + np.pad(ways, (rank, 0))
+    positive = ranks[nonzero > 0].sum()
+    return float(min(1.0, 2 * min(ways[: positive + 1].sum(), ways[positive:].sum()) / ways.sum()))
 
 
 def holm(p: Values) -> Values:
@@ -177,6 +196,7 @@ def rank_intervals(data: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]
 def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
     """Each estimator's gain over the best blind baseline, chosen anew in every resample of the patients.
 
+    The gain is above 0 where the estimator is better.
     ``p`` is one-sided, that there is no gain: Student's t of the gain by its bootstrap standard error.
     """
     is_blind = np.array([key[0] in blind for key in data.maps])
@@ -194,10 +214,10 @@ def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "estimator": [estimator for estimator, _ in keys],
-            "signs": [signs for _, signs in keys],
-            "value": means[0, ~is_blind],
+            "form": [form for _, form in keys],
+            "value": data.sign * means[0, ~is_blind],
             "baseline": data.maps[best][0],
-            "baseline_value": means[0, best],
+            "baseline_value": data.sign * means[0, best],
             "gain": gain(means)[0],
             "ci_low": low,
             "ci_high": high,

@@ -1,61 +1,60 @@
 """From measurements to the tables of the protocol, every number with its interval and the cases it rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from ..metrics.overlap import PERCENTAGES
-from ..metrics.roc import curve_areas
+from ..declarations import Chart, Declaration, Output
 from .bootstrap import Grouped, Resampling, class_balanced_mean, grouped, interval
 from .inference import Compared, rank_intervals
 from .measured import Key, Measured, Values
-from .views import TWO_VIEWS, VIEWS
 
-OWN_SHARE = "mask share"
-"""In the overlap table's column ``at``: the mask's own share of the image."""
+MAP = ["estimator", "form"]
+"""What a map is known by in tables."""
 
 
-def values_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """The one number of each map in each view with its interval: what ranks the maps.
+def means_table(
+    measured: Measured, output: Output, resampling: Resampling, numbers: Values | None = None
+) -> pd.DataFrame:
+    """Mean of an output for each map over the cases in which it is defined, over the classes where it is balanced.
 
     One that is ``partial`` (`Measured.partial`) has a number and no rank.
+
+    Args:
+        measured: the maps.
+        output: a number.
+        resampling: of the patients.
+        numbers: ``(cases, maps)``, the study's own by default.
     """
-    tables = {}
-    for view in VIEWS.values():
-        table = means_table(measured, view.metric, resampling, view.balanced)
-        if not table.empty:
-            partial = measured.partial(view.metric, view.balanced)
-            keys = zip(table["estimator"], table["signs"], strict=True)
-            table["partial"] = [key in partial for key in keys]
-        tables[view.name] = table
-    return by_view(tables)
-
-
-def means_table(measured: Measured, metric: str, resampling: Resampling, balanced: bool = False) -> pd.DataFrame:
-    """Mean of a metric for each map over the cases in which it is defined, over the classes where ``balanced``."""
-    if metric not in measured.numbers:
+    numbers = measured.numbers.get(output.name) if numbers is None else numbers
+    if numbers is None:
         return pd.DataFrame()
-    numbers = measured.numbers[metric]
-    defined = ~np.isnan(numbers)
+    defined, partial = ~np.isnan(numbers), measured.partial(output, numbers)
     alike: dict[bytes, list[int]] = {}
     for which in range(len(measured.maps)):
         if defined[:, which].any():
             alike.setdefault(defined[:, which].tobytes(), []).append(which)
     rows = {}
     for maps in alike.values():  # nearly always all of them: the cases of one are those of every other
-        there = defined[:, maps[0]]
-        values = _grouped(measured, numbers[there][:, maps], there, balanced)
+        cases = measured.cases[defined[:, maps[0]]]
+        labels = cases["label"].to_numpy() if output.balanced else np.zeros(len(cases), dtype=np.int64)
+        values = grouped(numbers[defined[:, maps[0]]][:, maps], labels, cases["patient"].tolist())
         columns = class_balanced_mean(values), *interval(values, resampling)
+        basis = {"cases": len(cases), "patients": cases["patient"].nunique()}
         for which, value, low, high in zip(maps, *columns, strict=True):
-            (estimator, signs), basis = measured.maps[which], _basis(measured, there)
-            row = {"estimator": estimator, "signs": signs, "value": value, "ci_low": low, "ci_high": high}
-            rows[which] = row | basis
+            key = measured.maps[which]
+            row = {**dict(zip(MAP, key, strict=True)), "value": value, "ci_low": low, "ci_high": high}
+            rows[which] = row | basis | {"partial": key in partial}
     return pd.DataFrame([rows[which] for which in sorted(rows)])
+
+
+def values_table(measured: Measured, views: Sequence[Output], resampling: Resampling) -> pd.DataFrame:
+    """The one number of each map in each view with its interval: what ranks the maps."""
+    return by_view({view.judges.name: means_table(measured, view, resampling) for view in views})
 
 
 def by_view(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -67,170 +66,99 @@ def by_view(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return joined[["view", *(name for name in joined.columns if name != "view")]]
 
 
-def fidelity_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """Metric 1: fidelity F (the paper prints 10 F), averaged over the classes."""
-    return means_table(measured, "fidelity", resampling, balanced=True).rename(columns={"value": "fidelity"})
+def metric_table(measured: Measured, metric: Declaration, means: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """A row for each map: the metric's headline with its interval, its other numbers, and the areas of its mean curves.
 
-
-def evidence_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """On simulated CT: how well each map finds what truly carries the class."""
-    return means_table(measured, "evidence", resampling).rename(columns={"value": "evidence"})
-
-
-def roc_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """Metric 2: exact AUC and average precision by image, and the areas of the paper's averaged curves.
-
-    ``auc_body`` is the AUC among the pixels of the body alone, which the air around the patient does not flatter.
+    ``undefined`` counts the cases in which the headline was measured and has no value.
     """
-    table = means_table(measured, "auc", resampling).rename(columns={"value": "auc"})
-    if table.empty:
-        return table
-    keys = ["estimator", "signs"]
-    for metric in ("average_precision", "auc_body"):
-        other = means_table(measured, metric, resampling)
-        if not other.empty:
-            names = {"value": metric, "ci_low": f"{metric}_ci_low", "ci_high": f"{metric}_ci_high"}
-            other = other[[*keys, *names]].rename(columns=names)
-            table = table.merge(other, on=keys, how="left")
-    curves = roc_curves(measured)
-    areas = pd.DataFrame(
-        [
-            (*key, *(area for area in curve_areas(*curves[key]).values()), _undefined(measured, "auc", which))
-            for which, key in enumerate(measured.maps)
-            if key in curves
-        ],
-        columns=[*keys, *(f"auc_{name}" for name in curve_areas(*next(iter(curves.values())))), "undefined"],
-    )
-    return table.merge(areas, on=keys, how="left")
+    if not metric.numbers or means[metric.numbers[0].name].empty:
+        return pd.DataFrame()
+    headline, *others = metric.numbers
+    table = means[headline.name].drop(columns="partial").rename(columns={"value": headline.column})
+    for output in others:
+        if not means[output.name].empty:
+            names = {"value": "", "ci_low": "_ci_low", "ci_high": "_ci_high"}
+            renamed = {name: f"{output.column}{end}" for name, end in names.items()}
+            table = table.merge(means[output.name][[*MAP, *names]].rename(columns=renamed), on=MAP, how="left")
+    balanced = {output.name: output.balanced for output in metric.outputs}
+    for area in metric.areas:
+        heights, widths = (_mean_curves(measured, name, balanced[name]) for name in (area.heights, area.widths))
+        areas = [(*key, area.area(heights[key], widths[key])) for key in heights if key in widths]
+        table = table.merge(pd.DataFrame(areas, columns=[*MAP, area.name]), on=MAP, how="left")
+    undefined = (measured.measured[headline.name] & np.isnan(measured.numbers[headline.name])).sum(axis=0)
+    count = dict(zip(measured.maps, undefined.tolist(), strict=True))
+    return table.assign(undefined=[count[key] for key in keys_of(table)])
 
 
-def overlap_table(measured: Measured, resampling: Resampling) -> pd.DataFrame:
-    """Metric 3: Dice at p = 1..100 % and at the mask's own share (column ``at``), with the share of the image kept."""
-    rows = []
-    for which, key in enumerate(measured.maps):
-        defined = _defined(measured, "dice_own_share", which)
-        if not defined.any():
+def keys_of(table: pd.DataFrame) -> list[Key]:
+    """The map of each row."""
+    return [] if table.empty else list(zip(table["estimator"], table["form"], strict=True))
+
+
+def chart_table(
+    measured: Measured, chart: Chart, outputs: Mapping[str, Output], resampling: Resampling
+) -> pd.DataFrame:
+    """The points of a chart's lines for each map, with the interval over patients where the curve has one."""
+    across = _mean_curves(measured, chart.x, outputs[chart.x].balanced) if isinstance(chart.x, str) else {}
+    frames = []
+    for name in chart.lines:
+        for key, curves in _curves(measured, name, outputs[name].balanced).items():
+            low, high = interval(curves, resampling)
+            value = class_balanced_mean(curves)
+            x = across.get(key) if isinstance(chart.x, str) else np.linspace(*chart.x, len(value))
+            if x is not None:
+                columns = {"line": name, "x": x, "value": value, "ci_low": low, "ci_high": high}
+                frames.append(pd.DataFrame({**dict(zip(MAP, key, strict=True)), **columns}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def ranks_table(values: pd.DataFrame, views: Sequence[Output]) -> pd.DataFrame:
+    """Rank of each map in each view; 1 is best, ties share the mean.
+
+    The mean rank is over the views of the model and the expert.
+    """
+    table, compared = pd.DataFrame(columns=MAP), []
+    for view in views:
+        frame = values[values["view"] == view.judges.name] if len(values) else values
+        if frame.empty:
             continue
-        dice, kept = (
-            [
-                _curves_of(measured, name, which),
-                _grouped(measured, measured.numbers[f"{name}_own_share"][defined, which][:, None], defined),
-            ]
-            for name in ("dice", "kept")
-        )
-        ends = [interval(part, resampling) for part in dice]
-        frame = pd.DataFrame(
-            {
-                "estimator": key[0],
-                "signs": key[1],
-                "at": [*(str(p) for p in PERCENTAGES), OWN_SHARE],
-                "dice": np.concatenate([class_balanced_mean(part) for part in dice]),
-                "ci_low": np.concatenate([low for low, _ in ends]),
-                "ci_high": np.concatenate([high for _, high in ends]),
-                "kept": np.concatenate([class_balanced_mean(part) for part in kept]),
-                **_basis(measured, defined),
-                "undefined": _undefined(measured, "dice_own_share", which),
-            }
-        )
-        rows.append(frame)
-    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
-
-
-def ranks_table(values: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each map in each view; 1 is best, ties share the mean. The mean rank is over the two views."""
-    table = pd.DataFrame(columns=["estimator", "signs"])
-    for view, frame in values.groupby("view", sort=False) if len(values) else ():
-        compared = frame["value"].where(~frame["partial"])
-        ranks = frame[["estimator", "signs"]].assign(**{f"{view}_rank": compared.rank(ascending=False)})
-        table = ranks if table.empty else table.merge(ranks, on=["estimator", "signs"], how="outer", sort=False)
-    columns = [f"{view}_rank" for view in TWO_VIEWS if f"{view}_rank" in table]
-    return table.assign(mean_rank=table[columns].mean(axis=1)).sort_values("mean_rank", ignore_index=True)
+        name = f"{view.judges.name}_rank"
+        ranks = (view.sign * frame["value"]).where(~frame["partial"]).rank(ascending=False)
+        own = frame[MAP].assign(**{name: ranks})
+        table = own if table.empty else table.merge(own, on=MAP, how="outer", sort=False)
+        compared += [name] if view.judges.compared else []
+    return table.assign(mean_rank=table[compared].mean(axis=1)).sort_values("mean_rank", ignore_index=True)
 
 
 def with_rank_intervals(ranks: pd.DataFrame, data: Mapping[str, Compared]) -> pd.DataFrame:
     """The ranks with the lowest and highest rank in each view that resampling the patients leaves possible."""
     for view, one in data.items():
         low, high = rank_intervals(one)
-        ends = pd.DataFrame(one.maps, columns=["estimator", "signs"])
+        ends = pd.DataFrame(one.maps, columns=MAP)
         ends = ends.assign(**{f"{view}_rank_low": low, f"{view}_rank_high": high})
-        ranks = ranks.merge(ends, on=["estimator", "signs"], how="left")
+        ranks = ranks.merge(ends, on=MAP, how="left")
     return ranks
 
 
 def with_gains(table: pd.DataFrame, gains: pd.DataFrame, view: str) -> pd.DataFrame:
-    """A view's table with each map's gain over the best blind baseline, its interval, and whether it beats it."""
+    """A metric's table with each map's gain over the best blind baseline, its interval, and whether it beats it."""
     chosen = gains if gains.empty else gains[gains["view"] == view]
     if table.empty or chosen.empty:
         return table
     names = {"gain": "gain", "ci_low": "gain_ci_low", "ci_high": "gain_ci_high", "beats": "beats_blind"}
-    columns = chosen[["estimator", "signs", *names]].rename(columns=names)
-    if "at" in table:
-        columns = columns.assign(at=OWN_SHARE)
-    return table.merge(columns, on=[name for name in ("estimator", "signs", "at") if name in columns], how="left")
+    return table.merge(chosen[[*MAP, *names]].rename(columns=names), on=MAP, how="left")
 
 
-def own_share_rows(overlap: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the overlap table at the mask's own share."""
-    return overlap if overlap.empty else overlap[overlap["at"] == OWN_SHARE].reset_index(drop=True)
-
-
-def agreement(ranks: pd.DataFrame) -> dict[str, float]:
+def agreement(ranks: pd.DataFrame, views: Sequence[Output]) -> dict[str, float]:
     """Kendall's tau-b between the rankings by each two views: 1 the same order, 0 unrelated, -1 reversed."""
     taus = {}
-    for first, second in combinations([view for view in VIEWS.values() if f"{view.name}_rank" in ranks], 2):
+    present = [view.judges for view in views if f"{view.judges.name}_rank" in ranks]
+    for first, second in combinations(present, 2):
         both = ranks[[f"{first.name}_rank", f"{second.name}_rank"]].dropna()
         taus[f"{first.title} and {second.title}"] = (
             float(kendalltau(*both.to_numpy().T).statistic) if len(both) > 1 else float("nan")
         )
     return taus
-
-
-def mean_curves(measured: Measured, metric: str, balanced: bool = False) -> dict[Key, NDArray[np.float64]]:
-    """Mean curve of each map over the cases in which it is defined, averaged over the classes where ``balanced``."""
-    if metric not in measured.curves:
-        return {}
-    return {
-        key: class_balanced_mean(_curves_of(measured, metric, which, balanced))
-        for which, key in enumerate(measured.maps)
-        if measured.curves[metric].counts[which].any()
-    }
-
-
-class Band(NamedTuple):
-    """A mean curve with the ends of its interval at each point."""
-
-    mean: Values
-    low: Values
-    high: Values
-
-
-def curve_bands(measured: Measured, metric: str, resampling: Resampling, balanced: bool = False) -> dict[Key, Band]:
-    """Mean curve of each map with its interval over patients; only for curves that are kept by patient."""
-    bands = {}
-    for which, key in enumerate(measured.maps):
-        if metric in measured.curves and measured.curves[metric].counts[which].any():
-            values = _curves_of(measured, metric, which, balanced)
-            bands[key] = Band(class_balanced_mean(values), *interval(values, resampling))
-    return bands
-
-
-def perturbation_curves(measured: Measured) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Accuracy while masking, averaged over the classes: most important first, least important first."""
-    most = mean_curves(measured, "most_important_first", balanced=True)
-    least = mean_curves(measured, "least_important_first", balanced=True)
-    return {key: (most[key], least[key]) for key in most}
-
-
-def roc_curves(measured: Measured) -> dict[Key, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """The paper's averaged curves: on the quantile grid and on the linear grid, (2, points) each."""
-    quantile, linear = (
-        [mean_curves(measured, f"{rate}_positive_rate_{grid}") for rate in ("true", "false")]
-        for grid in ("quantile", "linear")
-    )
-    return {
-        key: (np.stack([rate[key] for rate in quantile]), np.stack([rate[key] for rate in linear]))
-        for key in quantile[0]
-    }
 
 
 def undefined_masks(measured: Measured) -> dict[str, list[str]]:
@@ -239,32 +167,20 @@ def undefined_masks(measured: Measured) -> dict[str, list[str]]:
     return {state: cases["case"][cases["mask"] == state].tolist() for state in ("empty", "full")}
 
 
-def _undefined(measured: Measured, metric: str, which: int) -> int:
-    """In how many cases a metric was measured and has no value."""
-    return int((measured.measured[metric][:, which] & ~_defined(measured, metric, which)).sum())
+def _mean_curves(measured: Measured, name: str, balanced: bool) -> dict[Key, NDArray[np.float64]]:
+    return {key: class_balanced_mean(curves) for key, curves in _curves(measured, name, balanced).items()}
 
 
-def _defined(measured: Measured, metric: str, which: int) -> NDArray[np.bool_]:
-    if metric not in measured.numbers:
-        return np.zeros(len(measured.cases), dtype=bool)
-    return ~np.isnan(measured.numbers[metric][:, which])
-
-
-def _grouped(measured: Measured, values: Values, chosen: NDArray[np.bool_], balanced: bool = False) -> Grouped:
-    """Values of the chosen cases, ``(chosen, K)``, added up by patient."""
-    cases = measured.cases[chosen]
-    labels = cases["label"].to_numpy() if balanced else np.zeros(len(cases), dtype=np.int64)
-    return grouped(values, labels, cases["patient"].tolist())
-
-
-def _curves_of(measured: Measured, metric: str, which: int, balanced: bool = False) -> Grouped:
-    """Curves of one map in the cases in which they are defined."""
-    curves = measured.curves[metric]
-    there = curves.counts[which] > 0
-    groups = measured.groups.iloc[curves.groups[there]]
-    labels = groups["label"].to_numpy() if balanced else np.zeros(len(groups), dtype=np.int64)
-    return grouped(curves.sums[which][there], labels, groups["patient"].tolist(), curves.counts[which][there])
-
-
-def _basis(measured: Measured, chosen: NDArray[np.bool_]) -> dict[str, int]:
-    return {"cases": int(chosen.sum()), "patients": measured.cases["patient"][chosen].nunique()}
+def _curves(measured: Measured, name: str, balanced: bool) -> dict[Key, Grouped]:
+    """The curves of each map that has some, in the cases in which they are defined."""
+    if name not in measured.curves:
+        return {}
+    curves, found = measured.curves[name], {}
+    for which, key in enumerate(measured.maps):
+        there = curves.counts[which] > 0
+        if there.any():
+            groups = measured.groups.iloc[curves.groups[there]]
+            labels = groups["label"].to_numpy() if balanced else np.zeros(len(groups), dtype=np.int64)
+            patients, counts = groups["patient"].tolist(), curves.counts[which][there]
+            found[key] = grouped(curves.sums[which][there], labels, patients, counts)
+    return found

@@ -1,9 +1,14 @@
 """Maps against what is known of the pixels beside the expert's mask: true evidence, the body, a planted marker."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ..declarations import Declaration, Output, View
 from ..errors import MapError
+from .evaluand import Evaluand
+from .metric import Metric, Reading
 from .ranked import RankedMap
 
 NO_EVIDENCE = 1e-3
@@ -55,3 +60,45 @@ def _weighted_auc(ranked: RankedMap, positive: NDArray[np.float64], negative: ND
 def _same_grid(ranked: RankedMap, shape: tuple[int, ...]) -> None:
     if shape != ranked.shape:
         raise MapError(f"mask or evidence of {shape}, importance map of {ranked.shape}: they must be the same")
+
+
+def measure_evidence(evaluand: Evaluand) -> Iterator[Reading]:
+    """AUC against the true evidence."""
+    assert evaluand.evidence is not None
+    for key, ranked in evaluand.rankings.items():
+        yield key, "evidence", evidence_auc(ranked, evaluand.evidence)
+
+
+def measure_marker(evaluand: Evaluand) -> Iterator[Reading]:
+    """AUC against the pixels of a planted shortcut."""
+    assert evaluand.marker is not None
+    for key, ranked in evaluand.rankings.items():
+        yield key, "marker", auc_among(ranked, evaluand.marker, np.ones_like(evaluand.marker))
+
+
+EVIDENCE = Metric(
+    Declaration(
+        "evidence",
+        (
+            Output(
+                "evidence",
+                "Evidence AUC",
+                view=View(
+                    "evidence",
+                    "evidence AUC",
+                    "truth",
+                    heading="True evidence: who is right",
+                    text="Every simulated case has a twin that differs in the label alone. The chance that a pixel, "
+                    "drawn in proportion to how far the two differ, outranks one in which they do not; 0.5 is chance.",
+                ),
+            ),
+        ),
+    ),
+    measure_evidence,
+    needs=frozenset({"evidence"}),
+)
+MARKER = Metric(
+    Declaration("marker", (Output("marker", "marker AUC", view=View("marker", "marker AUC", "shortcut")),)),
+    measure_marker,
+    needs=frozenset({"marker"}),
+)

@@ -1,8 +1,9 @@
 """Metric 1, the model's view: how masking pixels in the order of a map changes the network's decisions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,9 +12,12 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..classifier.decisions import Decided, decide
+from ..declarations import AUDIT, Chart, Declaration, Output, View
 from ..errors import MapError
 from ..randomness import draw_names, generator
-from .fills import Fill, Filler, filler
+from .evaluand import OF_CASE, Evaluand, MetricSettings
+from .fills import Fill, Imputer, imputer
+from .metric import Metric, Reading
 from .ranked import RankedMap, count_at, rank_map
 
 
@@ -42,6 +46,7 @@ def fidelity(
     labels: Tensor | NDArray[np.int64] | Sequence[int],
     maps: Tensor,
     *,
+    explained: Tensor | NDArray[np.int64] | Sequence[int] | None = None,
     fill: Fill = "label",
     steps: int = 40,
     seed: int = 0,
@@ -55,6 +60,7 @@ def fidelity(
         images: ``(N, C, *spatial)``, within the classifier's `Intensity`.
         labels: true class of each image, ``(N,)``.
         maps: ``(N, C, *spatial)``, as they are or their absolute values.
+        explained: class that each map explains; the true one by default. With two classes it makes no difference.
         fill: what masked pixels become.
         steps: the image is masked in so many equal steps.
         seed: of the order of ties, and of ROAD's noise.
@@ -65,11 +71,12 @@ def fidelity(
         MapError: shapes that differ, maps that are not finite, or images out of range.
         SettingsError: a fill that is none, by label with other than two classes, or in HU that are not known.
     """
-    truth = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels, dtype=np.int64)
-    if maps.shape != images.shape or truth.shape != (len(images),):
+    truth = _classes(labels)
+    of_maps = truth if explained is None else _classes(explained)
+    if maps.shape != images.shape or truth.shape != (len(images),) or of_maps.shape != truth.shape:
         raise MapError(
-            f"maps of {tuple(maps.shape)} and labels of {truth.shape} for images of {tuple(images.shape)}: "
-            "maps must have the images' shape, labels one value an image"
+            f"maps of {tuple(maps.shape)}, labels of {truth.shape} and explained classes of {of_maps.shape} for images "
+            f"of {tuple(images.shape)}: maps must have the images' shape, labels and classes one value an image"
         )
     classifier.intensity.require(images)
     decisions = np.stack(
@@ -77,7 +84,7 @@ def fidelity(
             masked_decisions(
                 classifier,
                 [rank_map(importance, seed=seed, name=name)],
-                filler(
+                imputer(
                     fill,
                     image.to(classifier.device),
                     int(label),
@@ -92,10 +99,24 @@ def fidelity(
             for image, importance, label, name in zip(images, maps, truth, draw_names(names, len(images)), strict=True)
         ]
     )
-    correct = decisions == truth[:, None, None]
+    correct = are_right(decisions, truth[:, None, None], of_maps[:, None, None])
     curves = np.mean([correct[truth == label].mean(axis=0) for label in np.unique(truth)], axis=0)
     fractions = masked_fractions(steps)
     return Fidelity(fractions, curves[0], curves[1], area_between(curves[0], curves[1]), decisions)
+
+
+def _classes(given: Tensor | NDArray[np.int64] | Sequence[int]) -> NDArray[np.int64]:
+    return np.asarray(given.cpu() if isinstance(given, Tensor) else given, dtype=np.int64)
+
+
+def are_right(
+    decisions: NDArray[np.int64], label: int | NDArray[np.int64], explained: int | NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether decisions are right about the explained class: it is decided where it is the true one, and only there.
+
+    With two classes that is whether the true class is decided.
+    """
+    return np.asarray((decisions == explained) == (np.asarray(label) == explained))
 
 
 def masked_fractions(steps: int) -> NDArray[np.float64]:
@@ -119,7 +140,7 @@ def area_between(most_important_first: NDArray[np.floating], least_important_fir
 def masked_decisions(
     classifier: Classifier,
     rankings: Sequence[RankedMap],
-    fill: Filler,
+    fill: Imputer,
     steps: int,
     batch_size: int,
     random: np.random.Generator | None = None,
@@ -132,7 +153,7 @@ def masked_decisions(
     Args:
         classifier: makes the decisions.
         rankings: of maps on the image's grid.
-        fill: makes the masked images; see `filler`.
+        fill: makes the masked images; see `imputer`.
         steps: number of equal steps.
         batch_size: images the network sees at a time.
         random: chooses which decisions are checked and audited.
@@ -148,21 +169,21 @@ def masked_decisions(
     counts = [count_at(fraction, pixels) for fraction in masked_fractions(steps)]
     wanted: dict[tuple[int, int, int], tuple[int, int, int]] = {}
     slots = np.empty((len(rankings), 2, len(counts)), dtype=np.int64)
-    places: dict[tuple[int, int, int], int] = {}
+    numbers: dict[tuple[int, int, int], int] = {}
     for m, ranked in enumerate(rankings):
-        for way, order in enumerate((ranked.order[::-1], ranked.order)):
-            changed = np.concatenate([[0], np.cumsum(fill.changes[order])])
+        for first, pixel_order in enumerate((ranked.order[::-1], ranked.order)):
+            changed = np.concatenate([[0], np.cumsum(fill.changes[pixel_order])])
             for step, count in enumerate(counts):
                 ends = changed[count] in (0, changed[-1])
-                key = (-1, -1, int(changed[count])) if ends else (m, way, int(changed[count]))
-                slots[m, way, step] = places.setdefault(key, len(places))
-                wanted.setdefault(key, (m, way, count))
+                key = (-1, -1, int(changed[count])) if ends else (m, first, int(changed[count]))
+                slots[m, first, step] = numbers.setdefault(key, len(numbers))
+                wanted.setdefault(key, (m, first, count))
     decided = decide(classifier, _masker(fill, rankings, list(wanted.values())), len(wanted), batch_size, random)
     return replace(decided, classes=decided.classes[slots])
 
 
 def _masker(
-    fill: Filler, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]]
+    fill: Imputer, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]]
 ) -> Callable[[Sequence[int]], Tensor]:
     """Makes the image with its first ``count`` pixels masked, on the device, by comparing ranks."""
     image = fill.image
@@ -174,9 +195,98 @@ def _masker(
 
     def make(numbers: Sequence[int]) -> Tensor:
         hidden = [
-            ranks(m) >= pixels - count if way == 0 else ranks(m) < count
-            for m, way, count in (wanted[number] for number in numbers)
+            ranks(m) >= pixels - count if first == 0 else ranks(m) < count
+            for m, first, count in (wanted[number] for number in numbers)
         ]
         return fill.fill(torch.stack(hidden))
 
     return make
+
+
+def measure_fidelity(evaluand: Evaluand) -> Iterator[Reading]:
+    """Whether each decision is right, 0 or 1, along both masking orders, the area between, and the `AUDIT`."""
+    distinct = list(dict.fromkeys(evaluand.rankings.values()))
+    settings, classifier = evaluand.settings, evaluand.classifier
+    image, seed, name = evaluand.image.to(classifier.device), evaluand.seed, evaluand.name
+    decided = masked_decisions(
+        classifier,
+        distinct,
+        imputer(settings.fill, image, evaluand.label, seed=seed, name=name, intensity=classifier.intensity),
+        settings.steps,
+        evaluand.batch_size,
+        generator(seed, name, "audit"),
+    )
+    if classifier.quick is not None:
+        counts = (decided.images, decided.asked, decided.audited, decided.differed, decided.quick)
+        for metric, count in zip(AUDIT, counts, strict=True):
+            yield OF_CASE, metric, float(count)
+    correct = are_right(decided.classes, evaluand.label, evaluand.explained).astype(np.float64)
+    for key, ranked in evaluand.rankings.items():
+        most, least = correct[distinct.index(ranked)]
+        yield key, "fidelity", area_between(most, least)
+        yield key, "most_important_first", most
+        yield key, "least_important_first", least
+
+
+def _images(settings: MetricSettings) -> int:
+    return masked_images(settings.steps)
+
+
+ORDERS: tuple[tuple[str, Literal["most important", "least important"]], ...] = (
+    ("most", "most important"),
+    ("least", "least important"),
+)
+FIDELITY = Metric(
+    Declaration(
+        "fidelity",
+        (
+            Output(
+                "fidelity",
+                "Fidelity F × 10",
+                factor=10.0,
+                digits=2,
+                balanced=True,
+                view=View(
+                    "fidelity",
+                    "fidelity",
+                    "model",
+                    sentence="F × 10 = {}",
+                    heading="Fidelity: the model's view",
+                    text="Pixels are masked in the order of a map, most or least important first, with a value that "
+                    "removes the evidence. F is the area between the two accuracy curves; larger is better. "
+                    "With three classes or more a decision counts as right where the explained class is decided if it "
+                    "is the true one, and not decided if it is not.",
+                ),
+            ),
+            *(
+                Output(
+                    f"{first}_important_first",
+                    "accuracy, mean of the classes",
+                    balanced=True,
+                    curve=True,
+                    intervals=True,
+                    masked=masked,
+                )
+                for first, masked in ORDERS
+            ),
+        ),
+        (
+            Chart(
+                "perturbation",
+                ("most_important_first", "least_important_first"),
+                (0.0, 100.0),
+                "pixels masked (%)",
+                "accuracy, mean of the classes",
+                "Accuracy while the pixels of the images are masked, averaged over the classes. For each estimator the "
+                "most important pixels first and the least important first, for maps as they are and for their "
+                "absolute values; the area between the two curves is the fidelity F.",
+                "fidelity",
+                line_labels=("most important first", "least important first"),
+                limits=(0.0, 1.0),
+            ),
+        ),
+    ),
+    measure_fidelity,
+    depends_on=frozenset({"fill"}),
+    images=_images,
+)

@@ -14,13 +14,13 @@ from ..classifier.intensity import Intensity
 from ..errors import SettingsError
 from .road import imputation_noise, imputed
 
-Fill = float | str
-"""A word, a number, or Hounsfield units.
+Fill = float | str | tuple[float | str, ...]
+"""A word, a number, Hounsfield units, or one of these for each class, in the order of the labels.
 
-``label`` is the paper's: black where the case is of class 1, white where it is of class 0. A number goes from 0 (black)
-to 1 (white). ``mean`` is the image's mean by channel, ``blur`` the image smoothed by a twentieth of its side, ``road``
-noisy linear imputation from the pixels that are left (Rong et al. 2022, arXiv 2202.00449). ``"40 HU"`` needs a
-classifier whose `Intensity` knows Hounsfield units."""
+``label`` is the paper's, for two classes: black where the case is of class 1, white where it is of class 0. A number
+goes from 0 (black) to 1 (white). ``mean`` is the image's mean by channel, ``blur`` the image smoothed by a twentieth of
+its side, ``road`` noisy linear imputation from the pixels that are left (Rong et al. 2022, arXiv 2202.00449).
+``"40 HU"`` needs a classifier whose `Intensity` knows Hounsfield units."""
 FILL_WORDS = ("label", "mean", "blur", "road")
 HOUNSFIELD = re.compile(r"(-?\d+(?:\.\d+)?) HU")
 BLUR = 1 / 20
@@ -28,7 +28,7 @@ BLUR = 1 / 20
 
 
 @dataclass(frozen=True)
-class Filler:
+class Imputer:
     """Makes the masked images of one image.
 
     Attributes:
@@ -42,9 +42,9 @@ class Filler:
     fill: Callable[[Tensor], Tensor]
 
 
-def filler(
+def imputer(
     fill: Fill, image: Tensor, label: int, *, seed: int = 0, name: str = "0", intensity: Intensity | None = None
-) -> Filler:
+) -> Imputer:
     """How an image of a class is masked.
 
     Args:
@@ -58,7 +58,7 @@ def filler(
     Raises:
         SettingsError: see `fill_image`.
     """
-    intensity = intensity or Intensity()
+    intensity, fill = intensity or Intensity(), of_class(fill, label)
     if fill == "road":
         noise = imputation_noise(image, seed, name)
         grey = intensity.share(image)
@@ -66,10 +66,10 @@ def filler(
         def impute(hidden: Tensor) -> Tensor:
             return torch.where(hidden[:, None], intensity.at(imputed(grey, hidden, noise)), image)
 
-        return Filler(image, np.ones(image[0].numel(), bool), impute)
+        return Imputer(image, np.ones(image[0].numel(), bool), impute)
     values = torch.from_numpy(fill_image(fill, image.float().cpu().numpy(), label, intensity)).to(image)
     changes = (image != values).any(dim=0).flatten().cpu().numpy()
-    return Filler(image, changes, lambda hidden: torch.where(hidden[:, None], values, image))
+    return Imputer(image, changes, lambda hidden: torch.where(hidden[:, None], values, image))
 
 
 def fill_image(
@@ -81,7 +81,7 @@ def fill_image(
         SettingsError: a fill that is none, ``label`` for a class other than 0 and 1, or Hounsfield units where
             the intensity does not know them.
     """
-    known, intensity = parse_fill(fill), intensity or Intensity()
+    known, intensity = parse_fill(of_class(fill, label)), intensity or Intensity()
     if known == "blur":
         sigma = BLUR * max(image.shape[1:])
         return np.stack([gaussian_filter(channel, sigma) for channel in image]).astype(np.float32)
@@ -90,10 +90,41 @@ def fill_image(
         return np.broadcast_to(means, image.shape).astype(np.float32)
     if known == "label":
         if label not in (0, 1):
-            raise SettingsError(f"fill = 'label' is defined for the classes 0 and 1, the case is of class {label}")
+            raise SettingsError(
+                f"fill = 'label' is defined for the classes 0 and 1, the case is of class {label}: give a fill a class"
+            )
         return np.full_like(image, intensity.at(1.0 - label))
     share = intensity.of_hounsfield(known.value) if isinstance(known, Hounsfield) else float(known)
     return np.full_like(image, intensity.at(share))
+
+
+def of_class(fill: Fill, label: int) -> float | str:
+    """The fill for a case of a class.
+
+    Raises:
+        SettingsError: a fill for each class, and none for this one.
+    """
+    if not isinstance(fill, tuple | list):
+        return fill
+    if not 0 <= label < len(fill):
+        raise SettingsError(f"{len(fill)} fills, one a class, and the case is of class {label}")
+    return fill[label]
+
+
+def require_fill(fill: Fill, classes: int | None = None) -> None:
+    """Refuse a fill that is none, or that does not fit the number of classes, where that is known.
+
+    Raises:
+        SettingsError: see `parse_fill`; ``label`` with other than two classes; another number of fills than classes.
+    """
+    for one in fill if isinstance(fill, tuple) else (fill,):
+        if parse_fill(one) == "label" and (isinstance(fill, tuple) or classes not in (None, 2)):
+            raise SettingsError(
+                f"metrics.fill = 'label' is defined for two classes, not for {classes or 'one of several fills'}: give "
+                "one for each of cases.classes, as [1, 0, 'mean'], or one for all"
+            )
+    if isinstance(fill, tuple) and ((classes is not None and len(fill) != classes) or not fill):
+        raise SettingsError(f"metrics.fill has {len(fill)} fills, one a class, and cases.classes {classes or 0}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +134,7 @@ class Hounsfield:
     value: float
 
 
-def parse_fill(fill: Fill) -> str | float | Hounsfield:
+def parse_fill(fill: float | str) -> str | float | Hounsfield:
     """What a fill says, wherever it is written: a word, a number in [0, 1], or Hounsfield units.
 
     Raises:
@@ -119,7 +150,7 @@ def parse_fill(fill: Fill) -> str | float | Hounsfield:
         units = HOUNSFIELD.fullmatch(fill)
         if units:
             return Hounsfield(float(units[1]))
-    elif 0 <= fill <= 1:
+    elif not isinstance(fill, bool) and 0 <= fill <= 1:
         return float(fill)
     known = ", ".join(map(repr, FILL_WORDS))
     raise SettingsError(

@@ -1,14 +1,18 @@
 """Metric 3, the expert's view by region: Dice of the top share of a region map against the mask."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cases.masks.usable import as_mask, is_usable
+from ..declarations import Chart, Declaration, Output, View
 from ..errors import MapError
+from .evaluand import Evaluand
+from .metric import Metric, Reading
 from .ranked import count_at
-from .roc import as_mask, is_usable
 
 PERCENTAGES = np.arange(1, 101)
 """The shares p of the image that are kept, in %."""
@@ -66,8 +70,54 @@ def region_overlap(regions: Tensor | NDArray[np.floating], mask: Tensor | NDArra
     return RegionOverlap(PERCENTAGES, dice[:-1], area[:-1], 100.0 * own_share, float(dice[-1]), float(area[-1]))
 
 
-def top_regions(regions: NDArray[np.floating], percentage: float) -> NDArray[np.bool_]:
-    """Mask of the top ``percentage`` % of a region map, regions kept whole."""
-    wanted = max(1, count_at(percentage / 100.0, regions.size))
-    threshold = np.sort(regions, axis=None)[-wanted]
-    return np.asarray(regions >= threshold)
+def measure_overlap(evaluand: Evaluand) -> Iterator[Reading]:
+    """Dice and share kept at p = 1..100 % and at the mask's own share."""
+    mask = evaluand.expert
+    for key in evaluand.rankings:
+        # Without a usable mask there is no region map, and every value is NaN whatever the map.
+        regions = evaluand.region_maps.get(key, np.zeros(mask.shape))
+        result = region_overlap(regions, mask)
+        yield key, "dice_own_share", result.dice_own_share
+        yield key, "kept_own_share", result.kept_own_share
+        yield key, "dice", result.dice
+        yield key, "kept", result.kept
+
+
+OVERLAP = Metric(
+    Declaration(
+        "overlap",
+        (
+            Output(
+                "dice_own_share",
+                "Dice at the mask's share",
+                view=View(
+                    "dice",
+                    "Dice",
+                    "expert",
+                    "by region",
+                    heading="Region overlap: the expert's view, by region",
+                    text="Dice of the top share of the region map (XRAI) and the mask, at the mask's own share of the "
+                    "image.",
+                ),
+            ),
+            Output("kept_own_share", "kept (%)", digits=1, better=None),
+            Output("dice", "Dice", curve=True, intervals=True),
+            Output("kept", "kept (%)", better=None, curve=True),
+        ),
+        (
+            Chart(
+                "dice",
+                ("dice",),
+                (1.0, 100.0),
+                "top p % of the region map",
+                "Dice",
+                "Dice coefficient of the top p % of the region maps (XRAI) and the expert's masks against p; Dice at "
+                "the mask's own share of the image in the legend.",
+                "dice_own_share",
+            ),
+        ),
+    ),
+    measure_overlap,
+    needs=frozenset({"mask"}),
+    depends_on=frozenset({"regions"}),
+)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import MapError
 from ..randomness import generator
+from .planes import to_plane
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +17,7 @@ class RankedMap:
     """The pixels of an importance map in order of their score.
 
     Attributes:
-        scores: float64 ``(P,)``, score of each pixel, channels summed, in raster order.
+        scores: float64 ``(P,)``, score of each pixel, in raster order.
         shape: spatial shape of the map.
         order: int64 ``(P,)``, pixels from least to most important; ties in seeded random order.
     """
@@ -33,15 +34,19 @@ class RankedMap:
         return ranks
 
 
-def rank_map(importance: Tensor | NDArray[np.floating], *, seed: int = 0, name: str = "0") -> RankedMap:
+def rank_map(
+    importance: Tensor | NDArray[np.floating], *, seed: int = 0, name: str = "0", channels: str = "sum"
+) -> RankedMap:
     """Sort a map once.
 
     Args:
-        importance: ``(C, *spatial)``; channels are summed.
+        importance: ``(C, *spatial)``.
         seed: of the order of ties.
         name: of the case; ties of one case fall alike in all its maps.
+        channels: how channels become one score, see `CHANNEL_RULES`.
 
     Raises:
+        SettingsError: an unknown rule for channels.
         MapError: a map without a channel axis, or with values that are not finite.
     """
     values = importance.detach().cpu().double().numpy() if isinstance(importance, Tensor) else np.asarray(importance)
@@ -49,7 +54,7 @@ def rank_map(importance: Tensor | NDArray[np.floating], *, seed: int = 0, name: 
         raise MapError(f"importance map of shape {values.shape}, expected (C, *spatial)")
     if not np.isfinite(values).all():
         raise MapError(f"importance map: {int((~np.isfinite(values)).sum())} values are not finite")
-    scores = values.astype(np.float64).sum(axis=0)
+    scores = to_plane(values.astype(np.float64), channels).astype(np.float64)
     flat = scores.ravel()
     shuffled = generator(seed, name, "ties").permutation(flat.size)
     order = shuffled[np.argsort(flat[shuffled], kind="stable")]

@@ -1,17 +1,21 @@
 """Metric 2, the expert's view by pixel: ROC and precision of a map's scores against the mask."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cases.masks.usable import as_mask, is_usable
+from ..declarations import Chart, Curve, CurveArea, Declaration, Output, View
 from ..errors import MapError
 from ..randomness import draw_names
+from .evaluand import Evaluand
+from .evidence import auc_among
+from .metric import Metric, Reading
 from .ranked import RankedMap, count_at, rank_map
-
-Curve = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -97,23 +101,6 @@ def roc(
     )
 
 
-def as_mask(mask: Tensor | NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A mask as a bool array.
-
-    Raises:
-        MapError: anything but bool, so that a label map is never taken for a mask by accident.
-    """
-    array = mask.detach().cpu().numpy() if isinstance(mask, Tensor) else np.asarray(mask)
-    if array.dtype != np.bool_:
-        raise MapError(f"mask of type {array.dtype}, expected bool: compare the label map with the labels you mean")
-    return array
-
-
-def is_usable(mask: NDArray[np.bool_]) -> bool:
-    """Whether a mask has pixels on both sides: against an empty or full one nothing can be measured."""
-    return bool(mask.any()) and not bool(mask.all())
-
-
 def roc_of_map(ranked: RankedMap, mask: NDArray[np.bool_], points: int = 101) -> RocOfMap:
     """All of metric 2 for one map from its ranking.
 
@@ -155,12 +142,80 @@ def mean_curve(curves: Sequence[Curve], points: int) -> Curve:
 
 
 def curve_areas(quantile: Curve, linear: Curve) -> dict[str, float]:
-    """Areas of averaged curves: trapezoid (closed at (0, 0) and (1, 1)), and the paper's mean height."""
-    areas = {}
-    for grid, (true_rate, false_rate) in (("quantile", quantile), ("linear", linear)):
-        rising = slice(None, None, 1 if grid == "quantile" else -1)
-        heights = np.concatenate([[0.0], true_rate[rising], [1.0]])
-        widths = np.concatenate([[0.0], false_rate[rising], [1.0]])
-        areas[f"{grid}_trapezoid"] = float(np.trapezoid(heights, widths))
-        areas[f"{grid}_height"] = float(true_rate.mean())
-    return areas
+    """Areas of averaged curves by both rules of `CurveArea`; the paper's is the mean height."""
+    curves = [quantile, quantile, linear, linear]
+    return {one.name.removeprefix("auc_"): one.area(*curve) for one, curve in zip(AREAS, curves, strict=True)}
+
+
+def measure_roc(evaluand: Evaluand) -> Iterator[Reading]:
+    """AUC, average precision and both curves, and the AUC within the body."""
+    mask = evaluand.expert
+    for key, ranked in evaluand.rankings.items():
+        result = roc_of_map(ranked, mask, evaluand.settings.roc_points)
+        yield key, "auc", result.auc
+        yield key, "average_precision", result.average_precision
+        yield key, "auc_body", auc_among(ranked, mask, evaluand.body)
+        for grid, (true_rate, false_rate) in (("quantile", result.quantile), ("linear", result.linear)):
+            yield key, f"true_positive_rate_{grid}", true_rate
+            yield key, f"false_positive_rate_{grid}", false_rate
+
+
+def _rates(grid: str) -> tuple[Output, Output]:
+    return (
+        Output(f"true_positive_rate_{grid}", "true positive rate", curve=True, intervals=grid == "quantile"),
+        Output(f"false_positive_rate_{grid}", "false positive rate", curve=True),
+    )
+
+
+GRIDS: tuple[Literal["quantile", "linear"], ...] = ("quantile", "linear")
+RULES: tuple[Literal["trapezoid", "height"], ...] = ("trapezoid", "height")
+
+
+def _area(grid: str, rule: Literal["trapezoid", "height"]) -> CurveArea:
+    words = f"{grid} grid" + (", mean height" if rule == "height" else "")
+    rates = f"true_positive_rate_{grid}", f"false_positive_rate_{grid}"
+    return CurveArea(f"auc_{grid}_{rule}", "auc", "ROC", words, *rates, rule)
+
+
+AREAS = tuple(_area(grid, rule) for grid in GRIDS for rule in RULES)
+ROC = Metric(
+    Declaration(
+        "roc",
+        (
+            Output(
+                "auc",
+                "AUC",
+                view=View(
+                    "auc",
+                    "AUC",
+                    "expert",
+                    "by pixel",
+                    heading="ROC: the expert's view, by pixel",
+                    text="How well a map's scores separate the pixels of the expert's mask from all others; 0.5 is "
+                    "chance. Within the body: without the air around the patient, which every map can tell from a "
+                    "mask.",
+                ),
+            ),
+            Output("average_precision", "average precision"),
+            Output("auc_body", "AUC within the body"),
+            *_rates("quantile"),
+            *_rates("linear"),
+        ),
+        (
+            Chart(
+                "roc",
+                ("true_positive_rate_quantile",),
+                "false_positive_rate_quantile",
+                "false positive rate",
+                "true positive rate",
+                "ROC curves of the importance scores against the expert's masks, averaged over the images at each "
+                "quantile; the mean of the exact areas by image in the legend.",
+                "auc",
+                chance=True,
+            ),
+        ),
+        AREAS,
+    ),
+    measure_roc,
+    needs=frozenset({"mask"}),
+)

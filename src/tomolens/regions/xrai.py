@@ -8,15 +8,18 @@ once. A segment whose uncovered pixels are all equal has exactly their value, an
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
-from torch import Tensor
 
 from ..errors import MapError
 from .felzenszwalb import felzenszwalb
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -72,7 +75,7 @@ class Segments:
         return masks.reshape(len(self), *self.shape)
 
 
-def segment(image: Tensor | NDArray[np.floating], settings: RegionSettings | None = None) -> Segments:
+def segment(image: "Tensor | NDArray[np.floating]", settings: RegionSettings | None = None) -> Segments:
     """The segments of an image, shared by all its maps.
 
     Args:
@@ -99,8 +102,8 @@ def segment(image: Tensor | NDArray[np.floating], settings: RegionSettings | Non
 
 
 def xrai(
-    image: Tensor | NDArray[np.floating],
-    importance: Tensor | NDArray[np.floating],
+    image: "Tensor | NDArray[np.floating]",
+    importance: "Tensor | NDArray[np.floating]",
     *,
     segments: Segments | None = None,
     settings: RegionSettings | None = None,
@@ -139,9 +142,9 @@ def xrai(
     return np.asarray(regions).reshape(segments.shape)
 
 
-def _plane(array: Tensor | NDArray[np.floating], what: str, mean: bool = False) -> NDArray[np.float64]:
+def _plane(array: "Tensor | NDArray[np.floating]", what: str, mean: bool = False) -> NDArray[np.float64]:
     """An array as float64 ``(H, W)``: channels averaged (an image) or summed (a map)."""
-    values = array.detach().cpu().double().numpy() if isinstance(array, Tensor) else np.asarray(array)
+    values = np.asarray(array.detach().cpu().double().numpy() if hasattr(array, "detach") else array)
     values = values.astype(np.float64)
     if values.ndim == 3:
         values = values.mean(axis=0) if mean else values.sum(axis=0)
@@ -311,3 +314,10 @@ def _grow(scores, starts, pixels, owner_starts, owners, min_new_pixels):  # type
         if not covered[pixel]:
             regions[pixel] = rest
     return regions
+
+
+def top_regions(regions: NDArray[np.floating], percentage: float) -> NDArray[np.bool_]:
+    """Mask of the top ``percentage`` % of a region map, rounded half up to whole pixels, regions kept whole."""
+    wanted = max(1, int(np.floor(percentage / 100.0 * regions.size + 0.5)))
+    threshold = np.sort(regions, axis=None)[-wanted]
+    return np.asarray(regions >= threshold)

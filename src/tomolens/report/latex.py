@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
+from ..declarations import Output
 from ..findings import Findings
-from ..findings.views import VIEWS, View
-from . import style
-from .answer import NOTHING, not_above_blind, printed, values_of
+from ..findings.measured import Key
+from ..findings.tables import keys_of
+from .printing import NOTHING, interval_words, not_above_blind, printed, title, values_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
-    | {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "{''}"}
+    | {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "{''}", "×": "$\\times$"}
 )
-HEADINGS = {"fidelity": "Fidelity $F \\times 10$", "auc": "AUC", "dice": "Dice", "evidence": "Evidence AUC"}
 
 
 def write_latex(findings: Findings, file: Path) -> None:
@@ -27,24 +27,18 @@ def escaped(text: str) -> str:
 
 def latex_table(findings: Findings) -> str:
     """The table: best of each view in bold, a dagger where the best blind baseline is not beaten."""
-    columns = {HEADINGS[view.name]: _cells(findings, view) for view in VIEWS.values() if len(values_of(findings, view))}
+    views = [view for view in findings.views.values() if len(values_of(findings, view))]
+    columns = {escaped(view.label): _cells(findings, view) for view in views}
     keys = list(dict.fromkeys(key for cells in columns.values() for key in cells))
     body = [
-        " & ".join(
-            [
-                escaped(style.title(name)),
-                signs,
-                *(cells.get((name, signs), "--") for cells in columns.values()),
-            ]
-        )
-        for name, signs in keys
+        " & ".join([escaped(title(findings, key[0])), key[1], *(cells.get(key, "--") for cells in columns.values())])
+        for key in keys
     ]
-    confidence = f"{100 * findings.settings.statistics.confidence:.0f}"
     patients = findings.measured.cases["patient"].nunique()
     caption = (
-        f"{escaped(findings.settings.name)}: mean with {confidence}\\,\\% interval (BCa bootstrap over "
-        f"patients; {len(findings.measured.cases)} cases of {patients} patients). \\textdagger: does not beat the best "
-        "blind baseline."
+        f"{escaped(findings.description.name)}: mean with {100 * findings.resampling.confidence:.0f}\\,\\% interval "
+        f"(BCa bootstrap over patients; {len(findings.measured.cases)} cases of {patients} patients). \\textdagger: "
+        "does not beat the best blind baseline. \\textdaggerdbl: in some of the cases only, compared with no other."
     )
     lines = [
         "\\begin{table}",
@@ -62,14 +56,13 @@ def latex_table(findings: Findings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(findings: Findings, view: View) -> dict[tuple[str, str], str]:
-    values, not_above = values_of(findings, view), not_above_blind(findings, view)
-    best, cells = values["value"].max(), {}
-    for _, row in values.iterrows():
-        key = str(row["estimator"]), str(row["signs"])
-        value, low, high = (printed(view, row[name]) for name in ("value", "ci_low", "ci_high"))
-        ends = "" if low == NOTHING else f" [{low}, {high}]"
-        shown = f"\\textbf{{{value}}}" if row["value"] == best else value
-        mark = "\\textdagger" if key in not_above else ""
-        cells[key] = f"{shown}{mark}{ends}"
+def _cells(findings: Findings, view: Output) -> dict[Key, str]:
+    values, not_above, cells = values_of(findings, view), not_above_blind(findings, view), {}
+    best = (view.sign * values["value"][~values["partial"]]).max()
+    for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
+        value, ends = printed(view, row["value"]), interval_words(view, row, " [{}, {}]")
+        leads = not row["partial"] and view.sign * row["value"] == best
+        shown = f"\\textbf{{{value}}}" if leads else value
+        mark = "\\textdagger" if key in not_above else "\\textdaggerdbl" if row["partial"] else ""
+        cells[key] = f"{shown}{mark}{'' if ends == NOTHING else ends}"
     return cells

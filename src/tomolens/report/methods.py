@@ -3,11 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..estimators import ESTIMATORS
 from ..findings import Findings
-from ..findings.views import TWO_VIEWS, VIEWS
-from .answer import values_of
-from .style import title
+from .printing import judged, title, values_of
 
 PROTOCOL = (
     "Brocki et al. 2022, “Evaluation of importance estimators in deep learning classifiers for Computed Tomography” "
@@ -17,51 +14,55 @@ PROTOCOL = (
 
 def paragraphs(findings: Findings) -> list[str]:
     """How the study was done, as a paper would say it."""
-    settings = findings.settings
-    metrics, statistics, cases = settings.metrics, settings.statistics, settings.cases
-    low, high = (f"{end:g}" for end in cases.window)
-    size = " × ".join(map(str, cases.size if isinstance(cases.size, tuple) else (cases.size, cases.size)))
-    estimators = ", ".join(title(name) for name in settings.estimators.names)
-    measured = findings.measured.cases
-    fill = "1 for class 0 and 0 for class 1" if metrics.fill == "label" else f"{metrics.fill}"
+    description, settings = findings.description, findings.description.settings
+    metrics, statistics, cases = settings["metrics"], settings["statistics"], settings["cases"]
+    low, high = (f"{end:g}" for end in cases["window"])
+    estimators = "; ".join(one.title for one in description.estimators if not one.baseline)
+    baselines = "; ".join(title(findings, name) for name in baselines_of(findings)) or "none"
+    measured, prepared = findings.measured.cases, description.raw["content"]["cases"]
+    sides = " × ".join(map(str, prepared["shape"][1:]))
+    made = (
+        f"windowed to {low} to {high} HU, scaled to [0, 1] and resized" if prepared["windowed"] else "given as arrays,"
+    )
+    chosen = "; ".join(f"{name} {value}" for name, value in _flat(metrics) if name != "names")
     return [
         f"The protocol is that of {PROTOCOL}. {len(measured)} held-out images of {measured['patient'].nunique()} "
-        f"patients were windowed to {low} to {high} HU, scaled to [0, 1] and resized to {size} "
-        "pixels.",
+        f"patients were {made} to {sides} pixels, {prepared['shape'][0]} channel(s).",
         f"Estimators: {estimators}; each map as it is and as absolute values, for the predicted class "
-        f"(signs: {settings.estimators.signs}). Blind baselines: "
-        f"{', '.join(title(name) for name in baselines_of(findings)) or 'none'}.",
-        f"Fidelity: pixels masked in {metrics.steps} equal steps with {fill}, most and least important first; F is the "
-        "area between the accuracies, averaged over the classes, and is printed times 10. ROC: exact area by image "
-        f"(ties half), and curves at {metrics.roc_points} thresholds on quantiles and on normalised scores. Region "
-        "overlap: XRAI's regions, grown by mean importance, and Dice with the expert's mask at 1 to 100 % of the image "
-        "and at the mask's own share.",
-        f"Intervals: {100 * statistics.confidence:.0f} % BCa bootstrap over patients ({statistics.resamples} "
-        "resamples); "
-        "pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks by "
-        "Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
+        f"(direction: {settings['estimators']['direction']}). Blind baselines: {baselines}.",
+        *(
+            f"{view.label} ({judged(view)}): {view.judges.text}"
+            for view in findings.views.values()
+            if view.judges.text and len(values_of(findings, view))
+        ),
+        f"Settings of the measures: {chosen}.",
+        f"Intervals: {100 * statistics['confidence']:.0f} % BCa bootstrap over patients ({statistics['resamples']} "
+        "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
+        "by Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
     ]
 
 
 def baselines_of(findings: Findings) -> list[str]:
-    """The blind baselines that were measured, random among them: those of the table."""
+    """All that is blind and was measured: those of the table."""
     table = findings.tables["baselines"]
     return [] if table.empty else list(dict.fromkeys(table["baseline"][table["not_drawn"] == ""]))
 
 
 def parameters(findings: Findings) -> list[tuple[str, str]]:
     """Every choice of the study by its name in the study file, with the parameters of each estimator."""
-    chosen = list(_flat(findings.settings.model_dump(mode="json")))
-    for estimator in findings.settings.estimators.make():
-        name = estimator.name
-        source = getattr(ESTIMATORS.get(name), "source", "")
-        chosen.append((f"estimator {name}", f"{estimator!r}{f' [{source}]' if source else ''}"))
-    return chosen
+    return [
+        *_flat(findings.description.settings),
+        *(
+            (f"estimator {one.name}", f"{one.parameters}{f' [{one.source}]' if one.source else ''}")
+            for one in findings.description.estimators
+            if not one.baseline
+        ),
+    ]
 
 
 def hashes(findings: Findings) -> list[tuple[str, str]]:
     """Versions and hashes that identify the study."""
-    description = findings.description
+    description = findings.description.raw
     machine = description["machine"]
     return [
         *sorted(description["versions"].items()),
@@ -76,17 +77,20 @@ def hashes(findings: Findings) -> list[tuple[str, str]]:
 
 def claim(findings: Findings) -> list[tuple[str, str, str]]:
     """Items of CLAIM (Mongan, Moy, Kahn 2020) that a study of importance maps can fill: number, item, text."""
-    cases = findings.measured.cases
+    cases, accuracy = findings.measured.cases, findings.description.get("accuracy", {}).get("balanced", float("nan"))
     wrong = int((cases["label"] != cases["predicted"]).sum())
-    assessed = [view.title for view in VIEWS.values() if view.name in TWO_VIEWS and len(values_of(findings, view))]
-    missing = [VIEWS[name].title for name in TWO_VIEWS if VIEWS[name].title not in assessed]
-    external = "not assessed: the cases are those of one study; whether they are external is for the authors to say"
+    views = [view for view in findings.views.values() if view.judges.compared]
+    assessed, missing = (
+        ", ".join(view.judges.title for view in views if values_of(findings, view).empty == empty)
+        for empty in (False, True)
+    )
+    estimators = sum(not one.baseline for one in findings.description.estimators)
+    external = "Not assessed: the cases are those of one study; whether they are external is for the authors to say."
     return [
         (
             "28",
             "Metrics of model performance",
-            f"Balanced accuracy of the classifier on held-out patients: "
-            f"{100 * findings.description.get('accuracy', {}).get('balanced', float('nan')):.1f} %.",
+            f"Balanced accuracy of the classifier on held-out patients: {100 * accuracy:.1f} %.",
         ),
         (
             "29",
@@ -98,16 +102,16 @@ def claim(findings: Findings) -> list[tuple[str, str, str]]:
             "30",
             "Robustness or sensitivity analysis",
             f"{len(baselines_of(findings))} blind baselines measured in the same way (tables/baselines.csv, "
-            "tables/gains.csv); strata by "
-            "label, prediction, mask size and patient (tables/strata.csv, tables/patients.csv).",
+            "tables/gains.csv); strata by label, prediction, mask size and patient (tables/strata.csv, "
+            "tables/patients.csv).",
         ),
         (
             "31",
             "Methods for explainability or interpretability and how they were validated",
-            f"{len(findings.settings.estimators.names)} importance estimators, validated by {', '.join(assessed)}"
-            f"{'; not assessed: ' + ', '.join(missing) if missing else ''}.",
+            f"{estimators} importance estimators, validated by {assessed or 'nothing'}"
+            f"{'; not assessed: ' + missing if missing else ''}.",
         ),
-        ("32", "Validation or testing on external data", f"{external[0].upper()}{external[1:]}."),
+        ("32", "Validation or testing on external data", external),
         (
             "37",
             "Failure analysis of incorrectly classified cases",

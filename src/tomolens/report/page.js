@@ -45,7 +45,7 @@ function drawCharts() {
   }
 }
 
-async function unpack(one, estimators) {
+async function unpack(one) {
   const packed = Uint8Array.from(atob(one.data), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -55,10 +55,10 @@ async function unpack(one, estimators) {
   const image = take(fine);
   const mask = one.mask ? take(fine) : null;
   const maps = {};
-  for (const { name } of estimators) {
+  one.maps.forEach((key, index) => {
     const ranks = new Int8Array(take(pixels));
-    maps[name] = { ranks, values: take(128) };
-  }
+    maps[key] = { ranks, values: take(128), limit: one.limits[index] };
+  });
   const regions = {};
   for (const key of one.regions) regions[key] = take(pixels);
   // Image and mask may be finer than the maps: the map's pixel under each of theirs.
@@ -68,6 +68,14 @@ async function unpack(one, estimators) {
     return Math.floor(row / one.fine) * one.columns + Math.floor(column / one.fine);
   });
   return { image, mask, maps, regions, cell };
+}
+
+// A decision is kept as right or wrong about the explained class, which is the predicted one: of three classes or more
+// that says which class is decided only where it is that one.
+function decision(classes, label, predicted, right) {
+  if (classes.length === 2) return `The network says ${right ? `${classes[label]} (right)` : `${classes[1 - label]} (wrong)`}`;
+  const still = right === (label === predicted);
+  return `The network ${still ? "still" : "no longer"} says ${classes[predicted]} (${right ? "right" : "wrong"} about it)`;
 }
 
 // Pixels from least to most important: one counting sort over the bytes of a map.
@@ -108,7 +116,7 @@ class Viewer {
     this.controls = Object.fromEntries([...root.querySelectorAll("[data-control]")].map((one) => [one.dataset.control, one]));
     this.panes = [...root.querySelectorAll(".pane")].map((pane) => ({
       estimator: pane.querySelector("[data-pane=estimator]"),
-      signs: pane.querySelector("[data-pane=signs]"),
+      form: pane.querySelector("[data-pane=form]"),
       canvas: pane.querySelector("canvas"),
       numbers: pane.querySelector(".numbers"),
       decision: pane.querySelector(".decision"),
@@ -126,7 +134,7 @@ class Viewer {
     this.sort();
     for (const [place, pane] of this.panes.entries()) {
       pane.estimator.append(...estimators.map(({ name, title }) => option(title, name)));
-      [pane.estimator.value, pane.signs.value] = this.data.first[place];
+      [pane.estimator.value, pane.form.value] = this.data.first[place];
     }
     const level = this.controls.level, width = this.controls.width;
     Object.assign(level, { min: low, max: high, value: (low + high) / 2 });
@@ -194,7 +202,7 @@ class Viewer {
     this.index = (index + count) % count;
     this.request += 1;
     const request = this.request, one = this.cases[this.index];
-    const planes = await unpack(one, this.data.estimators);
+    const planes = await unpack(one);
     if (request !== this.request) return;
     this.one = one;
     this.planes = planes;
@@ -206,7 +214,8 @@ class Viewer {
     const smaller = rows === one.rows ? "" : ` Of ${columns} × ${rows} pixels, the image is shown at ${size(one.fine)}, maps at ${size(1)}.`;
     this.root.querySelector(".facts").textContent =
       `Case ${this.index + 1} of ${count}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}` +
-      `${one.mask ? "" : "; no mask"}.${smaller}`;
+      `${one.mask ? "" : "; no mask"}.${smaller}` +
+      (one.planes > 1 ? ` The middle one of ${one.planes} slices: its shares are of this slice, numbers and decisions of the volume.` : "");
     const steps = Object.values(one.correct)[0];
     this.controls.masked.max = steps ? steps[0].length - 1 : 0;
     this.controls.outline.disabled = !one.mask;
@@ -231,15 +240,16 @@ class Viewer {
 
   drawPane(pane, fraction) {
     const { planes, controls } = this;
-    const estimator = pane.estimator.value, signs = pane.signs.value, key = `${estimator}/${signs}`;
-    const map = planes.maps[estimator];
-    const keys = Uint8Array.from(map.ranks, signs === "absolute" ? Math.abs : (rank) => rank + 128);
+    const estimator = pane.estimator.value, form = pane.form.value, key = `${estimator}/${form}`;
+    // The absolute map has a plane of its own where it is more than the other's magnitude (several channels).
+    const map = planes.maps[key] || planes.maps[`${estimator}/original`];
+    const keys = Uint8Array.from(map.ranks, form === "absolute" ? Math.abs : (rank) => rank + 128);
     const order = orderOf(keys);
     const grey = this.windowed(order, fraction);
     const rgba = new Uint8ClampedArray(4 * grey.length);
     grey.forEach((value, pixel) => rgba.set([value, value, value, 255], 4 * pixel));
     const strength = Number(controls.opacity.value) / 100, share = Number(controls.share.value) / 100;
-    if (controls.mode.value === "map") this.paintMap(rgba, map, signs, strength);
+    if (controls.mode.value === "map") this.paintMap(rgba, map, form, strength);
     if (controls.mode.value === "top") {
       const first = order.length - Math.max(1, Math.floor(share * order.length + 0.5));
       this.paintSet(rgba, order.subarray(first), strength);
@@ -248,7 +258,7 @@ class Viewer {
       this.paintSet(rgba, this.topRegions(planes.regions[key], share), strength);
     }
     this.put(pane.canvas, rgba);
-    this.describe(pane, key, signs, estimator, fraction);
+    this.describe(pane, key, form, map.limit, fraction);
   }
 
   windowed(order, fraction) {
@@ -257,15 +267,15 @@ class Viewer {
     const shade = (value) => 255 * Math.min(1, Math.max(0, (low + (value / 255) * (high - low) - level) / width + 0.5));
     const count = Math.floor(fraction * order.length + 0.5), fill = shade(255 * one.fill);
     const hidden = new Uint8Array(order.length);
-    for (const pixel of controls.order.value === "most" ? order.subarray(order.length - count) : order.subarray(0, count)) hidden[pixel] = 1;
+    for (const pixel of controls.order.value === "0" ? order.subarray(order.length - count) : order.subarray(0, count)) hidden[pixel] = 1;
     return Float32Array.from(image, (value, place) => (hidden[cell[place]] ? fill : shade(value)));
   }
 
-  paintMap(rgba, map, signs, strength) {
-    const colours = this.data.colours[signs];
+  paintMap(rgba, map, form, strength) {
+    const colours = this.data.colours[form];
     this.planes.cell.forEach((under, pixel) => {
       const rank = map.ranks[under], size = map.values[Math.abs(rank)] / 255;
-      const place = Math.round(signs === "absolute" ? 255 * size : 127.5 + 127.5 * Math.sign(rank) * size);
+      const place = Math.round(form === "absolute" ? 255 * size : 127.5 + 127.5 * Math.sign(rank) * size);
       const weight = strength * Math.sqrt(size);
       for (let channel = 0; channel < 3; channel += 1) {
         rgba[4 * pixel + channel] += weight * (colours[3 * place + channel] - rgba[4 * pixel + channel]);
@@ -303,25 +313,22 @@ class Viewer {
     if (planes.mask && controls.outline.checked) outline(context, planes.mask, rows, columns, zoom);
   }
 
-  describe(pane, key, signs, estimator, fraction) {
+  describe(pane, key, form, limit, fraction) {
     const { one, data, controls } = this, numbers = one.numbers[key] || {};
-    const words = [["fidelity", "10 F", 10, 1], ["auc", "AUC", 1, 3], ["dice_own_share", "Dice", 1, 3], ["evidence", "evidence AUC", 1, 3]];
-    pane.numbers.textContent = words
-      .filter(([name]) => name in numbers)
-      .map(([name, title, factor, digits]) => `${title} ${(factor * numbers[name]).toFixed(digits)}`)
+    pane.numbers.textContent = data.outputs
+      .filter(({ name }) => name in numbers)
+      .map(({ name, label, factor, digits }) => `${label}: ${(factor * numbers[name]).toFixed(digits)}`)
       .join(", ");
     const correct = one.correct[key];
     pane.decision.textContent = "";
     if (correct) {
-      const right = correct[controls.order.value === "most" ? 0 : 1][Math.round(fraction * Number(controls.masked.max))] === "1";
-      const said = right ? one.label : 1 - one.label;
-      pane.decision.textContent = `The network says ${data.classes[said]} (${right ? "right" : "wrong"})`;
+      const right = correct[Number(controls.order.value)][Math.round(fraction * Number(controls.masked.max))] === "1";
+      pane.decision.textContent = decision(data.classes, one.label, one.predicted, right);
     }
-    const limit = one.limits[data.estimators.findIndex(({ name }) => name === estimator)];
-    const colours = data.colours[signs], stops = [];
+    const colours = data.colours[form], stops = [];
     for (let place = 0; place < 256; place += 15) stops.push(`rgb(${colours.slice(3 * place, 3 * place + 3).join(",")})`);
     pane.bar.style.background = `linear-gradient(to right, ${stops.join(",")})`;
-    pane.range.textContent = `${signs === "absolute" ? "0" : (-limit).toPrecision(2)} to ${limit.toPrecision(2)} (${data.percentile}th percentile of the magnitude)`;
+    pane.range.textContent = `${form === "absolute" ? "0" : (-limit).toPrecision(2)} to ${limit.toPrecision(2)} (${data.percentile}th percentile of the magnitude)`;
   }
 }
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ..findings import Findings
-from ..study.viewed import ViewedCase
+from ..results.gallery import ORDERS, GalleryCase
 from .answer import headline, warnings
 from .charts import charts
 from .methods import claim, hashes, paragraphs, parameters
@@ -22,13 +22,13 @@ from .viewer import viewer
 Figures = Mapping[str, Path]
 
 
-def write_page(findings: Findings, figures: Figures, cases: Sequence[ViewedCase], file: Path) -> None:
+def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase], file: Path) -> None:
     """Write the page; ``figures`` are PNG files by name, embedded, and ``cases`` those of its viewer."""
     folder = resources.files("tomolens.report")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     drawn, shown = charts(findings), viewer(findings, cases)
     text = environment.from_string(folder.joinpath("page.html").read_text()).render(
-        name=findings.settings.name,
+        name=findings.description.name,
         headline=headline(findings),
         facts=_facts(findings),
         warnings=warnings(findings),
@@ -37,12 +37,13 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[ViewedCase]
         charts=drawn,
         charts_data=_json(drawn),
         viewer=shown,
+        orders=ORDERS,
         viewer_data=_json(shown),
         paragraphs=paragraphs(findings),
         parameters=parameters(findings),
         hashes=hashes(findings),
         claim=claim(findings),
-        version=findings.description["versions"]["tomolens"],
+        version=findings.description.raw["versions"]["tomolens"],
         style=Markup(folder.joinpath("page.css").read_text()),
         script=Markup(folder.joinpath("page.js").read_text()),
         plotly=Markup(get_plotlyjs()) if drawn else "",
@@ -65,5 +66,5 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("with an empty mask", str(int((cases["mask"] == "empty").sum()))),
         ("accuracy, mean of the classes", f"{100 * accuracy.get('balanced', float('nan')):.1f} %"),
         ("networks", str(len(findings.description.get("networks", [])))),
-        ("seed", str(findings.settings.seed)),
+        ("seed", str(findings.description.seed)),
     ]

@@ -4,58 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ..classifier.training import balanced_accuracy
+from ..declarations import Declaration, Output
 from ..findings import Findings
-from ..findings.choices import concordance_over
-from ..findings.tables import own_share_rows
-from ..findings.views import VIEWS, View
-from .answer import (
-    NOTHING,
-    audit_sentence,
-    confidence,
-    interval_words,
-    printed,
-    values_of,
-    view_sentences,
-)
-from .style import number, title
+from ..findings.choices import OWN
+from ..findings.measured import Key
+from ..findings.tables import keys_of
+from . import choices, ranks
+from .answer import agreement_sentences, audit_sentence, concordance_words
+from .printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
+from .series import views_beside
 
 GAIN = "gain over the best blind baseline"
-RANKS_CAPTION = (
-    "Mean rank over the patients, best on the left. Maps that a bar joins are not told apart (Friedman's test with "
-    "Nemenyi's critical difference)."
-)
-TEXTS = {
-    "fidelity": (
-        "Fidelity: the model's view",
-        "Pixels are masked in the order of a map, most or least important first, with a value that removes the "
-        "evidence. F is the area between the two accuracy curves; larger is better.",
-        "Accuracy while masking, most important first (solid) and least important first (dashed).",
-    ),
-    "auc": (
-        "ROC: the expert's view, by pixel",
-        "How well a map's scores separate the pixels of the expert's mask from all others; 0.5 is chance. Within the "
-        "body: without the air around the patient, which every map can tell from a mask.",
-        "ROC averaged over the images at each quantile of the scores.",
-    ),
-    "dice": (
-        "Region overlap: the expert's view, by region",
-        "Dice of the top share of the region map (XRAI) and the mask, at the mask's own share of the image.",
-        "Dice against the share of the region map kept.",
-    ),
-    "evidence": (
-        "True evidence: who is right",
-        "Every simulated case has a twin that differs in the label alone. The chance that a pixel, drawn in proportion "
-        "to how far the two differ, outranks one in which they do not; 0.5 is chance.",
-        "",
-    ),
-}
-CHARTS = {"fidelity": "perturbation", "auc": "roc", "dice": "dice"}
-EXTRA = {"auc": ("roc", ("average_precision", "auc_body")), "dice": ("overlap", ("kept",))}
-EXTRA_NAMES = {"average_precision": "average precision", "auc_body": "AUC within the body", "kept": "kept (%)"}
 
 
 @dataclass(frozen=True)
@@ -91,162 +52,197 @@ class Section:
 
 def sections(findings: Findings) -> list[Section]:
     """All sections for which there are measurements."""
-    parts = [_view_section(findings, view) for view in VIEWS.values() if len(values_of(findings, view))]
-    charts = [
-        (f"views-{view.name}", f"Every map by fidelity and by {view.title}, with the intervals of both.")
-        for view in VIEWS.values()
-        if view.name != "fidelity"
+    views = [
+        _view_section(findings, metric, view)
+        for metric in findings.description.metrics
+        for view in metric.numbers
+        if view.column in findings.views and len(values_of(findings, view))
     ]
-    agreement = " ".join(view_sentences(findings)) or "The two views could not be compared: not assessed."
-    parts.append(Section("The two views", agreement, charts=charts))
-    parts += [_shortcut_section(findings)] if findings.shortcut is not None else []
-    if len(findings.tables["baselines"]):
-        parts.append(_baselines_section(findings))
-    if len(findings.tables["rank_ranges"]):
-        parts.append(_choices_section(findings))
-    if len(findings.tables["strata"]):
-        parts.append(_strata_section(findings))
-    parts.append(_networks_section(findings))
-    return parts
+    others = (
+        _agreement_section,
+        _shortcut_section,
+        _baselines_section,
+        _choices_section,
+        _strata_section,
+        _other_section,
+        _networks_section,
+    )
+    return [*views, *(section for make in others if (section := make(findings)) is not None)]
 
 
-def _view_section(findings: Findings, view: View) -> Section:
-    heading, text, caption = TEXTS[view.name]
-    chart = [(CHARTS[view.name], caption)] if view.name in CHARTS else []
-    pictures = [(f"ranks-{view.name}", RANKS_CAPTION)]
-    return Section(heading, text, _view_table(findings, view), chart, pictures)
+def _view_section(findings: Findings, metric: Declaration, view: Output) -> Section:
+    first = view == metric.numbers[0]
+    beside = [output for output in metric.numbers if first and not output.view and len(findings.means[output.name])]
+    words = view.judges
+    return Section(
+        words.heading or view.label,
+        words.text,
+        _view_table(findings, view, beside),
+        _charts(metric) if first else (),
+        [(f"ranks-{words.name}", ranks.CAPTION)],
+    )
 
 
-def _view_table(findings: Findings, view: View) -> Table:
-    gains = _gains(findings, view)
-    source, extra = EXTRA.get(view.name, ("", ()))
-    values = values_of(findings, view)
-    if extra:
-        others = findings.tables[source] if source != "overlap" else own_share_rows(findings.tables[source])
-        extra = tuple(name for name in extra if name in others)
-        values = values.merge(others[["estimator", "signs", *extra]], on=["estimator", "signs"], how="left")
+def _charts(metric: Declaration) -> list[tuple[str, str]]:
+    lines = "{} solid, {} dashed.".format
+    return [
+        (chart.name, f"{chart.caption} {lines(*chart.line_labels).capitalize() if chart.line_labels else ''}".strip())
+        for chart in metric.charts
+    ]
+
+
+def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> Table:
+    """A row a map, best first; ``beside`` are the metric's other numbers."""
+    gains, values = _gains(findings, view), values_of(findings, view)
+    others = [dict(zip(keys_of(means := findings.means[one.name]), means["value"], strict=True)) for one in beside]
     rows = []
-    for _, row in values.iterrows():
-        gain = gains.get((row["estimator"], row["signs"]), NOTHING)
-        more = [number(row[name], view.digits) for name in extra]
-        basis = row["cases"], row["patients"]
-        shown = printed(view, row["value"]), interval_words(view, row)
-        rows.append([title(row["estimator"]), row["signs"], *shown, gain, *more, *basis])
-    names = [EXTRA_NAMES[name] for name in extra]
+    for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
+        more = [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
+        shown = printed(view, row["value"]), interval_words(view, row), gains.get(key, NOTHING)
+        rows.append([title(findings, key[0]), key[1], *shown, *more, row["cases"], row["patients"]])
+    names = [one.label for one in beside]
     return Table(["estimator", "map", view.label, confidence(findings), GAIN, *names, "cases", "patients"], rows, 0)
 
 
-def _gains(findings: Findings, view: View) -> dict[tuple[str, str], str]:
+def _gains(findings: Findings, view: Output) -> dict[Key, str]:
     """For each map its gain over the best blind baseline with the interval, or that it has none."""
-    gains = findings.tables["gains"]
-    words = {}
-    for _, row in (gains if gains.empty else gains[gains["view"] == view.name]).iterrows():
-        verdict = "" if row["beats"] else "not above: "
-        gain, ends = printed(view, row["gain"]), interval_words(view, row)
-        words[row["estimator"], row["signs"]] = f"{verdict}{gain}" + ("" if ends == NOTHING else f" ({ends})")
+    words, gains = {}, gains_of(findings, view)
+    for key, (_, row) in zip(keys_of(gains), gains.iterrows(), strict=True):
+        ends = interval_words(view, row)
+        told = "not told apart: " if pd.isna(row["p"]) else "" if row["beats"] else "not above: "
+        gain = f"{told}{printed(view, row['gain'])}"
+        words[key] = gain + ("" if ends == NOTHING else f" ({ends})")
     return words
 
 
-def _baselines_section(findings: Findings) -> Section:
-    table = findings.tables["baselines"]
-    rows = []
-    for _, row in table.iterrows():
-        view = VIEWS[row["view"]]
-        shown = printed(view, row["value"]), interval_words(view, row)
-        if row["not_drawn"]:
-            shown = NOTHING, f"not drawn: {row['not_drawn']}"
-        rows.append([view.label, title(row["baseline"]), *shown, row["cases"], row["patients"]])
-    return Section(
-        "Blind baselines",
-        "Maps that never look at the network, measured in the same way. What does not beat the best of them has "
-        "told nothing about this network that could not be known without it. The atlas has looked at experts' masks of "
-        "training cases: against masks it is a strong opponent, and the best baseline without masks stands beside it "
-        "in tables/gains.csv. Gains are tested together over all maps and views (Holm).",
-        Table(["view", "baseline", "value", confidence(findings), "cases", "patients"], rows),
-    )
+def _agreement_section(findings: Findings) -> Section | None:
+    text, (model, others) = " ".join(agreement_sentences(findings)), views_beside(findings)
+    if model is None or not others:
+        return Section("The two views", text) if text else None
+    caption = f"Every map by {model.judges.title} and by {{}}, with the intervals of both."
+    charts = [(f"agreement-{view.column}", caption.format(view.judges.title)) for view in others]
+    return Section("The two views", text, charts=charts)
 
 
-def _shortcut_section(findings: Findings) -> Section:
-    assert findings.shortcut is not None
+def _shortcut_section(findings: Findings) -> Section | None:
+    found = findings.shortcut
+    if found is None:
+        return None
+    planted, expert = found.by
     rows = [
         [
-            title(row["estimator"]),
-            row["signs"],
-            number(row["marker"], 3),
-            number(row["auc"], 3),
-            NOTHING if pd.isna(row["ci_low"]) else f"{number(row['ci_low'], 3)} to {number(row['ci_high'], 3)}",
+            title(findings, row["estimator"]),
+            row["form"],
+            printed(planted, row[planted.column]),
+            printed(expert, row[expert.column]),
+            interval_words(planted, row),
             "yes" if row["faithful"] else "no",
-            "yes" if row["on_marker"] else "no",
+            "yes" if row["on_shortcut"] else "no",
         ]
-        for _, row in findings.shortcut.maps.sort_values("marker", ascending=False).iterrows()
+        for _, row in found.maps.sort_values(planted.column, ascending=planted.sign < 0).iterrows()
     ]
-    columns = (
-        "estimator",
-        "map",
-        "AUC, marker",
-        "AUC, mask",
-        f"difference, {confidence(findings)}",
-        "faithful",
-        "on the marker",
-    )
+    difference = f"difference, {confidence(findings)}"
+    columns = ("estimator", "map", planted.label, expert.label, difference, "faithful", "on the shortcut")
     text = (
-        "A marker was planted in one class. Faithful: fidelity above that of random maps. On the marker: its AUC "
-        "against the marker is above that against the mask."
+        "A shortcut was planted in one class. Faithful: above the best blind map in the model's view. On the shortcut: "
+        "the map finds its place better than the expert's mask."
     )
     return Section("A planted shortcut", text, Table(columns, rows))
 
 
-def _choices_section(findings: Findings) -> Section:
+def _baselines_section(findings: Findings) -> Section | None:
     rows = []
-    for _, row in findings.tables["rank_ranges"].iterrows():
-        mover = f"{row['moved_most_by']}: {row['option']} (by {row['moved']:g})" if row["moved"] else "nothing"
-        ends = f"{row['lowest']:g} to {row['highest']:g}"
-        rows.append([VIEWS[row["view"]].title, title(row["estimator"]), f"{row['rank']:g}", ends, mover])
-    agreement = concordance_over(findings.tables["choices"], "fidelity", "fill")
-    fills = "" if np.isnan(agreement) else f" Kendall's W of the ranks by fidelity over the fills: {agreement:.2f}."
+    for _, row in findings.tables["baselines"].iterrows():
+        view = findings.views[row["view"]]
+        shown = printed(view, row["value"]), interval_words(view, row)
+        if row["not_drawn"]:
+            shown = NOTHING, f"not drawn: {row['not_drawn']}"
+        rows.append([view.label, title(findings, row["baseline"]), *shown, row["cases"], row["patients"]])
+    if not rows:
+        return None
+    of_masks = [in_sentence(one.title) for one in findings.description.estimators if one.of_masks]
+    opponents = (
+        f" What has looked at experts' masks of training cases ({', '.join(of_masks)}) is a strong opponent against "
+        "masks, and the best baseline without masks stands beside it in tables/gains.csv."
+    )
     return Section(
-        "Choices that matter",
-        "The rank of each estimator's absolute map when one choice is changed and all others stay: score, maps as they "
-        "are, rule for signs, thresholds of the ROC, what masked pixels become, noise, steps, constants of the "
-        "regions. The rule for signs is compared among the maps as they are, and takes no part in the range. Every "
-        f"option is in tables/choices.csv.{fills}",
-        Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
-        pictures=[("choices", "Rank under each option; the study's own in black.")],
+        "Blind baselines",
+        "Maps that never look at the network, measured in the same way. What does not beat the best of them has "
+        f"told nothing about this network that could not be known without it.{opponents if of_masks else ''} Gains are "
+        "tested together over all maps and views (Holm).",
+        Table(["view", "baseline", "value", confidence(findings), "cases", "patients"], rows),
     )
 
 
-def _strata_section(findings: Findings) -> Section:
+def _choices_section(findings: Findings) -> Section | None:
+    rows, table, model = [], findings.tables["choices"], findings.view_of("model")
+    for _, row in findings.tables["rank_ranges"].iterrows():
+        mover = f"{row['moved_most_by']}: {row['option']} (by {row['moved']:g})" if row["moved"] else "nothing"
+        name, ends = findings.views[row["view"]].judges.title, f"{row['lowest']:g} to {row['highest']:g}"
+        rows.append([name, title(findings, row["estimator"]), f"{row['rank']:g}", ends, mover])
+    if not rows:
+        return None
+    changed = ", ".join(choice for choice in table["choice"].unique() if choice != OWN)
+    return Section(
+        "Choices that matter",
+        f"The rank of each estimator's absolute map when one choice is changed and all others stay: {changed}. "
+        "Directions are compared among the maps as they are, and take no part in the range. Every option is in "
+        f"tables/choices.csv.{'' if model is None else concordance_words(findings, model)}",
+        Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
+        pictures=[("choices", choices.CAPTION)],
+    )
+
+
+def _strata_section(findings: Findings) -> Section | None:
     rows = []
     for _, row in findings.tables["strata"].iterrows():
-        view = VIEWS[row["view"]]
-        value, ends = printed(view, row["value"]), interval_words(view, row)
-        of = findings.settings.cases.classes[int(row["of"])] if row["stratum"] == "label" else row["of"]
-        basis = row["cases"], row["patients"]
-        estimator = title(row["estimator"])
-        rows.append([row["stratum"], of, view.label, estimator, row["signs"], value, ends, *basis])
+        view = findings.views[row["view"]]
+        of = findings.description.classes[int(row["of"])] if row["stratum"] == "label" else row["of"]
+        shown = printed(view, row["value"]), interval_words(view, row), row["cases"], row["patients"]
+        rows.append([row["stratum"], of, view.label, title(findings, row["estimator"]), row["form"], *shown])
     columns = ["stratum", "of", "view", "estimator", "map", "value", confidence(findings), "cases", "patients"]
     text = (
         "The same numbers by label, by right and wrong predictions, and by thirds of the mask's size; by patient in "
         "tables/patients.csv. A stratum of few patients has a wide interval, or none."
     )
-    return Section("Strata", text, Table(columns, rows, left=5), folded=True)
+    return Section("Strata", text, Table(columns, rows, left=5), folded=True) if rows else None
 
 
-def _networks_section(findings: Findings) -> Section:
-    given = any(network["source"] != "trained" for network in findings.description.get("networks", []))
+def _other_section(findings: Findings) -> Section | None:
+    """The metrics that judge no maps."""
+    metrics = [metric for metric in findings.description.metrics if not any(one.view for one in metric.outputs)]
+    rows = []
+    for output in (output for metric in metrics for output in metric.numbers):
+        for _, row in values_of(findings, output).iterrows():
+            shown = printed(output, row["value"]), interval_words(output, row), row["cases"], row["patients"]
+            rows.append([output.label or output.name, title(findings, row["estimator"]), row["form"], *shown])
+    charts = [chart for metric in metrics for chart in _charts(metric)]
+    drawn = any(len(findings.tables[f"{name}_curve"]) for name, _ in charts)
+    if not rows and not drawn:
+        return None
+    columns = ["measure", "estimator", "map", "value", confidence(findings), "cases", "patients"]
+    table = Table(columns, rows, left=3) if rows else None
+    return Section("Other measures", "Numbers that rank no maps.", table, charts, folded=True)
+
+
+def _networks_section(findings: Findings) -> Section | None:
+    networks = findings.description.get("networks", [])
+    if not networks:
+        return None
+    given = any(network["source"] != "trained" for network in networks)
     text = "Accuracy on the held-out cases, as the mean of the classes. " + (
         "The network was given: whether it saw these patients in training is not known here."
         if given
         else "No network saw a patient it is tested on."
     )
-    text += f" {audit_sentence(findings)}"
-    cases, rows = findings.measured.cases, []
-    for network in findings.description.get("networks", []):
-        held_out = cases[cases["fold"] == network["fold"]]
-        accuracy = balanced_accuracy(held_out["label"].to_numpy(), held_out["predicted"].to_numpy())
-        training = ["–"] * 3
+    rows = []
+    for network in networks:
+        accuracy = network.get("accuracy")  # none yet while the study runs
+        known = NOTHING if accuracy is None or pd.isna(accuracy) else f"{100 * accuracy:.1f} %"
+        training = [NOTHING] * 3
         if network["source"] == "trained":
             training = [network["cases"], f"{100 * network['validation_accuracy']:.0f} %", network["epoch"]]
-        rows.append([network["fold"] + 1, network["source"], len(held_out), f"{100 * accuracy:.1f} %", *training])
+        held_out = network.get("cases_held_out", NOTHING)
+        rows.append([network["fold"] + 1, network["source"], held_out, known, *training])
     columns = ("network", "origin", "cases held out", "accuracy", "trained on", "validation accuracy", "epoch kept")
-    return Section("The networks", text, Table(columns, rows))
+    return Section("The networks", f"{text} {audit_sentence(findings)}".strip(), Table(columns, rows))

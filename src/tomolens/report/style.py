@@ -1,25 +1,21 @@
-"""How figures look: colours that differ in hue and in lightness, names as they are printed."""
+"""How figures and charts look: every colour, dash, mark and size, and which estimator has which."""
 
-import math
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from ..findings.measured import BOTH
-from ..metrics.metric import SIGNS
+from ..results.description import Description
 
-COLOURS = {
-    "smoothgrad-squared": "#000000",
-    "smoothgrad": "#0072b2",
-    "integrated-gradients-bw": "#d55e00",
-    "expected-gradients": "#009e73",
-    "backpropagation": "#cc79a7",
-    "deconvolution": "#e69f00",
-    "integrated-gradients": "#56b4e9",
-    "random": "#9a9a9a",
-}
+PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255")
+"""Of the estimators in the study's order, told apart with every kind of colour vision (Okabe and Ito 2008)."""
+BLIND = "#9a9a9a"
+"""Of what never looks at the network."""
 DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     "-",
     "--",
@@ -30,68 +26,64 @@ DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     (0, (3, 1, 1, 1)),
     (0, (8, 3)),
 )
-TITLES = {
-    "smoothgrad-squared": "SmoothGrad squared",
-    "smoothgrad": "SmoothGrad",
-    "integrated-gradients-bw": "Integrated gradients, b/w",
-    "expected-gradients": "Expected gradients",
-    "backpropagation": "Backpropagation",
-    "deconvolution": "Deconvolution",
-    "integrated-gradients": "Integrated gradients",
-    "random": "Random",
-    "centre-prior": "Centre prior",
-    "raw-intensity": "Raw intensity",
-    "difference-from-fill": "Difference from the fill",
-    "sobel-edges": "Sobel edges",
-    "body-mask": "Body mask",
-    "mean-mask": "Atlas of the experts' masks",
-}
-AS_WRITTEN: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
-"""Settings of matplotlib under which names of cases and classes are drawn as they are, dollars included."""
+SCREEN_DASHES = (("solid", "dash"), ("dashdot", "dot"), ("longdash", "longdashdot"))
+"""On the page: the first line or the absolute map, and the second or the map as it is; others for each eight."""
+FIRST_LINE, SECOND_LINE = "#a3310b", "#56b4e9"
+"""Of a figure with two lines a map, where each estimator has a panel."""
+GUIDE, GRID, OUTLINE, BAR = "#bbbbbb", "#e3e3e3", "#ff2fd6", "#c0392b"
+CHOICES = tuple(zip(PALETTE[1:], ("o", "s", "^", "D", "v", "P", "X"), strict=True))
+"""Colour and mark of each choice."""
+FORM_MARKS = {"original": ("o", "circle-open"), "absolute": ("s", "square"), BOTH: ("D", "diamond")}
+"""Mark of a map in figures and on the page."""
+SIGNED, MAGNITUDE = "berlin", "inferno"
+"""Perceptually uniform colours, told apart with every kind of colour vision (Crameri 2018; matplotlib)."""
+PRINTED_SIGNED, PRINTED_MAGNITUDE = "RdBu_r", "magma"
+TOP = tuple(zip((5, 4, 3, 2, 1), map(colormaps["viridis"], (0.25, 0.42, 0.6, 0.8, 1.0)), strict=True))
+"""Shares of the region map shown, in %, with their colours, the widest first so that the others lie on it."""
 PERCENTILE = 99.0
 """Of a map's magnitude, where its colours end."""
-SPARE = ("#882255", "#117733", "#332288", "#999933")
+LINE, MARK = 1.7, 6.5
+TITLE, TEXT, SMALL = 11.0, 9.0, 8.0
+AS_WRITTEN: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
+"""Settings of matplotlib under which names of cases and classes are drawn as they are, dollars included."""
 
 
-def title(estimator: str) -> str:
-    """An estimator's name as it is printed."""
-    return TITLES.get(estimator, estimator)
+@dataclass(frozen=True)
+class Look:
+    """Of an estimator: two never share colour and dash.
 
-
-def map_title(estimator: str, signs: str) -> str:
-    """A map's name as it is printed; one that is its own absolute needs no word on signs."""
-    return title(estimator) if signs == BOTH else f"{title(estimator)} ({signs})"
-
-
-def forms(signs: str) -> tuple[str, ...]:
-    """Which of `SIGNS` a map stands for: one that is its own absolute stands for both."""
-    return SIGNS if signs == BOTH else (signs,)
-
-
-def number(value: float, digits: int) -> str:
-    """A number with fixed digits, halves away from zero; what rounds to zero has no sign.
-
-    It is rounded from ten significant digits, so that sums of other order, equal but for the last bits, print the same.
+    Attributes:
+        colour: as ``#rrggbb``.
+        dash: of matplotlib.
+        screen_dashes: of plotly, see `SCREEN_DASHES`.
     """
-    if not math.isfinite(value):
-        return str(value)
-    rounded = Decimal(f"{value:.10g}").quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    return f"{rounded + 0:.{digits}f}" if rounded else f"{0:.{digits}f}"
+
+    colour: str
+    dash: str | tuple[int, tuple[int, ...]]
+    screen_dashes: tuple[str, str]
 
 
-def line(estimator: str, place: int) -> dict[str, object]:
-    """Colour and dash of an estimator: two estimators never share both."""
-    return {"color": COLOURS.get(estimator, SPARE[place % len(SPARE)]), "linestyle": DASHES[place % len(DASHES)]}
+def looks(description: Description) -> Mapping[str, Look]:
+    """The look of each estimator and baseline, by its place in the study."""
+    found = {}
+    for blind in (False, True):
+        for place, one in enumerate(one for one in description.estimators if one.blind == blind):
+            turn = place // len(PALETTE)
+            colour = BLIND if blind else PALETTE[place % len(PALETTE)]
+            dashes = SCREEN_DASHES[turn % len(SCREEN_DASHES)]
+            found[one.name] = Look(colour, DASHES[(place + turn) % len(DASHES)], dashes)
+    return found
 
 
 def figure(width: float, height: float) -> Figure:
     """A figure in inches that lays itself out."""
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+    # The ends of neighbouring axes stay apart.
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1), dpi=110)
 
 
 def tidy(axes: Axes) -> None:
     """Light grid, no box."""
-    axes.grid(True, color="#e3e3e3", linewidth=0.7)
+    axes.grid(True, color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -103,3 +95,10 @@ def bare(axes: Axes) -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def legend(figure: Figure, panels: Iterable[Axes], side: Literal["upper", "lower"], columns: int) -> None:
+    """One legend above or below of what is drawn in any of the panels."""
+    found = {label: one for axes in panels for one, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    place: Literal["outside upper center", "outside lower center"] = f"outside {side} center"  # type: ignore[assignment]
+    figure.legend(found.values(), found.keys(), loc=place, ncols=columns, frameon=False, fontsize=SMALL)

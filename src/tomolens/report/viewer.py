@@ -10,14 +10,12 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..classifier.intensity import Intensity
+from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
-from ..findings.views import VIEWS
-from ..metrics.fills import fill_image
-from ..study.viewed import ViewedCase, by_rank
-from .answer import values_of
-from .style import PERCENTILE, forms, title
+from ..results.gallery import GalleryCase, by_rank
+from .printing import forms, title, values_of
+from .style import MAGNITUDE, PERCENTILE, SIGNED
 
 BUDGET = 8_500_000
 """Bytes of the page that all cases together may take."""
@@ -25,31 +23,26 @@ FINER = 3
 """Image and mask, which compress, are shown so many times finer than maps, which do not, if the case has the pixels."""
 SMALLEST = 0.05
 """Of the case's own size; below it there is nothing to see, whatever the budget."""
-SIGNED, MAGNITUDE = "berlin", "inferno"
-"""Perceptually uniform colours, told apart with every kind of colour vision (Crameri 2018; matplotlib)."""
 
 
-def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | None:
+def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] | None:
     """What the page's script needs to show the cases; None without any."""
     if not cases:
         return None
-    settings = findings.settings
-    names = list(cases[0].maps)
+    names = list(dict.fromkeys(name for name, _ in cases[0].maps))
     packed = fitted(cases, BUDGET)
+    judges = [view for view in (findings.view_of("model"), findings.view_of("expert")) if view is not None]
     for one, case in zip(packed, cases, strict=True):
-        # A fill that is no constant is shown by its mean.
-        filled = fill_image(
-            settings.metrics.fill,
-            (case.image[None] / 255).astype(np.float32),
-            case.label,
-            Intensity(hounsfield=settings.cases.window),
-        )
-        one["fill"] = round(float(filled.mean()), 4)
-        one["tau"] = _tau(case)
+        one["tau"] = _tau(case, judges)
     return {
-        "classes": list(settings.cases.classes),
-        "window": list(settings.cases.window),
-        "estimators": [{"name": name, "title": title(name)} for name in names],
+        "classes": list(findings.description.classes),
+        "window": list(findings.description.settings["cases"]["window"]),
+        "estimators": [{"name": name, "title": title(findings, name)} for name in names],
+        "outputs": [
+            {"name": one.name, "label": one.label, "factor": one.factor, "digits": one.digits}
+            for one in findings.description.views
+        ],
+        "two_views": any(one["tau"] is not None for one in packed),
         "colours": {"original": _colours(SIGNED), "absolute": _colours(MAGNITUDE)},
         "percentile": round(PERCENTILE),
         "first": _first(findings, names),
@@ -57,7 +50,7 @@ def viewer(findings: Findings, cases: Sequence[ViewedCase]) -> dict[str, Any] | 
     }
 
 
-def fitted(cases: Sequence[ViewedCase], budget: int) -> list[dict[str, Any]]:
+def fitted(cases: Sequence[GalleryCase], budget: int) -> list[dict[str, Any]]:
     """Each case packed for the script, all at the largest scale at which they fit the budget."""
     sample = list(cases[:: max(1, len(cases) // 8)])
 
@@ -74,7 +67,7 @@ def fitted(cases: Sequence[ViewedCase], budget: int) -> list[dict[str, Any]]:
         scale *= 0.95
 
 
-def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
+def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
     """One case: image, mask, maps and regions as bytes one after another, compressed, with what is said of it."""
     rows, columns = (max(8, round(length * scale)) for length in case.image.shape)
     fine = max(1, min(FINER, case.image.shape[0] // rows))
@@ -83,8 +76,8 @@ def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
     if case.mask is not None:
         planes.append(_resized(255 * case.mask.astype(np.uint8), finer, Image.Resampling.BOX) >= 128)
     limits = []
-    for name, ranks in case.maps.items():
-        smaller, values = _smaller_map(ranks, case.values[name], shape)
+    for key, ranks in case.maps.items():
+        smaller, values = _smaller_map(ranks, case.values[key], shape)
         limit = _limit(smaller, values)
         limits.append(float(f"{limit:.3g}"))
         planes += [smaller, np.round(255 * (values / limit).clip(0, 1)).astype(np.uint8)]
@@ -94,16 +87,19 @@ def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
         "name": case.name,
         "label": case.label,
         "predicted": case.predicted,
+        "fill": round(case.fill, 4),
         "rows": rows,
         "columns": columns,
         "fine": fine,
         "full": list(case.image.shape),
         "mask": case.mask is not None,
+        "maps": ["/".join(key) for key in case.maps],
         "limits": limits,
+        "planes": case.planes,
         "regions": ["/".join(key) for key in case.regions],
         "correct": {"/".join(key): ["".join(map(str, way)) for way in one] for key, one in case.correct.items()},
         "numbers": {
-            "/".join(key): {name: round(value, 4) for name, value in one.items() if not np.isnan(value)}
+            "/".join(key): {name: float(f"{value:.6g}") for name, value in one.items() if not np.isnan(value)}
             for key, one in case.numbers.items()
         },
         "data": base64.b64encode(zlib.compress(content, 9)).decode(),
@@ -113,16 +109,18 @@ def pack(case: ViewedCase, scale: float) -> dict[str, Any]:
 def _first(findings: Findings, names: Sequence[str]) -> list[tuple[str, str]]:
     """The maps to begin with, left and right: the leaders by the model's view and by the expert's."""
     keys = []
-    for view in VIEWS.values():
+    for view in findings.views.values():
         values = values_of(findings, view)
-        keys += [(row["estimator"], forms(row["signs"])[-1]) for _, row in values.head(1).iterrows()]
+        keys += [(row["estimator"], forms(row["form"])[-1]) for _, row in values.head(1).iterrows()]
     keys = list(dict.fromkeys(key for key in keys if key[0] in names))
     return [*keys, (names[0], "absolute"), (names[-1], "absolute")][:2]
 
 
-def _tau(case: ViewedCase) -> float | None:
-    """Kendall's tau-b between the rankings of the case's maps by fidelity and by AUC; None where it has none."""
-    numbers = [[one.get(name, np.nan) for one in case.numbers.values()] for name in ("fidelity", "auc")]
+def _tau(case: GalleryCase, judges: Sequence[Output]) -> float | None:
+    """Kendall's tau-b between the rankings of the case's maps by model and expert; None where it has none."""
+    if len(judges) < 2:
+        return None
+    numbers = [[view.sign * one.get(view.name, np.nan) for one in case.numbers.values()] for view in judges]
     (tau,) = kendall_tau_b(*(np.array([row]) for row in numbers))
     return None if np.isnan(tau) else round(float(tau), 2)
 

@@ -2,24 +2,23 @@
 
 import io
 
-import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ..declarations import FORMS, Output
 from ..findings import Findings
 from ..findings.measured import BOTH
-from ..findings.views import VIEWS, View
-from ..metrics.metric import SIGNS
-from .answer import headline, not_above_blind, printed, values_of, warnings
-from .style import title
+from ..findings.tables import keys_of
+from .answer import headline, warnings
+from .printing import NOTHING, interval_words, judged, not_above_blind, printed, title, values_of
 
 
 def summary(findings: Findings, width: int = 100) -> str:
     """Every estimator in every view, original and absolute with intervals, then the answer in words."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    for view in VIEWS.values():
+    for view in findings.views.values():
         values = values_of(findings, view)
         if not values.empty:
             console.print(_table(findings, view, values))
@@ -31,19 +30,19 @@ def summary(findings: Findings, width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def _table(findings: Findings, view: View, values: pd.DataFrame) -> Table:
+def _table(findings: Findings, view: Output, values: pd.DataFrame) -> Table:
     marked = not_above_blind(findings, view)
-    drawn = Table(title=f"{view.label} ({view.judge})", box=box.SIMPLE_HEAD, title_justify="left")
+    drawn = Table(title=f"{view.label} ({judged(view)})", box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("estimator")
-    for signs in SIGNS:
-        drawn.add_column(signs, justify="right")
+    for form in FORMS:
+        drawn.add_column(form, justify="right")
     cells: dict[tuple[str, str], str] = {}
-    for _, row in values.iterrows():
-        key = (row["estimator"], row["signs"])
-        ends = "" if np.isnan(row["ci_low"]) else f" [{printed(view, row['ci_low'])}, {printed(view, row['ci_high'])}]"
-        cells[key] = f"{printed(view, row['value'])}{ends}{' †' if key in marked else '  '}"
-        if row["signs"] == BOTH:  # one map, shown where the eye looks for it
-            cells[row["estimator"], "original"], cells[row["estimator"], "absolute"] = "the same  ", cells.pop(key)
+    for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
+        ends = interval_words(view, row, " [{}, {}]")
+        cell = f"{printed(view, row['value'])}{'' if ends == NOTHING else ends}{' †' if key in marked else '  '}"
+        cells[key] = cell
+        if key[1] == BOTH:  # one map, shown where the eye looks for it
+            cells[key[0], "original"], cells[key[0], "absolute"] = "the same  ", cell
     for estimator in values["estimator"].unique():
-        drawn.add_row(title(estimator), *(cells.get((estimator, signs), "") for signs in SIGNS))
+        drawn.add_row(title(findings, estimator), *(cells.get((estimator, form), "") for form in FORMS))
     return drawn

@@ -1,7 +1,9 @@
-"""Everything a study leaves to look at: tables as CSV, figures as PNG, the page."""
+"""Everything a study leaves to look at: tables as CSV, figures as PNG and PDF, the page."""
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,18 +13,30 @@ from matplotlib.figure import Figure
 from ..errors import SettingsError
 from ..findings import Findings
 from ..progress import Progress
-from ..study.store import Store
-from .captions import caption, write_captions
-from .choices import choices_figure
-from .curves import dice_figure, perturbation_figure, roc_figure
+from ..results.store import Store
+from . import agreement, choices, panels, ranks
+from .curves import curves_figure
 from .page import write_page
-from .panels import maps_figure, regions_figure
-from .ranks import critical_difference_figure
+from .series import views_beside
 from .style import AS_WRITTEN
-from .views import views_figure
 
 RUN = ("=", "+", "-", "@", "\t", "\r", "\n")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?( [A-Za-z]+)?")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure to come.
+
+    Attributes:
+        name: of its files.
+        caption: to stand below it in a paper.
+        draw: makes it.
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[], Figure]
 
 
 def write_report(findings: Findings, store: Store, progress: Progress) -> None:
@@ -34,37 +48,38 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
     try:
         write_tables(findings, store.folder / "tables")
         files = _drawn(findings, store, progress)
-        write_captions(store.folder / "figures" / "captions.md", list(files))
-        write_page(findings, files, list(store.viewed()), store.folder / "report.html")
+        write_page(findings, files, list(store.gallery()), store.folder / "report.html")
     except OSError as error:
         raise SettingsError(f"{store.folder} cannot be written ({error.strerror})") from error
 
 
 def _drawn(findings: Findings, store: Store, progress: Progress) -> dict[str, Path]:
-    """The figures' PNG files by name, written beside their PDF."""
+    """The figures' PNG files by name, written beside their PDF and all captions."""
     files: dict[str, Path] = {}
     folder = store.folder / "figures"
     folder.mkdir(exist_ok=True)
-    with rc_context(AS_WRITTEN):
-        pictures = list(_figures(findings, store))
-        for done, (name, draw) in enumerate(pictures, start=1):
-            files[name] = folder / f"{name}.png"
-            figure = draw()
-            figure.savefig(files[name])
+    pictures = list(_figures(findings, store))
+    for done, one in enumerate(pictures, start=1):
+        files[one.name] = folder / f"{one.name}.png"
+        with rc_context(AS_WRITTEN):
+            figure = one.draw()
+            figure.savefig(files[one.name])
             figure.set_layout_engine("none")  # it is laid out
-            figure.savefig(files[name].with_suffix(".pdf"), metadata={"Subject": caption(name), "CreationDate": None})
-            progress("drawing the report", done, len(pictures), name)
+            facts = {"Subject": one.caption, "CreationDate": None}
+            figure.savefig(files[one.name].with_suffix(".pdf"), metadata=facts)
+        progress("drawing the report", done, len(pictures), one.name)
+    captions = "".join(f"**{one.name}.pdf** {one.caption}\n\n" for one in pictures)
+    (folder / "captions.md").write_text(captions, encoding="utf-8")
     return files
 
 
 def write_tables(findings: Findings, folder: Path) -> list[Path]:
-    """One CSV a table, full precision, see `for_spreadsheets`; returns the files."""
+    """One CSV for each table that has rows, full precision, see `for_spreadsheets`; returns the files."""
     folder.mkdir(exist_ok=True)
-    files = []
-    for name, table in findings.tables.items():
-        files.append(folder / f"{name}.csv")
-        for_spreadsheets(table).to_csv(files[-1], index=False)
-    return files
+    files = {name: folder / f"{name}.csv" for name, table in findings.tables.items() if not table.empty}
+    for name, file in files.items():
+        for_spreadsheets(findings.tables[name]).to_csv(file, index=False)
+    return list(files.values())
 
 
 def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
@@ -84,22 +99,22 @@ def _quoted(cell: object) -> object:
     return cell
 
 
-def _figures(findings: Findings, store: Store) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    """Name and drawing of each figure for which there are measurements."""
-    if not findings.tables["fidelity"].empty:
-        yield "perturbation", lambda: perturbation_figure(findings)
-    if not findings.tables["roc"].empty:
-        yield "roc", lambda: roc_figure(findings)
-    if not findings.tables["overlap"].empty:
-        yield "dice", lambda: dice_figure(findings)
-    if not findings.tables["views"].empty and "fidelity" in findings.compared:
-        yield "views", lambda: views_figure(findings)
+def _figures(findings: Findings, store: Store) -> Iterator[Drawing]:
+    """All figures for which there are measurements."""
+    for chart in (chart for metric in findings.description.metrics for chart in metric.charts):
+        if not findings.tables[f"{chart.name}_curve"].empty:
+            yield Drawing(chart.name, chart.caption, partial(curves_figure, findings, chart))
+    model, others = views_beside(findings)
+    if model is not None and others:
+        caption = agreement.CAPTION.format(model.judges.title)
+        yield Drawing("agreement", caption, partial(agreement.agreement_figure, findings))
     for view, found in findings.critical_differences.items():
-        yield f"ranks-{view}", lambda found=found: critical_difference_figure(found)  # type: ignore[misc]
+        draw = partial(ranks.critical_difference_figure, findings, found)
+        yield Drawing(f"ranks-{view}", ranks.CAPTION, draw)
     if not findings.tables["choices"].empty:
-        yield "choices", lambda: choices_figure(findings)
-    classes = findings.settings.cases.classes
+        yield Drawing("choices", choices.CAPTION, partial(choices.choices_figure, findings))
     for place, example in enumerate(store.examples(), start=1):
-        yield f"example-{place}-maps", lambda example=example: maps_figure(example, classes)  # type: ignore[misc]
+        given = example, findings.description
+        yield Drawing(f"example-{place}-maps", panels.MAPS, partial(panels.maps_figure, *given))
         if example.region_maps:
-            yield f"example-{place}-regions", lambda example=example: regions_figure(example, classes)  # type: ignore[misc]
+            yield Drawing(f"example-{place}-regions", panels.REGIONS, partial(panels.regions_figure, *given))

@@ -11,38 +11,42 @@ import torch
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.architectures import build, output_of
-from ..estimators.backward_rules import GRADIENT, gradients
+from ..estimators.answers import answers
+from ..estimators.estimator import Cost
+from ..estimators.questions import Kind
+from ..metrics.evaluand import Evaluand
 from ..metrics.ranked import rank_map
-from ..metrics.roc import roc_of_map
-from ..regions import segment, xrai
+from ..metrics.registry import METRICS
 from .executors import workers_for
+from .measure import measured
+from .plan import Plan
 from .settings import StudySettings
 
 AS_IF = 5_000
-"""Images for which ways to decisions are tried here."""
+"""Images for which backends are tried here."""
 BYTES_A_NUMBER = 3.5
 """Measurements in Parquet, compressed; measured."""
 
 
 @dataclass(frozen=True)
-class Cost:
+class StudyCost:
     """A study in numbers.
 
     Attributes:
         cases: held out, and explained.
         training: cases learned from, summed over networks and epochs.
         maps: of one case: estimators, as they are and absolute.
-        passes: forward-backward passes of one case.
-        images: masked images of one case, at most.
+        asked: what the estimators ask for one case.
+        images: altered images that the metrics show the network of one case, at most.
         seconds: expected time of each stage, by name.
         megabytes: on disk when it is done.
-        decisions: the way to decisions that would be taken.
+        decisions: the backend that would make them.
     """
 
     cases: int
     training: int
     maps: int
-    passes: int
+    asked: Cost
     images: int
     seconds: dict[str, float]
     megabytes: float
@@ -59,7 +63,8 @@ class Cost:
         return [
             f"cases to explain   {self.cases}",
             f"maps a case        {self.maps}",
-            f"passes a case      {self.passes} forward and backward, at most {self.images} forward ({self.decisions})",
+            f"passes a case      {self.asked.gradients + self.asked.features} forward and backward, "
+            f"{self.asked.scores} forward for scores, at most {self.images} for decisions ({self.decisions})",
             f"training images    {self.training}",
             f"disk               {self.megabytes:.0f} MB",
             f"expected time      {_time(self.total)}",
@@ -75,7 +80,7 @@ def estimate(
     networks: int,
     classifier: Classifier | None,
     device: str,
-) -> Cost:
+) -> StudyCost:
     """Measure one batch of every stage and multiply.
 
     Args:
@@ -98,7 +103,8 @@ def estimate(
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
     batch = batch.to(classifier.device)
-    if settings.precision == "auto" and "fidelity" in settings.metrics.names:
+    asked = plan.cost(case.image.shape)
+    if settings.precision == "auto" and plan.images:
         # Compiling is not tried: it would take longer than all the rest of this.
         classifier = classifier.quickened(batch, min(plan.images * held_out, AS_IF))
     seconds: dict[str, float] = {"reading cases": 2 * len(cases) * _timed(lambda: cases[0])}
@@ -109,23 +115,25 @@ def estimate(
         chosen = settings.classifier.pretraining
         if chosen is not None:
             seconds["pretraining"] = chosen.recipe.epochs * chosen.cases * 1.5 * gradient
-    seconds["gradients"] = held_out * plan.passes * gradient
-    if "fidelity" in settings.metrics.names:
-        seconds["fidelity"] = held_out * plan.images * _decision_time(classifier, batch)
+    seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
+    decision = _decision_time(classifier, batch)
+    seconds["explaining"] += held_out * asked.scores * decision
+    if plan.images:
+        seconds["decisions"] = held_out * plan.images * decision
     workers = workers_for(held_out, device)
-    seconds["sorting, ROC and regions"] = held_out * _map_time(case, plan.maps, settings) / workers
+    seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan) / workers
     # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.
-    viewed = min(held_out, settings.viewed) * case.image[0].size * 3 * len(plan.estimators)
+    gallery = min(held_out, settings.gallery) * case.image[0].size * 3 * len(plan.estimators)
     numbers = plan.maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
-    return Cost(
+    return StudyCost(
         cases=held_out,
         training=epochs * trained_on,
         maps=plan.maps,
-        passes=plan.passes,
+        asked=asked,
         images=plan.images,
         seconds=seconds,
         megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * plan.maps * case.image.nbytes / 2) / 1e6
-        + viewed / 1e6
+        + gallery / 1e6
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.name if classifier.quick else "plain",
     )
@@ -134,7 +142,7 @@ def estimate(
 def _gradient_time(classifier: Classifier, batch: torch.Tensor) -> float:
     targets = torch.zeros(len(batch), dtype=torch.int64, device=batch.device)
     with classifier.frozen():
-        return _timed(lambda: gradients(classifier, batch, targets, GRADIENT).values.cpu()) / len(batch)
+        return _timed(lambda: answers(classifier, Kind("gradients"), batch, targets).values[0].cpu()) / len(batch)
 
 
 def _decision_time(classifier: Classifier, batch: torch.Tensor) -> float:
@@ -144,21 +152,41 @@ def _decision_time(classifier: Classifier, batch: torch.Tensor) -> float:
         return _timed(lambda: run(batch).cpu()) / len(batch)
 
 
-def _map_time(case: Case, maps: int, settings: StudySettings) -> float:
-    """Everything about the maps of a case that needs no network."""
-    importance = np.random.default_rng(0).standard_normal(case.image.shape)
-    mask = np.zeros(case.image.shape[1:], bool)
+def _metrics_time(case: Case, classifier: Classifier, plan: Plan) -> float:
+    """Everything about the maps of a case that needs no network: once for the case, and for each of its maps."""
+    random, mask = np.random.default_rng(0), np.zeros(case.image.shape[1:], bool)
     mask.flat[: mask.size // 10] = True
-    ranked = rank_map(importance)
-    one = _timed(lambda: rank_map(importance))
-    if "roc" in settings.metrics.names:
-        one += _timed(lambda: roc_of_map(ranked, mask, settings.metrics.roc_points))
-    shared = 0.0
-    if "overlap" in settings.metrics.names:
-        segments = segment(case.image, settings.metrics.regions)
-        shared = _timed(lambda: segment(case.image, settings.metrics.regions))
-        one += _timed(lambda: xrai(case.image, importance, segments=segments, settings=settings.metrics.regions))
-    return maps * one + shared
+    names = [
+        name
+        for name in plan.metrics.names
+        if not METRICS[name].needs - {"mask"} and not METRICS[name].images(plan.metrics)
+    ]
+
+    def measure(maps: int) -> None:
+        rankings = {
+            (str(which), "original"): rank_map(random.standard_normal(case.image.shape)) for which in range(maps)
+        }
+        evaluand = Evaluand(
+            name=case.name,
+            seed=0,
+            classifier=classifier,
+            image=torch.from_numpy(case.image),
+            label=case.label,
+            explained=case.label,
+            mask=mask,
+            rankings=rankings,
+            body=~mask,
+            evidence=None,
+            marker=None,
+            settings=plan.metrics,
+            batch_size=plan.batch_size,
+        )
+        for name in names:
+            measured(name, evaluand)
+
+    one, three = _timed(lambda: measure(1)), _timed(lambda: measure(3))
+    each = max(0.0, (three - one) / 2)
+    return max(0.0, one - each) + plan.maps * each
 
 
 def _timed(work: Callable[[], Any]) -> float:

@@ -1,6 +1,6 @@
 """The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +10,18 @@ from torch import Tensor
 
 from ..cases import Case
 from ..cases.body import AIR, body_of
+from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
 from ..errors import TomolensError
-from ..estimators.baselines import Scene, draw_baselines
-from ..estimators.explain import explain_each
-from ..estimators.making import Explained
-from ..estimators.probes import References
+from ..estimators.estimator import Estimator
+from ..estimators.explain import Explained, explain_each
+from ..estimators.subject import References, Scene
+from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.fills import fill_image
-from ..metrics.metric import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
-from ..metrics.roc import is_usable
+from ..results.rows import NOT_ASSESSED, REMARK, SAME, Measurement
 from .measure import measured
-from .plan import NOT_ASSESSED, REMARK, SAME, Measurement, Plan
+from .plan import Plan
 from .variations import measure_variations
 
 
@@ -33,13 +33,17 @@ class Evaluation:
         predicted: class that the network gives the unmasked image.
         measurements: of all its maps.
         maps: the importance maps, ``(C, *spatial)`` for each estimator.
-        region_maps: ``(*spatial)`` for each map; empty without a usable mask.
+        planes: ``(*spatial)`` of each of their forms, channels made one.
+        region_maps: ``(*spatial)`` for each of these; empty without a usable mask.
+        fill: mean of what masked pixels become, from 0 (black) to 1 (white).
     """
 
     predicted: int
     measurements: tuple[Measurement, ...]
     maps: dict[str, Tensor]
+    planes: dict[MapKey, NDArray[np.float64]]
     region_maps: dict[MapKey, NDArray[np.float64]]
+    fill: float
 
 
 def evaluate(
@@ -47,47 +51,95 @@ def evaluate(
     classifier: Classifier,
     plan: Plan,
     references: References | None = None,
-    mean_mask: NDArray[np.float64] | None = None,
+    atlas: NDArray[np.float64] | None = None,
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and the blind baselines.
 
     An estimator or a metric that fails costs its own rows, and a row says why. Maps explain the predicted class;
-    fidelity counts decisions against the true one. A baseline has no negative values and is measured once.
-    ``mean_mask`` is the mean of the training cases' masks, for the baseline of that name.
+    fidelity asks whether decisions about it are right. A baseline has no negative values and is measured once.
+    ``atlas`` is the mean of the training cases' masks, for the baselines that need it.
 
     Raises:
         TomolensError: a network that fails on this case, or for every estimator; the message names the case.
     """
-    image = torch.from_numpy(case.image)[None]
+    image = torch.from_numpy(case.image)
+    scene = scene_of(case, classifier, plan, atlas)
     try:
-        predicted = int(classifier.predict(image)[0])
-        explained = explain_each(
-            classifier,
-            image,
-            plan.estimators,
-            [predicted],
-            references=references,
-            signs=plan.signs,
+        predicted = int(classifier.predict(image[None])[0])
+
+        def explained(shown: Tensor, by: Classifier) -> Explained:
+            return explain_each(
+                by,
+                shown[None],
+                [*plan.estimators, *drawable(plan, scene)],
+                [predicted],
+                references=references,
+                scenes=[scene],
+                direction=plan.direction,
+                seed=plan.seed,
+                names=[case.name],
+                batch_size=plan.batch_size,
+            )
+
+        made = explained(image, classifier)
+        failures = [made.failed.get(one.name) for one in plan.asking]
+        if failures and all(failures):
+            raise next(error for error in failures if error is not None)
+        names = {one.name for one in plan.estimators}
+        maps = {name: stack[0] for name, stack in made.maps.items()}
+        own = {name: one for name, one in maps.items() if name in names}
+        evaluand = Evaluand(
+            name=case.name,
             seed=plan.seed,
-            names=[case.name],
+            classifier=classifier,
+            image=image,
+            label=case.label,
+            explained=predicted,
+            mask=case.mask,
+            rankings=_ranked(maps, own, plan, case.name),
+            body=np.asarray(scene.body),
+            evidence=case.evidence,
+            marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
+            settings=plan.metrics,
             batch_size=plan.batch_size,
+            maps=own,
+            completeness={name: float(errors[0]) for name, errors in made.completeness.items()} or None,
+            explanations=lambda shown, by: {
+                name: stack[0] for name, stack in explained(shown, by).maps.items() if name in names
+            },
         )
-        looking = [explained.failed.get(one.name) for one in plan.looking]
-        if looking and all(looking):
-            raise next(error for error in looking if error is not None)
-        maps = {name: stack[0] for name, stack in explained.maps.items()}
-        evaluand = evaluand_of(case, classifier, plan, maps, mean_mask)
         measurements = (
             *of_network(case, classifier, predicted),
-            *_of_estimators(explained, evaluand),
+            *_of_estimators(made, evaluand),
             *(one for name in plan.metrics.names for one in measured(name, evaluand)),
-            *measure_variations(plan, evaluand, predicted, references),
+            *measure_variations(plan, evaluand, references, scene),
         )
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
-    overlaps = any(one.metric == "dice_own_share" for one in measurements)
-    regions = evaluand.region_maps if overlaps else {}
-    return Evaluation(predicted, measurements, maps, {key: one for key, one in regions.items() if key[0] in maps})
+    regions: dict[MapKey, NDArray[np.float64]] = vars(evaluand).get("region_maps", {})  # where a metric made them
+    return Evaluation(
+        predicted,
+        measurements,
+        own,
+        {key: one.scores.reshape(one.shape) for key, one in evaluand.rankings.items() if key[0] in own},
+        {key: one for key, one in regions.items() if key[0] in own},
+        float(classifier.intensity.share(np.asarray(scene.fill)).mean()),
+    )
+
+
+def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:
+    """What blind baselines may see of a case beside its image."""
+    intensity = classifier.intensity
+    body = case.body
+    if body is None:
+        body = body_of(intensity.share(case.image), intensity.of_hounsfield(AIR))
+    return Scene(fill_image(plan.metrics.fill, case.image, case.label, intensity), body, atlas)
+
+
+def drawable(plan: Plan, scene: Scene) -> list[Estimator]:
+    """The blind baselines for which all that they need is there."""
+    lacking = {need for need in ("fill", "body", "atlas") if getattr(scene, need) is None}
+    return [one for one in plan.baselines if not one.needs & lacking]
 
 
 def _of_estimators(explained: Explained, evaluand: Evaluand) -> Iterator[Measurement]:
@@ -96,34 +148,9 @@ def _of_estimators(explained: Explained, evaluand: Evaluand) -> Iterator[Measure
         yield Measurement(name, "", NOT_ASSESSED, note=str(error))
     for name, words in explained.notes.items():
         yield Measurement(name, "", REMARK, note=words)
-    for (name, signs), ranked in evaluand.rankings.items():
-        if signs == "absolute":
-            yield Measurement(name, signs, SAME, float(ranked is evaluand.rankings[name, "original"]))
-
-
-def evaluand_of(
-    case: Case, classifier: Classifier, plan: Plan, maps: dict[str, Tensor], mean_mask: NDArray[np.float64] | None
-) -> Evaluand:
-    """All that metrics may read of a case: its maps and blind baselines, sorted."""
-    intensity = classifier.intensity
-    grey = intensity.share(case.image)
-    body = body_of(grey, intensity.of_hounsfield(AIR)) if case.body is None else case.body
-    fill = fill_image(plan.metrics.fill, case.image, case.label, intensity)
-    scene = Scene(grey, intensity.share(fill), body, mean_mask)
-    return Evaluand(
-        name=case.name,
-        seed=plan.seed,
-        classifier=classifier,
-        image=torch.from_numpy(case.image),
-        label=case.label,
-        mask=case.mask,
-        rankings=rank_both_ways(maps, plan.seed, case.name) | rank_baselines(case.name, plan, scene),
-        body=body,
-        evidence=case.evidence,
-        marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
-        settings=plan.metrics,
-        batch_size=plan.batch_size,
-    )
+    for (name, form), ranked in evaluand.rankings.items():
+        if form == "absolute":
+            yield Measurement(name, form, SAME, float(ranked is evaluand.rankings[name, "original"]))
 
 
 def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measurement]:
@@ -137,19 +164,20 @@ def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measu
     return [Measurement("", "", name, value, None) for name, value in numbers.items()]
 
 
-def rank_baselines(name: str, plan: Plan, scene: Scene) -> dict[MapKey, RankedMap]:
-    """Rankings of the blind baselines' maps."""
-    drawn = draw_baselines(plan.baselines, scene)
-    return {(baseline, "original"): rank_map(one, seed=plan.seed, name=name) for baseline, one in drawn.items()}
+def _ranked(maps: Mapping[str, Tensor], own: Mapping[str, Tensor], plan: Plan, name: str) -> dict[MapKey, RankedMap]:
+    """Rankings of each estimator's map in both forms, and of each blind baseline's as it is.
 
-
-def rank_both_ways(maps: dict[str, Tensor], seed: int, name: str) -> dict[MapKey, RankedMap]:
-    """Rankings of each map as it is and absolute; a map without negative values is its own absolute, sorted once."""
+    A map that is its own absolute, as one without negative values is, is sorted once.
+    """
     rankings: dict[MapKey, RankedMap] = {}
     for estimator, importance in maps.items():
-        original = rank_map(importance, seed=seed, name=name)
+        original = rank_map(importance, seed=plan.seed, name=name, channels=plan.metrics.channels)
         rankings[estimator, "original"] = original
+        if estimator not in own:
+            continue
         magnitude = absolute(importance)
-        same = torch.equal(magnitude, importance)
-        rankings[estimator, "absolute"] = original if same else rank_map(magnitude, seed=seed, name=name)
+        same = torch.equal(magnitude, importance) or plan.metrics.channels == "norm"  # which has no sign
+        rankings[estimator, "absolute"] = (
+            original if same else rank_map(magnitude, seed=plan.seed, name=name, channels=plan.metrics.channels)
+        )
     return rankings

@@ -1,17 +1,24 @@
 """One metric of one case, as measurements: a metric that fails costs its own rows, and a row says why."""
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator
 
-from ..errors import TomolensError, is_out_of_memory
-from ..metrics.metric import METRICS, Evaluand
-from .plan import NOT_ASSESSED, Measurement
+import numpy as np
+
+from ..declarations import AUDIT
+from ..errors import MapError, TomolensError, is_out_of_memory
+from ..metrics.evaluand import OF_CASE, Evaluand, MapKey
+from ..metrics.metric import Metric
+from ..metrics.registry import METRICS
+from ..results.rows import NOT_ASSESSED, Measurement
 
 
 def measured(name: str, evaluand: Evaluand) -> list[Measurement]:
-    """What a metric measures; a metric that fails costs its own rows."""
+    """What a metric measures; nothing of a case without what it needs; a metric that fails costs its own rows."""
+    metric = METRICS[name]
+    if not metric.applies(evaluand):
+        return []
     try:
-        return [Measurement(*key, metric, *_value_or_curve(result)) for key, metric, result in METRICS[name](evaluand)]
+        return [Measurement(*key, output, *result) for key, output, result in _declared(metric, evaluand)]
     except Exception as error:  # a metric, or the network that it asks, may raise anything
         if is_out_of_memory(error):
             raise
@@ -19,7 +26,24 @@ def measured(name: str, evaluand: Evaluand) -> list[Measurement]:
         return [Measurement("", "", NOT_ASSESSED, note=f"{name}: {' '.join(reason.split())[:300]}")]
 
 
-def _value_or_curve(result: float | NDArray[np.float64]) -> tuple[float | None, tuple[float, ...] | None]:
-    if isinstance(result, np.ndarray):
-        return None, tuple(result.tolist())
-    return float(result), None
+def _declared(
+    metric: Metric, evaluand: Evaluand
+) -> Iterator[tuple[MapKey, str, tuple[float | None, tuple[float, ...] | None]]]:
+    """What a metric yields, as far as it has declared it: of the case's maps, and every curve of one length."""
+    outputs = {output.name: output for output in metric.declaration.outputs}
+    lengths: dict[str, int] = {}
+    for key, name, result in metric.measure(evaluand):
+        of_case = key == OF_CASE and name in AUDIT
+        if not of_case and (name not in outputs or key not in evaluand.rankings):
+            raise MapError(f"'{name}' of {'/'.join(key)} is no declared output of a map of the case")
+        values = np.asarray(result, dtype=np.float64)
+        if np.isinf(values).any() or values.ndim != int(not of_case and outputs[name].curve):
+            raise MapError(
+                f"'{name}' of {'/'.join(key)} has shape {values.shape} or is infinite, against its declaration"
+            )
+        if values.ndim == 0:
+            yield key, name, (float(values), None)
+            continue
+        if lengths.setdefault(name, len(values)) != len(values):
+            raise MapError(f"'{name}' has {len(values)} points of {'/'.join(key)}, and {lengths[name]} of another map")
+        yield key, name, (None, tuple(values.tolist()))

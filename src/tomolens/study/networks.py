@@ -14,9 +14,9 @@ from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
 from ..errors import SettingsError
 from ..progress import Progress
+from ..results.store import Store
+from .folds import Fold
 from .settings import StudySettings
-from .sides import Side
-from .store import Store
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,26 @@ class Fitted:
 def networks_of(
     settings: StudySettings,
     cases: Cases,
-    sides: Sequence[Side],
+    folds: Sequence[Fold],
     store: Store,
     classifier: Classifier | None,
     device: str,
     progress: Progress,
-) -> Iterator[tuple[Side, Fitted]]:
+) -> Iterator[tuple[Fold, Fitted]]:
     """Each fold with its network, which never saw the fold's held-out patients."""
-    for side in sides:
+    for fold in folds:
         if classifier is not None:
-            yield side, Fitted(with_window(classifier, settings), {"source": "given"})
+            yield fold, Fitted(with_window(classifier, settings), {"source": "given"})
             continue
-        file = store.weights_file(f"fold-{side.fold}")
+        file = store.weights_file(f"fold-{fold.number}")
         if not file.exists():
-            stage = f"training network {side.fold + 1} of {len(sides)}"
+            stage = f"training network {fold.number + 1} of {len(folds)}"
             start = _pretrained(settings, store.weights_file("pretrained"), device, progress)
             recipe = settings.classifier.recipe
-            _train_into(file, settings, cases.select(side.training), recipe, start, device, stage, progress)
+            _train_into(file, settings, cases.select(fold.training), recipe, start, device, stage, progress)
         fitted, facts = load_weights(file)
         fitted.network.to(device)
-        yield side, Fitted(with_window(fitted, settings), facts)
+        yield fold, Fitted(with_window(fitted, settings), facts)
 
 
 def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:
@@ -112,7 +112,7 @@ def _train_into(
         "epochs_run": len(trained.history),
         "validation_accuracy": trained.validation_accuracy,
         "validation_loss": trained.validation_loss,
-        "size": settings.cases.size,
+        "size": settings.model_dump(mode="json")["cases"]["size"],
         "window": list(settings.cases.window),
         "classes": list(settings.cases.classes),
     }

@@ -1,12 +1,13 @@
-"""What is done to every case, and what comes out: the words that evaluation, runner and store share."""
+"""What is done to every case: the words that evaluation and runner share."""
 
 from dataclasses import dataclass, field
 
-from ..estimators.estimators import BlindEstimator, Estimator
-from ..estimators.schedule import Signs, passes
-from ..metrics.fidelity import masked_images
+from ..estimators.cost import cost_of
+from ..estimators.estimator import Cost, Estimator, is_blind
+from ..estimators.explain import Direction
+from ..metrics.evaluand import MetricSettings
 from ..metrics.fills import Fill
-from ..metrics.metric import MetricSettings
+from ..metrics.registry import METRICS
 from ..regions import RegionSettings
 
 
@@ -16,14 +17,14 @@ class Variations:
 
     Attributes:
         probability: whether maps of the class probability are tried beside those of the logit.
-        other_signs: whether the other rule for signs is tried.
+        other_direction: whether the other direction is tried.
         estimators: options by choice, e.g. ``("noise", "sigma 0.3")``, each with the estimators that it changes.
         fills: of masked pixels, by name.
         regions: constants of the region maps, by name.
     """
 
     probability: bool = False
-    other_signs: bool = False
+    other_direction: bool = False
     estimators: dict[tuple[str, str], tuple[Estimator, ...]] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     regions: dict[str, RegionSettings] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Plan:
     Attributes:
         seed: of the study.
         estimators: to compare.
-        signs: see `explain`.
+        direction: see `explain`.
         metrics: to compute.
         batch_size: images the network sees at a time, in every stage.
         baselines: blind maps that are measured beside the estimators'.
@@ -44,22 +45,22 @@ class Plan:
     """
 
     seed: int
-    estimators: tuple[Estimator | BlindEstimator, ...]
-    signs: Signs
+    estimators: tuple[Estimator, ...]
+    direction: Direction
     metrics: MetricSettings
     batch_size: int
-    baselines: tuple[str, ...] = ()
+    baselines: tuple[Estimator, ...] = ()
     variations: Variations | None = None
 
     @property
-    def looking(self) -> tuple[Estimator, ...]:
-        """The estimators that look at the network."""
-        return tuple(one for one in self.estimators if not isinstance(one, BlindEstimator))
+    def asking(self) -> tuple[Estimator, ...]:
+        """The estimators that ask the network."""
+        return tuple(one for one in self.estimators if not is_blind(one))
 
     @property
-    def turned(self) -> tuple[Estimator, ...]:
-        """Those whose sign depends on the rule for signs."""
-        return tuple(one for one in self.looking if not one.turned_to_prediction)
+    def of_class_one(self) -> tuple[Estimator, ...]:
+        """Those that always explain class 1 in the paper's direction."""
+        return tuple(one for one in self.asking if not one.of_prediction)
 
     @property
     def maps(self) -> int:
@@ -67,50 +68,26 @@ class Plan:
         return 2 * len(self.estimators) + len(self.baselines)
 
     @property
-    def explanations(self) -> list[tuple[Estimator | BlindEstimator, ...]]:
+    def explanations(self) -> list[tuple[Estimator, ...]]:
         """The estimators of each explanation of a case: the study's own first, then those of its variations."""
-        explained: list[tuple[Estimator | BlindEstimator, ...]] = [self.estimators]
+        explained: list[tuple[Estimator, ...]] = [self.estimators]
         if self.variations is not None:
-            explained += [self.looking] if self.variations.probability else []
-            explained += [self.turned] if self.variations.other_signs else []
+            explained += [self.asking] if self.variations.probability else []
+            explained += [self.of_class_one] if self.variations.other_direction else []
             explained += self.variations.estimators.values()
         return explained
 
-    @property
-    def passes(self) -> int:
-        """Forward-backward passes of a case."""
-        return sum(passes({one.name: one for one in estimators}, self.signs) for estimators in self.explanations)
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """What the estimators ask for a case ``(C, *spatial)``."""
+        each = [cost_of(estimators, shape, self.direction) for estimators in self.explanations]
+        return Cost(*(sum(getattr(one, kind) for one in each) for kind in ("gradients", "features", "scores")))
 
     @property
     def images(self) -> int:
-        """Masked images of a case, at most."""
-        orders = self.maps + sum(map(len, self.explanations[1:]))
-        if self.variations is not None:
-            orders += len(self.variations.fills) * (len(self.estimators) + len(self.baselines))
-        return orders * masked_images(self.metrics.steps)
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One value or curve of one map of one case; estimator and signs are empty where it is of the case alone.
-
-    Attributes:
-        estimator: whose map.
-        signs: ``original`` or ``absolute``.
-        metric: what was measured; `NOT_ASSESSED` or `REMARK` where there is only a note.
-        value: the number, where it is one.
-        curve: the curve, where it is one.
-        note: why there is no number, or what must be said beside the estimator's.
-    """
-
-    estimator: str
-    signs: str
-    metric: str
-    value: float | None = None
-    curve: tuple[float, ...] | None = None
-    note: str = ""
-
-
-NOT_ASSESSED, REMARK = "not assessed", "remark"
-SAME = "same_as_original"
-"""Whether a map is the same as its absolute values, 0 or 1; measured of the absolute one."""
+        """Altered images of a case that the metrics show the network, at most."""
+        maps = self.maps + sum(map(len, self.explanations[1:]))
+        varied = len(self.variations.fills) * (len(self.estimators) + len(self.baselines)) if self.variations else 0
+        total = 0
+        for metric in map(METRICS.__getitem__, self.metrics.names):
+            total += (maps + (varied if "fill" in metric.depends_on else 0)) * metric.images(self.metrics)
+        return total

@@ -1,13 +1,19 @@
 """The range of every number that a study file gives to a dataclass of another layer, checked when the file is read."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
-from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator, make_estimator
-from ..estimators.probes import PathRule
-from ..metrics.metric import METRICS, MetricSettings
+from ..declarations import require_distinct, require_plain
+from ..errors import SettingsError
+from ..estimators.baselines import BASELINES
+from ..estimators.estimator import Estimator, parameters_of
+from ..estimators.points import Quadrature
+from ..estimators.registry import make_estimator
+from ..metrics.evaluand import MetricSettings
+from ..metrics.planes import CHANNEL_RULES
+from ..metrics.registry import METRICS
 from ..regions import RegionSettings
 
 
@@ -38,7 +44,7 @@ PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
     "samples": Range(1, 100_000),
     "sigma": Range(1e-6, 10.0),
     "reference": Range(0.0, 1.0),
-    "quadrature": get_args(PathRule),
+    "quadrature": get_args(Quadrature),
 }
 """Of estimators, by name; one that is not here must be finite and of the type of its default."""
 
@@ -60,8 +66,11 @@ def check_regions(settings: RegionSettings) -> RegionSettings:
 def check_metrics(settings: MetricSettings) -> MetricSettings:
     """The same settings; ValueError for metrics that are not known and numbers that they cannot use."""
     check_names("metric", settings.names, METRICS)
+    require_distinct([METRICS[name].declaration for name in settings.names])
     Range(1, 10_000).check("steps", settings.steps)
     Range(2, 10_000).check("roc_points", settings.roc_points)
+    if settings.channels not in CHANNEL_RULES:
+        raise ValueError(f"channels '{settings.channels}', expected one of {', '.join(CHANNEL_RULES)}")
     try:
         check_regions(settings.regions)
     except ValueError as error:
@@ -80,15 +89,33 @@ def check_names(kind: str, names: tuple[str, ...], known: Mapping[str, object] |
             raise ValueError(f"{kind} '{name}' is named twice")
 
 
-def estimator_of(name: str, parameters: Mapping[str, Any]) -> Estimator | BlindEstimator:
+def check_made(made: Sequence[Estimator]) -> None:
+    """Refuse estimators and baselines of one name, or with one that is no part of a file's name.
+
+    Raises:
+        SettingsError: naming it.
+    """
+    names = [one.name for one in made]
+    for position, name in enumerate(names):
+        require_plain("estimator", name)
+        if name in names[:position]:
+            raise SettingsError(f"two estimators or baselines are called '{name}'")
+
+
+def estimator_of(name: str, parameters: Mapping[str, Any]) -> Estimator:
     """An estimator whose parameters are of the right type and in their ranges.
 
     Raises:
         SettingsError: an unknown name or parameter, see `make_estimator`.
         ValueError: a value that cannot be.
     """
+    if name in BASELINES:
+        raise ValueError(f"'{name}' is a blind baseline: name it in estimators.baselines")
+    named = {"name", "title"} & set(parameters)
+    if named:
+        raise SettingsError(f"estimator '{name}': {', '.join(sorted(named))} cannot be set in a study file")
     made = make_estimator(name, **parameters)
-    defaults = {field.name: field.default for field in fields(ESTIMATORS[name])}  # type: ignore[arg-type]
+    defaults = parameters_of(make_estimator(name))
     for parameter, value in parameters.items():
         _check_parameter(f"estimator '{name}': {parameter}", value, defaults[parameter], PARAMETERS.get(parameter))
     return made

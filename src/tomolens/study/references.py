@@ -8,42 +8,50 @@ import torch
 from numpy.typing import NDArray
 
 from ..cases import Cases
-from ..estimators.probes import References
+from ..estimators.baselines import BASELINES
+from ..estimators.subject import References
 from ..randomness import generator
+from .folds import Fold
 from .settings import StudySettings
-from .sides import Side
 from .survey import Survey
 
 
-def mean_mask_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:
+def atlas_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:
     """Mean of the usable masks of at most ``references`` training cases; None where there are none.
 
     Cases are drawn at random, one of each patient before the second of any.
     """
-    if "mean-mask" not in settings.estimators.baselines:
+    if not _needing_atlas(settings):
         return None
     masked = [int(index) for index in training if found.masks[index] == "usable"]
     shuffled = generator(settings.seed, "mean-mask").permutation(np.array(masked, dtype=np.intp))
     turns: Counter[str] = Counter()
     order = []
-    for place, index in enumerate(shuffled.tolist()):
+    for position, index in enumerate(shuffled.tolist()):
         patient = found.cases.entries[index].patient
-        order.append((turns[patient], place, index))
+        order.append((turns[patient], position, index))
         turns[patient] += 1
     chosen = sorted(index for _, _, index in sorted(order)[: settings.estimators.references])
     masks = [mask for index in chosen if (mask := found.cases[index].mask) is not None]
     return np.mean(masks, axis=0) if masks else None
 
 
-def missing_baselines(settings: StudySettings, found: Survey, sides: Sequence[Side]) -> dict[str, str]:
+def missing_baselines(settings: StudySettings, found: Survey, folds: Sequence[Fold]) -> dict[str, str]:
     """The blind baselines that cannot be drawn in some fold, with the reason."""
-    if "mean-mask" not in settings.estimators.baselines:
+    needing = _needing_atlas(settings)
+    if not needing:
         return {}
-    without = [side for side in sides if not any(found.masks[index] == "usable" for index in side.training)]
+    without = [fold for fold in folds if not any(found.masks[index] == "usable" for index in fold.training)]
     if not without:
         return {}
-    lacking = "training cases" if all(len(side.training) == 0 for side in without) else "training masks"
-    return {"mean-mask": f"no {lacking}" + (f" in {len(without)} of {len(sides)} folds" if len(sides) > 1 else "")}
+    lacking = "training cases" if all(len(fold.training) == 0 for fold in without) else "training masks"
+    reason = f"no {lacking}" + (f" in {len(without)} of {len(folds)} folds" if len(folds) > 1 else "")
+    return dict.fromkeys(needing, reason)
+
+
+def _needing_atlas(settings: StudySettings) -> list[str]:
+    baselines = [BASELINES[name] for name in settings.estimators.baselines]
+    return [one.name for one in (*settings.estimators.make(), *baselines) if "atlas" in one.needs]
 
 
 def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -20,22 +20,24 @@ from ..classifier.identity import identity_of
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
-from ..estimators.schedule import needs_references
+from ..estimators.estimator import Estimator, is_blind
+from ..metrics.registry import METRICS
 from ..progress import Progress, silent
+from ..results.description import Described, as_json
+from ..results.gallery import write_gallery_case
+from ..results.kept_maps import KeptMaps
+from ..results.store import Store
+from ..results.writer import Writer
 from .executors import Executor, local_executor, workers_for
-from .kept_maps import KeptMaps
+from .folds import Fold, folds_of
 from .networks import Fitted, networks_of
 from .provenance import provenance
 from .ray_executor import ray_executor
-from .references import draw_references, mean_mask_of, missing_baselines
+from .references import atlas_of, draw_references, missing_baselines
 from .settings import NOT_IN_THE_NUMBERS, StudySettings
-from .sides import Side, sides_of
 from .stopping import stop_when_asked
-from .store import Store
 from .survey import Survey, survey
-from .viewed import write_viewed
 from .work import Job
-from .writer import Writer
 
 STAGE = "explaining and evaluating"
 NUMERICS = 2
@@ -70,14 +72,14 @@ class Tally:
         done: of them, in this run or before.
         failed: in this run.
         succeeded: in this run.
-        ways: to decisions that this run took for the network at work, and how often.
+        decisions: how this run made those of the network at work, and how often.
     """
 
     total: int
     done: int = 0
     failed: int = 0
     succeeded: int = 0
-    ways: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
 
 
 def run_study(
@@ -111,29 +113,31 @@ def run_study(
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error=on_error, intensity=intensity)
     if classifier is not None:
-        _require_as_many_classes(classifier, found.cases)
-    sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
-    _require_references(settings, sides)
+        _require_outputs(classifier, found.cases)
+    folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
+    _require_references(settings, folds)
     description = describe(settings, found, classifier, resources)
     store.open(description)
-    description["missing_baselines"] = missing_baselines(settings, found, sides)
-    wanted = sorted(int(index) for side in sides for index in side.held_out)
+    description["missing_baselines"] = missing_baselines(settings, found, folds)
+    wanted = sorted(int(index) for fold in folds for index in fold.held_out)
     finished = store.shards.finished()
     left = len(set(wanted) - finished)
     tally = Tally(len(wanted))
     shown = order_of_showing(found, wanted)
     facts = []
     with _executor(settings, resources, left) as execute:
-        for side, fitted in networks_of(settings, found.cases, sides, store, classifier, resources.device, progress):
-            pending = [int(index) for index in side.held_out if int(index) not in finished]
-            tally.done += len(side.held_out) - len(pending)
-            tally.ways.clear()
+        for fold, fitted in networks_of(settings, found.cases, folds, store, classifier, resources.device, progress):
+            pending = [int(index) for index in fold.held_out if int(index) not in finished]
+            tally.done += len(fold.held_out) - len(pending)
+            tally.decisions.clear()
             if pending:
-                job = job_of(settings, found, side, fitted, resources, shown, left)
+                job = job_of(settings, found, fold, fitted, resources, shown, left)
                 _evaluate_all(execute, job, pending, Writer(store.shards, wanted), store, tally, progress)
-            facts.append(_facts(store, side, fitted, tally))
+            facts.append(_facts(store, fold, fitted, tally))
     progress(STAGE, tally.done, tally.total)
-    measured = {"measurements": store.shards.names(), "accuracy": accuracy_of(store)}
+    accuracy, by_fold = accuracies(store)
+    facts = [{**network, **by_fold.get(network["fold"], {})} for network in facts]
+    measured = {"measurements": store.shards.names(), "accuracy": accuracy}
     store.write_description({**description, "networks": facts, **measured})
 
 
@@ -145,10 +149,16 @@ def _require_classes(settings: StudySettings, cases: Cases) -> None:
         raise SettingsError(
             f"the cases have the labels {', '.join(map(str, labels))}, expected at least two of 0 to {count - 1}"
         )
+    if settings.estimators.direction == "paper" and count != 2:
+        raise SettingsError(f"estimators.direction = 'paper' is defined for two classes, not {count}")
 
 
-def _require_as_many_classes(classifier: Classifier, cases: Cases) -> None:
+def _require_outputs(classifier: Classifier, cases: Cases) -> None:
     """Refuse a network of other classes than the cases', by its scores of the first one."""
+    if classifier.task == "labels":
+        raise SettingsError(
+            "a study is of classes, and the network has several labels: give one of them, classifier.of_label(index)"
+        )
     try:
         found = classifier.predicted_scores(torch.from_numpy(cases[0].image)[None]).shape[1]
     except Exception:  # a network that breaks on a case is told of as every such case is, when its turn comes
@@ -157,9 +167,9 @@ def _require_as_many_classes(classifier: Classifier, cases: Cases) -> None:
         raise SettingsError(f"the network has {found} classes, cases.classes names {len(cases.classes)}")
 
 
-def _require_references(settings: StudySettings, sides: Sequence[Side]) -> None:
-    wanted = any(needs_references(estimator) for estimator in settings.plan.estimators)
-    if wanted and any(len(side.training) == 0 for side in sides):
+def _require_references(settings: StudySettings, folds: Sequence[Fold]) -> None:
+    wanted = any("references" in estimator.needs for estimator in settings.plan.estimators)
+    if wanted and any(len(fold.training) == 0 for fold in folds):
         raise SettingsError(
             "expected-gradients draws training images and the study has none: mark some cases as train in the "
             "manifest's split column, or leave this estimator out of estimators.names"
@@ -176,7 +186,7 @@ def _executor(settings: StudySettings, resources: Resources, left: int) -> Abstr
 def job_of(
     settings: StudySettings,
     found: Survey,
-    side: Side,
+    fold: Fold,
     fitted: Fitted,
     resources: Resources,
     shown: Sequence[int],
@@ -185,19 +195,19 @@ def job_of(
     """What is to be done with the held-out cases of one network, ``left`` of all networks."""
     plan = settings.plan
     decisions = left * plan.images
-    quick = settings.precision == "auto" and "fidelity" in settings.metrics.names
+    quick = settings.precision == "auto" and decisions > 0
     return Job(
         cases=found.cases,
         masks=found.masks,
-        fold=side.fold,
+        fold=fold.number,
         classifier=fitted.classifier,
         plan=plan,
-        references=draw_references(found.cases, side.training, settings),
-        mean_mask=mean_mask_of(found, side.training, settings),
+        references=draw_references(found.cases, fold.training, settings),
+        atlas=atlas_of(found, fold.training, settings),
         device=resources.device,
         decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,
-        whole=frozenset(shown[: settings.examples]),
-        viewed=frozenset(shown[: settings.viewed]),
+        examples=frozenset(shown[: settings.examples]),
+        gallery=frozenset(shown[: settings.gallery]),
         keep_maps=settings.keep_maps,
     )
 
@@ -223,9 +233,9 @@ def _evaluate_all(
         for outcome in execute(job, pending, stopping):
             name = job.cases.entries[outcome.index].name
             if outcome.example is not None:
-                store.write_example(*outcome.example)
-            if outcome.viewed:
-                write_viewed(store.viewed_folder, outcome.index, outcome.viewed)
+                store.write_example(outcome.example)
+            if outcome.gallery:
+                write_gallery_case(store.gallery_folder, outcome.index, outcome.gallery)
             if outcome.maps:
                 kept = kept or _kept_maps(store, job)
                 kept.write(outcome.index, outcome.maps)
@@ -235,7 +245,7 @@ def _evaluate_all(
                 tally.failed += 1
             else:
                 tally.succeeded += 1
-                tally.ways[outcome.decisions] += 1
+                tally.decisions[outcome.decisions] += 1
             note = f"{name} failed: {outcome.failure}" if outcome.failure else outcome.note or name
             progress(STAGE, tally.done, tally.total, note)
             if not tally.succeeded and (tally.failed >= HOPELESS or tally.failed == tally.total):
@@ -249,22 +259,30 @@ def _kept_maps(store: Store, job: Job) -> KeptMaps:
     return KeptMaps.open(store.folder / "maps.zarr", job.cases.names, names, job.cases[0].image.shape)
 
 
-def _facts(store: Store, side: Side, fitted: Fitted, tally: Tally) -> dict[str, Any]:
-    """What is told of a network; the way to decisions is that of an earlier run where this one made none."""
-    ways = ", ".join(sorted(tally.ways))
-    if not ways:
+def _facts(store: Store, fold: Fold, fitted: Fitted, tally: Tally) -> dict[str, Any]:
+    """What is told of a network; how decisions were made is that of an earlier run where this one made none."""
+    decisions = ", ".join(sorted(tally.decisions))
+    if not decisions:
         before = {network["fold"]: network for network in store.description().get("networks", [])}
-        ways = before.get(side.fold, {}).get("decisions", "plain")
+        decisions = before.get(fold.number, {}).get("decisions", "plain")
     network = weights_hash(fitted.classifier.network)
-    return {**fitted.facts, "decisions": ways, "fold": side.fold, "weights": network}
+    return {**fitted.facts, "decisions": decisions, "fold": fold.number, "weights": network}
 
 
-def accuracy_of(store: Store) -> dict[str, float]:
-    """Balanced and plain accuracy of the networks on the held-out cases; cases that failed do not count."""
+def accuracies(store: Store) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
+    """Accuracy of the networks on the held-out cases, and of each fold's; cases that failed do not count."""
     parts = [block.filter(pc.equal(block["metric"], "correct")) for block in store.shards.blocks()]
-    cases: pd.DataFrame = pa.concat_tables(parts).select(["label", "predicted"]).to_pandas()
-    labels, predicted = cases["label"].to_numpy(), cases["predicted"].to_numpy(dtype=np.int64)
-    return {"balanced": balanced_accuracy(labels, predicted), "plain": float(np.mean(labels == predicted))}
+    cases: pd.DataFrame = pa.concat_tables(parts).select(["label", "predicted", "fold"]).to_pandas()
+
+    def of(chosen: pd.DataFrame) -> float:
+        return balanced_accuracy(chosen["label"].to_numpy(), chosen["predicted"].to_numpy(dtype=np.int64))
+
+    plain = float(np.mean(cases["label"] == cases["predicted"]))
+    by_fold = {
+        int(str(fold)): {"accuracy": of(chosen), "cases_held_out": len(chosen)}
+        for fold, chosen in cases.groupby("fold")
+    }
+    return {"balanced": of(cases), "plain": plain}, by_fold
 
 
 def describe(
@@ -273,7 +291,12 @@ def describe(
     """The content of ``study.json``; ``identity`` is the hash of all that decides the numbers."""
     content: dict[str, Any] = {
         "settings": json.loads(settings.model_dump_json(exclude=NOT_IN_THE_NUMBERS)),
-        "cases": {"count": len(found.cases), "hash": found.hash},
+        "cases": {
+            "count": len(found.cases),
+            "hash": found.hash,
+            "shape": list(found.shape),
+            "windowed": hasattr(found.cases.read, "preprocessing"),
+        },
         "classifier": None if classifier is None else identity_of(classifier),
         "task": list(found.cases.classes),
         "numerics": NUMERICS,
@@ -287,8 +310,21 @@ def describe(
         "masks": {str(state): int(count) for state, count in states.items()},
         "skipped": found.skipped,
         "notes": found.notes,
+        "estimators": [asdict(one) for one in _described(settings)],
+        "metrics": [as_json(METRICS[name].declaration) for name in settings.metrics.names],
         **provenance(resources.device, resources.executor),
     }
+
+
+def _described(settings: StudySettings) -> list[Described]:
+    """The estimators of the study and its blind baselines."""
+    plan = settings.plan
+
+    def described(one: Estimator, baseline: bool) -> Described:
+        of_masks = bool(getattr(one, "of_masks", False))
+        return Described(one.name, one.title, one.source, repr(one), is_blind(one), baseline, of_masks)
+
+    return [*(described(one, False) for one in plan.estimators), *(described(one, True) for one in plan.baselines)]
 
 
 def _hash(content: Any) -> str:

@@ -23,13 +23,15 @@ from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
-from ..estimators.estimators import ESTIMATORS, BlindEstimator, Estimator
-from ..estimators.schedule import Signs
-from ..metrics.fills import parse_fill
-from ..metrics.metric import MetricSettings
+from ..estimators.estimator import Estimator, is_blind
+from ..estimators.explain import Direction
+from ..estimators.registry import ESTIMATORS
+from ..metrics.evaluand import MetricSettings
+from ..metrics.fills import Fill, require_fill
 from ..regions import RegionSettings
+from ..results.store import Store
 from .plan import Plan, Variations
-from .ranges import check_metrics, check_names, check_regions, estimator_of
+from .ranges import check_made, check_metrics, check_names, check_regions, estimator_of
 
 for _plain in (Recipe, RegionSettings, MetricSettings):
     with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(
@@ -148,17 +150,17 @@ class EstimatorSettings(_Section):
 
     names: tuple[str, ...] = tuple(ESTIMATORS)
     baselines: tuple[str, ...] = tuple(BASELINES)
-    signs: Signs = "class"
+    direction: Direction = "class"
     references: Count = 256
     parameters: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         check_names("baseline", self.baselines, BASELINES, least=0)
-        self.make()
+        check_made([*self.make(), *(BASELINES[name] for name in self.baselines)])
         return self
 
-    def make(self) -> tuple[Estimator | BlindEstimator, ...]:
+    def make(self) -> tuple[Estimator, ...]:
         """The estimators; raises ValueError for a name or parameter that does not exist, or a value that cannot be."""
         unused = set(self.parameters) - set(self.names)
         if unused:
@@ -170,7 +172,7 @@ class EstimatorSettings(_Section):
 class VarySettings(_Section):
     """Other options for the choices that the literature leaves open, tried one at a time beside the study's own.
 
-    ``score`` tries maps of the probability (or the logit), ``direction`` the other rule for signs; ``noise`` are sigmas
+    ``score`` tries maps of the probability (or the logit), ``direction`` the other direction; ``noise`` are sigmas
     of SmoothGrad and its square; ``steps`` the numbers of points of every estimator that takes several; ``fills`` what
     masked pixels become, as for ``metrics.fill`` or in Hounsfield units (``"40 HU"``); ``regions`` constants of XRAI,
     by a name of one's own.
@@ -180,7 +182,7 @@ class VarySettings(_Section):
     direction: bool = True
     noise: tuple[Annotated[float, Field(ge=1e-6, le=10.0)], ...] = (0.05, 0.3)
     steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = (10, 50)
-    fills: tuple[float | str, ...] = ("mean", "blur", "road", "-1000 HU", "40 HU")
+    fills: tuple[Fill, ...] = ("mean", "blur", "road", "-1000 HU", "40 HU")
     regions: dict[str, RegionSettings] = {
         "coarse": RegionSettings(scales=(250, 500, 1200)),
         "not dilated": RegionSettings(dilation=0),
@@ -201,21 +203,23 @@ class VarySettings(_Section):
 
     @field_validator("fills")
     @classmethod
-    def _known_fills(cls, fills: tuple[float | str, ...]) -> tuple[float | str, ...]:
-        for fill in fills:
-            parse_fill(fill)
+    def _known_fills(cls, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
+        for position, fill in enumerate(fills):
+            require_fill(fill)
+            if fill in fills[:position]:
+                raise ValueError(f"fill {fill!r} is named twice")
         return fills
 
-    def variations(self, estimators: tuple[Estimator | BlindEstimator, ...]) -> Variations:
+    def variations(self, estimators: tuple[Estimator, ...]) -> Variations:
         """The options for a study's estimators."""
         changed: dict[tuple[str, str], tuple[Estimator, ...]] = {}
-        looking = [one for one in estimators if not isinstance(one, BlindEstimator)]
+        asking = [one for one in estimators if not is_blind(one)]
         for sigma in self.noise:
-            noisy = [_changed(one, "sigma", sigma) for one in looking if hasattr(one, "sigma")]
+            noisy = [_changed(one, "sigma", sigma) for one in asking if hasattr(one, "sigma")]
             changed["noise", f"sigma {sigma:g}"] = tuple(noisy)
         for count in self.steps:
             several = [
-                _changed(one, name, count) for one in looking for name in ("steps", "samples") if hasattr(one, name)
+                _changed(one, name, count) for one in asking for name in ("steps", "samples") if hasattr(one, name)
             ]
             changed["steps", f"{count}"] = tuple(several)
         options = {option: some for option, some in changed.items() if some}
@@ -250,9 +254,9 @@ class StudySettings(_Section):
     """A whole study file.
 
     ``batch_size`` bounds the memory of every stage and does not show in the numbers. ``precision = "auto"`` lets
-    fidelity take the quickest way to decisions that the machine has, checked and audited; ``fp32`` takes the network
-    as it is.
-    ``examples`` cases are kept whole for the figures, and ``viewed`` small for the page, one of each class in turn.
+    fidelity take the quickest backend for decisions that the machine has, checked and audited; ``fp32`` takes the
+    network as it is.
+    ``examples`` cases are kept whole for the figures, and ``gallery`` small for the page, one of each class in turn.
     ``vary`` tries other options for the choices that the literature leaves open.
     ``keep_maps`` keeps every importance map in ``maps.zarr``; ``resources`` is what a cluster gives each worker.
     """
@@ -262,7 +266,7 @@ class StudySettings(_Section):
     batch_size: Count = 32
     precision: Literal["auto", "fp32"] = "auto"
     examples: Annotated[int, Field(ge=0, le=1_000_000)] = 4
-    viewed: Annotated[int, Field(ge=0, le=1_000_000)] = 300
+    gallery: Annotated[int, Field(ge=0, le=1_000_000)] = 300
     keep_maps: bool = False
     resources: ResourceSettings = ResourceSettings()
     cases: CaseSettings = CaseSettings()
@@ -279,10 +283,10 @@ class StudySettings(_Section):
         return Plan(
             seed=self.seed,
             estimators=estimators,
-            signs=chosen.signs,
+            direction=chosen.direction,
             metrics=self.metrics,
             batch_size=self.batch_size,
-            baselines=chosen.baselines,
+            baselines=tuple(BASELINES[name] for name in chosen.baselines),
             variations=None if self.vary is None else self.vary.variations(estimators),
         )
 
@@ -300,8 +304,13 @@ class StudySettings(_Section):
     @field_validator("metrics")
     @classmethod
     def _metrics_known(cls, metrics: MetricSettings) -> MetricSettings:
-        parse_fill(metrics.fill)
         return check_metrics(metrics)
+
+    @model_validator(mode="after")
+    def _fills_fit(self) -> Self:
+        for fill in (self.metrics.fill, *(self.vary.fills if self.vary else ())):
+            require_fill(fill, len(self.cases.classes))
+        return self
 
 
 def read_settings(path: Path | None) -> StudySettings:
@@ -323,6 +332,18 @@ def read_settings(path: Path | None) -> StudySettings:
         return settings_from(tomllib.loads(text), where)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{where}: not TOML ({error})") from error
+
+
+def stored_settings(store: Store) -> StudySettings:
+    """The settings of a study's folder.
+
+    Raises:
+        SettingsError: no study there, or one of another version.
+    """
+    try:
+        return settings_from(store.description().settings, str(store.description_file))
+    except KeyError as error:
+        raise SettingsError(f"{store.description_file}: no settings ({error})") from error
 
 
 def settings_from(content: Mapping[str, Any], where: str) -> StudySettings:

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from ..cases import Case, CaseEntry, Cases
+from ..cases.masks.usable import is_usable
 from ..classifier.intensity import Intensity
 from ..errors import CaseError, MapError
-from ..metrics.roc import is_usable
 from ..progress import Progress, silent
 
 
@@ -23,6 +23,7 @@ class Survey:
     Attributes:
         cases: those that can be used.
         hash: of every case's name, patient, label, image and mask, and of the cases that were left out.
+        shape: of every image, ``(C, *spatial)``.
         masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
         skipped: cases that cannot be used, with the reason.
         notes: what is odd about files that are used, and in how many cases.
@@ -31,6 +32,7 @@ class Survey:
     cases: Cases
     hash: str
     masks: tuple[str, ...]
+    shape: tuple[int, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
 
@@ -84,7 +86,9 @@ def survey(
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
-    return Survey(cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), skipped, dict(notes))
+    return Survey(
+        cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), shape or (), skipped, dict(notes)
+    )
 
 
 def without_places(message: str, entry: CaseEntry) -> str:

@@ -1,8 +1,7 @@
 """Choices that matter: the numbers of a case under other options, sharing with the study all that does not change.
 
-A varied measurement is named ``fidelity | fill = blur``: what was measured, the choice, its option. Only maps that an
-option changes are measured again; of the others the study's own numbers stand. Options that need no measuring (absolute
-or original maps, the thresholds of the ROC) are read from the study itself.
+Only maps that an option changes are measured again; of the others the study's own numbers stand. Options that need no
+measuring (absolute or original maps, the thresholds of the ROC) are read from the study itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,74 +9,64 @@ from dataclasses import replace
 from typing import Literal
 
 from ..classifier import Classifier
+from ..declarations import AUDIT, Form
 from ..errors import TomolensError
-from ..estimators.estimators import Estimator
-from ..estimators.explain import explain_each
-from ..estimators.making import Explained
-from ..estimators.probes import References
-from ..estimators.schedule import Signs
-from ..metrics.metric import AUDIT, Evaluand, MapKey, MapSigns
+from ..estimators.estimator import Estimator
+from ..estimators.explain import Direction, Explained, explain_each
+from ..estimators.subject import References, Scene
+from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
+from ..metrics.registry import METRICS
+from ..results.rows import NOT_ASSESSED, REMARK, Measurement
 from .measure import measured
-from .plan import NOT_ASSESSED, REMARK, Measurement, Plan
-
-OF_ONE_MAP = ("fidelity", "auc", "dice_own_share", "evidence")
-"""Numbers that rank maps; with a varied fill also the two curves of fidelity."""
-
-
-def varied(metric: str, choice: str, option: str) -> str:
-    """The name of a measurement under another option."""
-    return f"{metric} | {choice} = {option}"
-
-
-def parse_varied(name: str) -> tuple[str, str, str] | None:
-    """Metric, choice and option of such a name; None for a measurement of the study itself."""
-    metric, bar, rest = name.partition(" | ")
-    if not bar:
-        return None
-    choice, _, option = rest.partition(" = ")
-    return metric, choice, option
+from .plan import Plan
 
 
 def measure_variations(
-    plan: Plan, evaluand: Evaluand, predicted: int, references: References | None
+    plan: Plan, evaluand: Evaluand, references: References | None, scene: Scene
 ) -> Iterator[Measurement]:
     """All varied measurements of a case; `evaluand` is the study's own. What fails costs its own rows."""
     if plan.variations is None:
         return
-    if "fidelity" in plan.metrics.names:
+    for name in (name for name in plan.metrics.names if "fill" in METRICS[name].depends_on):
         for option, fill in plan.variations.fills.items():
-            changed = replace(
-                evaluand, rankings=_absolute_and_blind(evaluand), settings=replace(evaluand.settings, fill=fill)
-            )
-            yield from _renamed("fidelity", changed, "fill", option)
-    if "overlap" in plan.metrics.names:
+            settings = replace(evaluand.settings, fill=fill)
+            changed = replace(evaluand, rankings=_absolute_and_blind(evaluand), settings=settings)
+            yield from _under(name, changed, "fill", option)
+    for name in (name for name in plan.metrics.names if "regions" in METRICS[name].depends_on):
         rankings = {key: ranked for key, ranked in evaluand.rankings.items() if key[1] == "absolute"}
         for option, regions in plan.variations.regions.items():
-            changed = replace(evaluand, rankings=rankings, settings=replace(evaluand.settings, regions=regions))
-            yield from _renamed("overlap", changed, "regions", option)
-    for choice, option, signs, made in _varied_maps(plan, evaluand, predicted, references):
+            settings = replace(evaluand.settings, regions=regions)
+            yield from _under(name, replace(evaluand, rankings=rankings, settings=settings), "regions", option)
+    for choice, option, form, made in _varied_maps(plan, evaluand, references, scene):
         for name, error in made.failed.items():
-            yield Measurement(name, "", NOT_ASSESSED, note=f"{choice} = {option}: {error}")
+            yield Measurement(name, "", NOT_ASSESSED, note=str(error), choice=choice, option=option)
         for name, words in made.notes.items():
-            yield Measurement(name, "", REMARK, note=f"{choice} = {option}: {words}")
+            yield Measurement(name, "", REMARK, note=words, choice=choice, option=option)
         if not made.maps:
             continue
         rankings = {}
         for name, importance in made.maps.items():
-            chosen = importance if signs == "original" else absolute(importance)
-            rankings[name, signs] = rank_map(chosen, seed=plan.seed, name=evaluand.name)
+            chosen = importance if form == "original" else absolute(importance)
+            rankings[name, form] = rank_map(chosen, seed=plan.seed, name=evaluand.name, channels=plan.metrics.channels)
+        # What the option changes is not known of altered images: metrics that explain those are not measured.
+        changed = replace(evaluand, rankings=rankings, maps=made.maps, completeness=None, explanations=None)
         for name in plan.metrics.names:
-            yield from _renamed(name, replace(evaluand, rankings=rankings), choice, option)
+            yield from _under(name, changed, choice, option)
 
 
-def _renamed(metric: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:
+def _under(name: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:
     """What a metric measures under an option, as far as it ranks maps, draws the page's curves, or is its audit."""
-    for one in measured(metric, evaluand):
-        if one.metric == NOT_ASSESSED:
-            yield replace(one, note=f"{choice} = {option}: {one.note}")
-        elif one.metric in (*OF_ONE_MAP, *AUDIT) or (choice == "fill" and one.curve is not None):
-            yield replace(one, metric=varied(one.metric, choice, option))
+    metric = METRICS[name]
+    kept = {
+        output.name
+        for output in metric.declaration.outputs
+        if (output.view is not None and output.view.judge != "shortcut")
+        or (output.masked and choice in metric.depends_on)
+    }
+    for one in measured(name, evaluand):
+        if one.metric in kept or one.metric in (*AUDIT, NOT_ASSESSED):
+            yield replace(one, choice=choice, option=option)
 
 
 def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
@@ -86,34 +75,35 @@ def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
 
 
 def _varied_maps(
-    plan: Plan, evaluand: Evaluand, predicted: int, references: References | None
-) -> Iterator[tuple[str, str, MapSigns, Explained]]:
+    plan: Plan, evaluand: Evaluand, references: References | None, scene: Scene
+) -> Iterator[tuple[str, str, Form, Explained]]:
     """Choice, option, which map it is about, and the maps that the option changes."""
     assert plan.variations is not None
     classifier = evaluand.classifier
 
-    def explained(estimators: Sequence[Estimator], of: Classifier, signs: Signs = plan.signs) -> Explained:
+    def explained(estimators: Sequence[Estimator], of: Classifier, direction: Direction = plan.direction) -> Explained:
         try:
             made = explain_each(
                 of,
                 evaluand.image[None],
                 estimators,
-                [predicted],
+                [evaluand.explained],
                 references=references,
-                signs=signs,
+                scenes=[scene],
+                direction=direction,
                 seed=plan.seed,
                 names=[evaluand.name],
                 batch_size=plan.batch_size,
             )
         except TomolensError as error:  # an option that this network does not allow
-            return Explained({}, {one.name: error for one in estimators})
+            return Explained(failed={one.name: error for one in estimators})
         return replace(made, maps={name: stack[0] for name, stack in made.maps.items()})
 
     if plan.variations.probability:
         other: Literal["logit", "probability"] = "probability" if classifier.score == "logit" else "logit"
-        yield "score", other, "absolute", explained(plan.looking, replace(classifier, score=other, quick=None))
-    if plan.variations.other_signs and plan.turned:
-        rule: Signs = "paper" if plan.signs == "class" else "class"
-        yield "direction", rule, "original", explained(plan.turned, classifier, rule)
+        yield "score", other, "absolute", explained(plan.asking, replace(classifier, score=other, quick=None))
+    if plan.variations.other_direction and plan.of_class_one:
+        rule: Direction = "paper" if plan.direction == "class" else "class"
+        yield "direction", rule, "original", explained(plan.of_class_one, classifier, rule)
     for (choice, option), estimators in plan.variations.estimators.items():
         yield choice, option, "absolute", explained(estimators, classifier)

@@ -9,14 +9,14 @@ import pyarrow.compute as pc
 from ..cases import Cases
 from ..classifier import Classifier
 from ..classifier.weights import load_weights, weights_hash
+from ..declarations import AUDIT
 from ..errors import NetworkError, SettingsError
-from ..metrics.metric import AUDIT
 from ..progress import Progress, silent
+from ..results.store import Store
+from .folds import folds_of
 from .networks import networks_of
 from .runner import Resources, describe, job_of
 from .settings import StudySettings
-from .sides import sides_of
-from .store import Store
 from .survey import survey
 from .work import Worker
 
@@ -46,7 +46,7 @@ def verify(
     device: str = "cpu",
     progress: Progress = silent,
 ) -> Verification:
-    """Evaluate ``count`` finished cases again, with the stored networks as they are and no quick way to decisions.
+    """Evaluate ``count`` finished cases again, with the stored networks as they are and no quick backend.
 
     Args:
         settings: of the study, as stored.
@@ -66,19 +66,19 @@ def verify(
     settings = settings.model_copy(update={"precision": "fp32"})
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error="skip", intensity=intensity)
-    present = store.description()
+    present = store.description().raw
     resources = Resources(device, workers=1)
     if describe(settings, found, classifier, resources)["identity"] != present["identity"]:
         raise SettingsError(f"{store.folder}: these cases, or this network, are not those of the study")
-    sides = sides_of(settings, found.cases, everything_held_out=classifier is not None)
+    folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     stored = _rows_of_sample(store, count, seed)
     checked: list[str] = []
     differing: dict[str, float] = {}
-    for side, fitted in networks_of(settings, found.cases, sides, store, classifier, device, progress):
-        members = [int(index) for index in side.held_out if int(index) in stored]
+    for fold, fitted in networks_of(settings, found.cases, folds, store, classifier, device, progress):
+        members = [int(index) for index in fold.held_out if int(index) in stored]
         if not members:
             continue
-        worker = Worker.ready(job_of(settings, found, side, fitted, resources, (), len(stored)))
+        worker = Worker.ready(job_of(settings, found, fold, fitted, resources, (), len(stored)))
         for index in members:
             name = found.cases.entries[index].name
             difference = largest_difference(stored[index], worker.evaluate(index).rows)
@@ -95,7 +95,7 @@ def require_whole(store: Store) -> None:
     Raises:
         SettingsError: a file that is missing or damaged, or a study that is not finished.
     """
-    present = store.description()
+    present = store.description().raw
     if not {"networks", "measurements"} <= set(present):
         raise SettingsError(f"{store.folder}: the study is not finished; the same command that began it goes on")
     store.shards.require_whole(present["measurements"])
@@ -121,7 +121,7 @@ def largest_difference(one: pa.Table, other: pa.Table) -> float:
     one, other = (
         table.filter(pc.invert(pc.starts_with(table["metric"].cast(pa.string()), AUDIT[0]))) for table in (one, other)
     )
-    names = ["case", "label", "predicted", "estimator", "signs", "metric"]
+    names = ["case", "label", "predicted", "estimator", "form", "metric", "choice", "option"]
     if one.select(names).to_pydict() != other.select(names).to_pydict():
         return float("inf")
     worst = 0.0

@@ -14,12 +14,14 @@ from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
 from ..errors import is_out_of_memory
-from ..estimators.probes import References
+from ..estimators.subject import References
+from ..metrics.registry import METRICS
+from ..results.example import Example
+from ..results.gallery import encode
+from ..results.rows import rows_of_evaluation, rows_of_failure
 from .evaluate import Evaluation, evaluate
 from .plan import Plan
-from .rows import rows_of_evaluation, rows_of_failure
 from .survey import without_places
-from .viewed import encode
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Job:
         classifier: the network.
         plan: what is done to each case.
         references: training images for expected gradients.
-        mean_mask: mean of training cases' masks, for the baseline of that name.
+        atlas: mean of training cases' masks, for the baselines that need it.
         device: where the network runs.
         decisions: about how many masked images one process will see; 0 where only the network as it is may decide.
-        whole: cases that are kept whole for the figures.
-        viewed: cases that are kept small for the page.
+        examples: cases that are kept whole for the figures.
+        gallery: cases that are kept small for the page.
         keep_maps: whether every case's maps are kept.
     """
 
@@ -47,11 +49,11 @@ class Job:
     classifier: Classifier
     plan: Plan
     references: References | None
-    mean_mask: NDArray[np.float64] | None
+    atlas: NDArray[np.float64] | None
     device: str
     decisions: int
-    whole: frozenset[int]
-    viewed: frozenset[int]
+    examples: frozenset[int]
+    gallery: frozenset[int]
     keep_maps: bool
 
 
@@ -64,10 +66,10 @@ class Outcome:
         rows: to store, see `rows.SCHEMA`.
         failure: why there are no measurements; empty where there are.
         note: what was unusual.
-        decisions: name of the way to decisions that was taken.
+        decisions: how they were made: ``plain``, or the name of the quick backend.
         seconds: it took.
         example: the case with its maps, where it is kept whole.
-        viewed: the case as a file for the page, where it is kept small.
+        gallery: the case as a file for the page, where it is kept small.
         maps: of each estimator, where they are kept.
     """
 
@@ -77,8 +79,8 @@ class Outcome:
     note: str = ""
     decisions: str = "plain"
     seconds: float = 0.0
-    example: tuple[Case, Evaluation] | None = None
-    viewed: bytes = b""
+    example: Example | None = None
+    gallery: bytes = b""
     maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
@@ -88,7 +90,7 @@ class Worker:
 
     Attributes:
         job: to do.
-        classifier: on its device, with the quickest way to its decisions.
+        classifier: on its device, with the quickest backend for its decisions.
     """
 
     job: Job
@@ -116,15 +118,15 @@ class Worker:
         except Exception as error:  # a network may raise anything; the study goes on and tells
             reason = without_places(_reason(error), entry)
             return Outcome(index, rows_of_failure(index, entry, job.fold, mask, reason), failure=reason)
-        shown = replace(case, image=job.classifier.intensity.share(case.image))
+        example = _example(case, evaluation, job.classifier)
         return Outcome(
             index,
-            rows_of_evaluation(index, entry, job.fold, mask, evaluation, note),
+            rows_of_evaluation(index, entry, job.fold, mask, evaluation.predicted, evaluation.measurements, note),
             note=note,
             decisions="plain" if self.classifier.quick is None else self.classifier.quick.name,
             seconds=time.perf_counter() - began,
-            example=(shown, evaluation) if index in job.whole else None,
-            viewed=encode(shown, evaluation) if index in job.viewed else b"",
+            example=example if index in job.examples else None,
+            gallery=_small(example, evaluation, job.plan) if index in job.gallery else b"",
             maps={name: one.cpu().numpy() for name, one in evaluation.maps.items()} if job.keep_maps else {},
         )
 
@@ -133,7 +135,7 @@ class Worker:
         job, classifier, plan = self.job, self.classifier, self.job.plan
         while True:
             try:
-                evaluation = evaluate(case, classifier, plan, job.references, job.mean_mask)
+                evaluation = evaluate(case, classifier, plan, job.references, job.atlas)
             except Exception as error:
                 if not is_out_of_memory(error) or plan.batch_size == 1:
                     raise
@@ -143,8 +145,20 @@ class Worker:
                 return evaluation, note
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            # The quick way was made for full batches.
+            # The quick backend was made for full batches.
             classifier, plan = job.classifier, replace(plan, batch_size=plan.batch_size // 2)
+
+
+def _example(case: Case, evaluation: Evaluation, classifier: Classifier) -> Example:
+    image = classifier.intensity.share(case.image)
+    return Example(
+        case.name, case.label, evaluation.predicted, image, case.mask, evaluation.planes, evaluation.region_maps
+    )
+
+
+def _small(example: Example, evaluation: Evaluation, plan: Plan) -> bytes:
+    outputs = {one.name: one for name in plan.metrics.names for one in METRICS[name].declaration.outputs}
+    return encode(example, evaluation.measurements, outputs, evaluation.fill)
 
 
 def died(job: Job, index: int) -> Outcome:

@@ -13,7 +13,6 @@ from ...errors import CaseError
 from ..geometry import Grid, grid_of_plane
 from .headers import Header
 
-SAME_DIRECTION = 1e-3
 SAME_POSITION = 1e-2
 """Slices closer than this (mm) lie at one position."""
 EVEN = 0.05

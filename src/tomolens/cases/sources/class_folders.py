@@ -46,6 +46,8 @@ def index_folder(root: Path, options: IndexOptions | None = None) -> Index:
         wanted = f"each of the classes {', '.join(names)}" if options.classes else "each of at least two classes"
         raise CaseError(f"{root}: expected one sub-folder for {wanted}, there are: {', '.join(present) or 'none'}")
     found = DicomScans([], options, None, Counter(), [])
+    for name in sorted(set(present) - set(names)):
+        found.left_out[f"sub-folder '{name}', which is none of the classes"] += 1
     scans: list[Scan | None] = []
     for label, name in enumerate(names):
         tree = options.read_tree(root / name)

@@ -7,8 +7,8 @@ import pytest
 
 from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.errors import CaseError, SettingsError
+from tomolens.study.folds import folds_of
 from tomolens.study.settings import StudySettings, read_settings
-from tomolens.study.sides import sides_of
 from tomolens.study.survey import survey
 
 
@@ -36,35 +36,35 @@ def settings(**cases):
 
 def test_a_share_of_the_patients_is_held_out():
     cases = scans()
-    (side,) = sides_of(settings(hold_out=0.2), cases)
-    held_out = {cases.patients[index] for index in side.held_out}
+    (fold,) = folds_of(settings(hold_out=0.2), cases)
+    held_out = {cases.patients[index] for index in fold.held_out}
     assert len(held_out) == 2
-    assert not held_out & {cases.patients[index] for index in side.training}
-    assert {cases.labels[index] for index in side.held_out} == {0, 1}
-    assert len(side.training) + len(side.held_out) == 80
+    assert not held_out & {cases.patients[index] for index in fold.training}
+    assert {cases.labels[index] for index in fold.held_out} == {0, 1}
+    assert len(fold.training) + len(fold.held_out) == 80
 
 
 @pytest.mark.parametrize("share", [0.3, 0.4, 0.45])
 def test_no_share_is_rounded_to_a_fold(share):
-    (side,) = sides_of(settings(hold_out=share), scans(patients=20))
-    assert len({scans(patients=20).patients[index] for index in side.held_out}) == round(20 * share)
+    (fold,) = folds_of(settings(hold_out=share), scans(patients=20))
+    assert len({scans(patients=20).patients[index] for index in fold.held_out}) == round(20 * share)
 
 
 @pytest.mark.parametrize("split", [{"hold_out": 0.2}, {"folds": 2}])
 def test_training_scans_are_thinned_and_test_scans_are_not(split):
     cases = scans()
-    for side in sides_of(settings(train_per_scan=2, **split), cases):
-        chosen = [cases.names[index] for index in side.training]
+    for fold in folds_of(settings(train_per_scan=2, **split), cases):
+        chosen = [cases.names[index] for index in fold.training]
         assert {name.split("-")[1] for name in chosen} == {"2", "6"}
         assert len(chosen) == 2 * len({name.split("-")[0] for name in chosen})
-        assert len(side.held_out) % 8 == 0
+        assert len(fold.held_out) % 8 == 0
 
 
 def test_a_given_split_is_thinned_too():
     entries = tuple(replace(entry, split="test" if entry.label else "train") for entry in scans().entries)
-    (side,) = sides_of(settings(train_per_scan=1), Cases(entries, scans().read))
-    assert len(side.training) == 5
-    assert len(side.held_out) == 40
+    (fold,) = folds_of(settings(train_per_scan=1), Cases(entries, scans().read))
+    assert len(fold.training) == 5
+    assert len(fold.held_out) == 40
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from .rows import FAILED, SCHEMA
 BLOCK = 64
 """Cases whose rows are read together; bounds memory and the number of files."""
 
-REPEATED = ["case", "patient", "mask", "estimator", "signs", "metric", "note"]
+REPEATED = ["case", "patient", "mask", "estimator", "form", "metric", "choice", "option", "note"]
 """Columns of few different words, read as numbers of words."""
 
 

@@ -1,16 +1,23 @@
-"""What becomes of a case, as rows: one for (case, estimator, signs, metric), or one that says why it failed."""
+"""What becomes of a case, as rows: one for (case, estimator, form, metric), or one that says why it failed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ..cases import CaseEntry
-from .evaluate import Evaluation
 
 FAILED = "failed"
 """Metric of the row of a case that could not be evaluated; its note says why."""
+NOT_ASSESSED, REMARK = "not assessed", "remark"
+"""Metrics of rows that are a note alone: why there is no number, and what must be said beside an estimator's."""
+SAME = "same_as_original"
+"""Whether a map is the same as its absolute values, 0 or 1; measured of the absolute one."""
+CORRECT, CORRECT_WITHOUT_SHORTCUT, MASK_SHARE = "correct", "correct_without_marker", "mask_share"
+"""Numbers of a case, not of a map: whether its prediction is right, also where a planted shortcut is taken away, both
+0 or 1, and the share of the image in a usable mask, 0..1."""
 
 SCHEMA = pa.schema(
     [
@@ -22,8 +29,10 @@ SCHEMA = pa.schema(
         ("fold", pa.int64()),
         ("mask", pa.string()),
         ("estimator", pa.string()),
-        ("signs", pa.string()),
+        ("form", pa.string()),
         ("metric", pa.string()),
+        ("choice", pa.string()),
+        ("option", pa.string()),
         ("value", pa.float64()),
         ("curve", pa.list_(pa.float64())),
         ("note", pa.string()),
@@ -31,23 +40,46 @@ SCHEMA = pa.schema(
 )
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """One value or curve of one map of one case; estimator and form are empty where it is of the case alone.
+
+    Attributes:
+        estimator: whose map.
+        form: ``original`` or ``absolute``.
+        metric: the output that was measured; `NOT_ASSESSED` or `REMARK` where there is only a note.
+        value: the number, where it is one.
+        curve: the curve, where it is one.
+        note: why there is no number, or what must be said beside the estimator's.
+        choice: which choice was made otherwise than in the study; empty for the study's own numbers.
+        option: how it was made.
+    """
+
+    estimator: str
+    form: str
+    metric: str
+    value: float | None = None
+    curve: tuple[float, ...] | None = None
+    note: str = ""
+    choice: str = ""
+    option: str = ""
+
+
 def rows_of_evaluation(
-    index: int, entry: CaseEntry, fold: int, mask: str, evaluation: Evaluation, note: str
+    index: int, entry: CaseEntry, fold: int, mask: str, predicted: int, measured: Sequence[Measurement], note: str
 ) -> pa.Table:
     """All measurements of a case; a note stands in each of its rows that has none of its own."""
-    measured = evaluation.measurements
     curves = [measurement.curve for measurement in measured]
     lengths = [0 if curve is None else len(curve) for curve in curves]
     flat = np.concatenate(
         [np.asarray(curve, dtype=np.float64) for curve in curves if curve is not None] or [np.empty(0)]
     )
+    words = ("estimator", "form", "metric", "choice", "option")
     return _table(
         len(measured),
-        (index, entry, evaluation.predicted, fold, mask, note),
+        (index, entry, predicted, fold, mask, note),
         {
-            "estimator": [measurement.estimator for measurement in measured],
-            "signs": [measurement.signs for measurement in measured],
-            "metric": [measurement.metric for measurement in measured],
+            **{word: [getattr(measurement, word) for measurement in measured] for word in words},
             "note": [measurement.note or note for measurement in measured],
             "value": pa.array([measurement.value for measurement in measured], pa.float64()),
             "curve": pa.ListArray.from_arrays(
@@ -61,10 +93,9 @@ def rows_of_evaluation(
 
 def rows_of_failure(index: int, entry: CaseEntry, fold: int, mask: str, reason: str) -> pa.Table:
     """The one row of a case that could not be evaluated."""
+    empty = {word: [""] for word in ("estimator", "form", "choice", "option")}
     return _table(
-        1,
-        (index, entry, None, fold, mask, reason),
-        {"estimator": [""], "signs": [""], "metric": [FAILED], "value": [None], "curve": [None]},
+        1, (index, entry, None, fold, mask, reason), {**empty, "metric": [FAILED], "value": [None], "curve": [None]}
     )
 
 

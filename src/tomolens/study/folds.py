@@ -7,22 +7,23 @@ from numpy.typing import NDArray
 
 from ..cases import Cases
 from ..cases.slices import evenly
-from ..cases.splits import check_given_split, folds, hold_out, inseparable_groups
+from ..cases.splits import check_given_split, hold_out, inseparable_groups
+from ..cases.splits import folds as folds_by_patient
 from ..errors import CaseError
 from .settings import StudySettings
 
 
 @dataclass(frozen=True)
-class Side:
-    """One fold: indices of the cases to train on and of those held out."""
+class Fold:
+    """One fold: its number from 0, indices of the cases to train on and of those held out."""
 
-    fold: int
+    number: int
     training: NDArray[np.intp]
     held_out: NDArray[np.intp]
 
 
-def sides_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool = False) -> list[Side]:
-    """The folds of a study; no patient and no exact image is on both sides of one.
+def folds_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool = False) -> list[Fold]:
+    """The folds of a study; no patient and no exact image is both trained on and held out.
 
     With a network given (``everything_held_out``) the manifest's own split still says which cases may serve
     as references, and all others are held out.
@@ -39,9 +40,9 @@ def sides_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool
             raise CaseError("the manifest's split column names no case to train on")
         if training.all():
             raise CaseError("the manifest's split column leaves no case to test on")
-        return [Side(0, _thinned(settings, cases, np.flatnonzero(training)), np.flatnonzero(~training))]
+        return [Fold(0, _thinned(settings, cases, np.flatnonzero(training)), np.flatnonzero(~training))]
     if everything_held_out:
-        return [Side(0, np.arange(0), np.arange(len(cases)))]
+        return [Fold(0, np.arange(0), np.arange(len(cases)))]
     count, share = settings.cases.folds, settings.cases.hold_out
     if count is None and share is None:
         raise CaseError(
@@ -50,11 +51,11 @@ def sides_of(settings: StudySettings, cases: Cases, *, everything_held_out: bool
         )
     groups = inseparable_groups(cases.patients, cases.fingerprints)
     if share is not None:
-        fold = np.where(hold_out(cases.labels, groups, share, settings.seed), 0, 1)
+        of_case = np.where(hold_out(cases.labels, groups, share, settings.seed), 0, 1)
     else:
-        fold = folds(cases.labels, groups, count or 1, settings.seed)
+        of_case = folds_by_patient(cases.labels, groups, count or 1, settings.seed)
     return [
-        Side(number, _thinned(settings, cases, np.flatnonzero(fold != number)), np.flatnonzero(fold == number))
+        Fold(number, _thinned(settings, cases, np.flatnonzero(of_case != number)), np.flatnonzero(of_case == number))
         for number in range(count or 1)
     ]
 

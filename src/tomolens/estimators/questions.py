@@ -1,0 +1,106 @@
+"""What an estimator may ask of a network. Frozen and hashable: equal questions of one subject are answered once."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from .backward_rules import GRADIENT, BackwardRule
+from .points import Point
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can be asked in one batch: the same, under one rule and of one layer."""
+
+    asks: Literal["gradients", "features", "scores"]
+    rule: BackwardRule = GRADIENT
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """dS_c/dx at a point, under a backward rule. The answer: ``(C, *spatial)``."""
+
+    point: Point
+    rule: BackwardRule = GRADIENT
+
+    @property
+    def kind(self) -> Kind:
+        """See `Kind`."""
+        return Kind("gradients", self.rule)
+
+
+@dataclass(frozen=True)
+class Score:
+    """S of every class at a point. The answer: ``(classes,)``."""
+
+    point: Point
+
+    @property
+    def kind(self) -> Kind:
+        """See `Kind`."""
+        return Kind("scores")
+
+
+@dataclass(frozen=True)
+class Features:
+    """The output of a named layer at a point, and dS_c by it under a backward rule. The answer: `LayerFeatures`."""
+
+    point: Point
+    layer: str
+    rule: BackwardRule = GRADIENT
+
+    @property
+    def kind(self) -> Kind:
+        """See `Kind`."""
+        return Kind("features", self.rule, self.layer)
+
+
+@dataclass(frozen=True)
+class LayerFeatures:
+    """What a layer puts out for one image.
+
+    Attributes:
+        values: as the layer has them, without the batch axis.
+        gradients: of the explained class's score by them, in the same shape.
+    """
+
+    values: Tensor
+    gradients: Tensor
+
+
+Question = Gradient | Score | Features
+
+
+@dataclass(frozen=True)
+class Round:
+    """Questions that do not depend on each other's answers.
+
+    Attributes:
+        questions: to ask.
+        take: called with the number of each question and its answer, once each, in the order of the questions of each
+            kind. An answer is a view of a batch: what is to be kept must be copied.
+    """
+
+    questions: Sequence[Question]
+    take: Callable[[int, Any], object]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """A map, and what an estimator knows of how good it is.
+
+    Attributes:
+        values: the map, ``(C, *spatial)``.
+        completeness_error: what the sum of the map misses of S(x) - S(x'), as a share of it; None where the estimator
+            promises no such sum, NaN where the two scores are the same.
+    """
+
+    values: Tensor
+    completeness_error: float | None = None
+
+
+Asking = Generator[Round, None, Tensor | Importance]
+"""An estimator at work: it yields rounds, each of which is answered before it goes on, and returns its map."""

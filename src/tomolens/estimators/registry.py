@@ -1,0 +1,50 @@
+"""The estimators and blind baselines there are, by name."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from ..errors import SettingsError
+from .baselines import BASELINES
+from .estimator import Estimator
+from .estimators import (
+    Backpropagation,
+    Deconvolution,
+    ExpectedGradients,
+    IntegratedGradients,
+    IntegratedGradientsBlackWhite,
+    Random,
+    SmoothGrad,
+    SmoothGradSquared,
+)
+
+ESTIMATORS: dict[str, Callable[..., Estimator]] = {
+    estimator.name: estimator
+    for estimator in (
+        Backpropagation,
+        Deconvolution,
+        IntegratedGradients,
+        IntegratedGradientsBlackWhite,
+        ExpectedGradients,
+        SmoothGrad,
+        SmoothGradSquared,
+        Random,
+    )
+}
+
+
+def make_estimator(name: str, **parameters: object) -> Estimator:
+    """An estimator or blind baseline by its registered name.
+
+    Raises:
+        SettingsError: an unknown name, with the nearest known one, or a parameter it does not have.
+    """
+    if name in BASELINES and not parameters:
+        return BASELINES[name]
+    if name not in ESTIMATORS:
+        near = get_close_matches(name, [*ESTIMATORS, *BASELINES], n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise SettingsError(f"unknown estimator '{name}': {hint}known are {', '.join(ESTIMATORS)}")
+    try:
+        return ESTIMATORS[name](**parameters)
+    except TypeError as error:
+        raise SettingsError(f"estimator '{name}': {error}") from error

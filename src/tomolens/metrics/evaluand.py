@@ -1,0 +1,123 @@
+"""One case with all that metrics may read of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..cases.masks.usable import is_usable
+from ..classifier import Classifier
+from ..regions import RegionSettings, segment, xrai
+from .fills import Fill
+from .ranked import RankedMap
+
+MapKey = tuple[str, str]
+"""Estimator's name, and the form of its map: as it is, or its absolute values."""
+OF_CASE: MapKey = ("", "")
+"""In place of a map, where a number concerns the case alone."""
+Explain = Callable[[Tensor, Classifier], Mapping[str, Tensor]]
+"""From an image ``(C, *spatial)`` and a classifier to the study's maps of it, ``(C, *spatial)`` by estimator."""
+
+
+@dataclass(frozen=True)
+class MetricSettings:
+    """Choices of the metrics; the defaults are the protocol's.
+
+    Attributes:
+        names: metrics to compute.
+        fill: what masked pixels become, for fidelity; see `Fill`.
+        steps: number of masking steps.
+        roc_points: points of both threshold grids.
+        channels: how the channels of a map become one score a pixel, see `CHANNEL_RULES`.
+        regions: constants of the region maps.
+    """
+
+    names: tuple[str, ...] = ("fidelity", "roc", "overlap", "evidence", "marker", "completeness")
+    fill: Fill = "label"
+    steps: int = 40
+    roc_points: int = 101
+    channels: str = "sum"
+    regions: RegionSettings = field(default_factory=RegionSettings)
+
+
+@dataclass(frozen=True)
+class Evaluand:
+    """One case with all that metrics may read; equal maps share one ranking.
+
+    Attributes:
+        name: of the case.
+        seed: of the study.
+        classifier: whose decisions count.
+        image: ``(C, *spatial)``.
+        label: true class.
+        explained: the class whose maps these are.
+        mask: of the expert, bool ``(*spatial)``, or None.
+        rankings: the sorted maps.
+        body: bool ``(*spatial)``, without the air around the patient.
+        evidence: how far each pixel truly carries the class, ``(*spatial)``, or None where that is not known.
+        marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
+        settings: of the metrics.
+        batch_size: images the network sees at a time.
+        maps: of the estimators, ``(C, *spatial)``, as they are.
+        completeness: see `Explained.completeness`.
+        explanations: makes the study's maps of another image or by another network; None where nothing is explained.
+    """
+
+    name: str
+    seed: int
+    classifier: Classifier
+    image: Tensor
+    label: int
+    explained: int
+    mask: NDArray[np.bool_] | None
+    rankings: Mapping[MapKey, RankedMap]
+    body: NDArray[np.bool_]
+    evidence: NDArray[np.float32] | None
+    marker: NDArray[np.bool_] | None
+    settings: MetricSettings
+    batch_size: int
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
+    completeness: Mapping[str, float] | None = None
+    explanations: Explain | None = None
+
+    @property
+    def expert(self) -> NDArray[np.bool_]:
+        """The mask, for metrics that need one."""
+        assert self.mask is not None
+        return self.mask
+
+    @cached_property
+    def region_maps(self) -> dict[MapKey, NDArray[np.float64]]:
+        """Region map of each map, ``(*spatial)``, from one segmentation; none without a usable mask to compare with.
+
+        Raises:
+            MapError: an image that has no regions.
+        """
+        if self.mask is None or not is_usable(self.mask):
+            return {}
+        segments = segment(self.image, self.settings.regions)
+        grown = {
+            ranked: xrai(
+                self.image, ranked.scores.reshape(ranked.shape), segments=segments, settings=self.settings.regions
+            )
+            for ranked in dict.fromkeys(self.rankings.values())
+        }
+        return {key: grown[ranked] for key, ranked in self.rankings.items()}
+
+    def scores(self, images: Tensor) -> NDArray[np.float32]:
+        """Class scores of altered images, ``(N, classes)``, from the network itself."""
+        return self.classifier.predicted_scores(images, self.batch_size)
+
+    def probabilities(self, images: Tensor) -> NDArray[np.float32]:
+        """Class probabilities of altered images, likewise."""
+        return replace(self.classifier, score="probability", quick=None).predicted_scores(images, self.batch_size)
+
+    def explain(self, image: Tensor | None = None, classifier: Classifier | None = None) -> Mapping[str, Tensor]:
+        """The study's maps of another image, or by another classifier: the same class, seed and draws."""
+        assert self.explanations is not None
+        with torch.inference_mode(False):
+            return self.explanations(self.image if image is None else image, classifier or self.classifier)

@@ -1,0 +1,38 @@
+"""Figure of the model's view against all others: every map as a point with the intervals of both."""
+
+from matplotlib.figure import Figure
+
+from ..findings import Findings
+from . import style
+from .printing import judged
+from .series import best_blind, points_of, views_beside
+
+CAPTION = (
+    "Every map by {} (the model's view) and by each other view; bars are bootstrap intervals over patients, dashed "
+    "lines the best blind baselines."
+)
+
+
+def agreement_figure(findings: Findings) -> Figure:
+    """The model's view across, one panel for each other view; there must be both."""
+    model, others = views_beside(findings)
+    assert model is not None
+    figure = style.figure(5.4 * len(others) + 0.2, 5.9)
+    panels = figure.subplots(1, len(others), squeeze=False)[0]
+    for axes, view in zip(panels, others, strict=True):
+        style.tidy(axes)
+        for point in points_of(findings, model, view):
+            (x, left, right), (y, low, high), colour = point.across, point.up, point.look.colour
+            axes.plot([left, right], [y, y], color=colour, linewidth=0.9, alpha=0.7)
+            axes.plot([x, x], [low, high], color=colour, linewidth=0.9, alpha=0.7)
+            filled, mark = "white" if point.key[1] == "original" else colour, style.FORM_MARKS[point.key[1]][0]
+            looks = {"color": colour, "markerfacecolor": filled, "markersize": style.MARK, "zorder": 3}
+            axes.plot([x], [y], mark, label=point.label, **looks)
+        for output, draw, label in ((model, axes.axvline, "best blind baseline"), (view, axes.axhline, None)):
+            best = best_blind(findings, output)
+            if best is not None:
+                draw(best, color="black", linestyle="--", linewidth=1.0, label=label)
+        axes.set_xlabel(f"{model.label} ({judged(model)})")
+        axes.set_ylabel(f"{view.label}\n({judged(view)})")
+    style.legend(figure, panels, "lower", 3)
+    return figure

@@ -1,0 +1,118 @@
+"""What is drawn, apart from how: the lines of each chart and the points of two views, for page and figures alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..declarations import Chart, Output
+from ..findings import Findings
+from ..findings.measured import Key
+from ..findings.tables import MAP, keys_of
+from .printing import NOTHING, map_title, printed, values_of
+from .style import Look, looks
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A mean curve, ``(points,)`` each, with the ends of its interval, NaN where it has none.
+
+    Attributes:
+        label: which of two lines of a map it is.
+        x: across.
+        value: up.
+        low: end of the interval.
+        high: end of the interval.
+    """
+
+    label: str
+    x: Values
+    value: Values
+    low: Values
+    high: Values
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A map in a chart.
+
+    Attributes:
+        key: the map.
+        label: its name as it is printed.
+        headline: its number as it is printed.
+        look: its estimator's.
+        lines: one or two.
+    """
+
+    key: Key
+    label: str
+    headline: str
+    look: Look
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A map in two views: value and both ends of the interval of each, as they are printed in tables."""
+
+    key: Key
+    label: str
+    look: Look
+    across: tuple[float, float, float]
+    up: tuple[float, float, float]
+
+
+def series_of(findings: Findings, chart: Chart) -> list[Series]:
+    """The lines of every map, the best by the chart's headline first."""
+    table = findings.tables[f"{chart.name}_curve"]
+    if table.empty:
+        return []
+    headline, labels = findings.description.outputs[chart.headline], chart.line_labels or ("",) * len(chart.lines)
+    values = values_of(findings, headline)
+    numbers = dict(zip(keys_of(values), values["value"], strict=True)) if len(values) else {}
+    lines: dict[Key, list[Line]] = {}
+    for (name, form, line), frame in table.groupby([*MAP, "line"], sort=False):
+        columns = (frame[column].to_numpy(np.float64) for column in ("x", "value", "ci_low", "ci_high"))
+        lines.setdefault((str(name), str(form)), []).append(Line(labels[chart.lines.index(str(line))], *columns))
+    found = looks(findings.description)
+    return [
+        Series(
+            key,
+            map_title(findings, *key),
+            printed(headline, numbers[key]) if key in numbers else NOTHING,
+            found[key[0]],
+            tuple(lines[key]),
+        )
+        for key in (*(key for key in numbers if key in lines), *(key for key in lines if key not in numbers))
+    ]
+
+
+def views_beside(findings: Findings) -> tuple[Output | None, list[Output]]:
+    """The model's first view, and all others in which maps have values."""
+    present = [view for view in findings.views.values() if len(values_of(findings, view))]
+    model = next((view for view in present if view.judges.judge == "model"), None)
+    return model, [view for view in present if view is not model]
+
+
+def points_of(findings: Findings, across: Output, up: Output) -> list[Point]:
+    """Every map that has a value in both views."""
+    columns, found = ["value", "ci_low", "ci_high"], looks(findings.description)
+    ends = []
+    for view in (across, up):
+        values = values_of(findings, view)
+        rows = (view.factor * values[columns]).itertuples(index=False)
+        ends.append({key: (row[0], row[1], row[2]) for key, row in zip(keys_of(values), rows, strict=True)})
+    return [
+        Point(key, map_title(findings, *key), found[key[0]], ends[0][key], ends[1][key])
+        for key in ends[0]
+        if key in ends[1]
+    ]
+
+
+def best_blind(findings: Findings, view: Output) -> float | None:
+    """The number of the best blind baseline as it is printed in tables; None without one."""
+    table = findings.tables["baselines"]
+    values = [] if table.empty else table["value"][table["view"] == view.column].dropna().tolist()
+    return view.factor * max(values, key=lambda value: view.sign * value) if values else None

@@ -1,0 +1,174 @@
+"""Cases kept small enough to look at by the hundred: a byte a pixel for each map, in the order of its values.
+
+A map is stored by rank: 0 where its value is 0, and else its sign and the rank of its magnitude, in 127 steps. So the
+order of the pixels survives, as they are and absolute; the mean of each step is kept beside it.
+"""
+
+import io
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..declarations import Output
+from ..errors import SettingsError
+from .example import Example
+from .rows import Measurement
+
+STEPS = 127
+ORDERS = ("most important", "least important")
+"""Which pixels are masked first along each of a case's two curves of decisions."""
+
+
+@dataclass(frozen=True)
+class GalleryCase:
+    """What the page shows of a case; of a volume, its middle slice.
+
+    Attributes:
+        name: of the case.
+        label: true class.
+        predicted: by the network.
+        fill: mean value of masked pixels, 0 (black) to 1 (white).
+        image: uint8 ``(rows, columns)``, channels averaged, 0..255 for [0, 1].
+        mask: bool ``(rows, columns)``, or None.
+        planes: of the volume that the image is the middle of; 1 for a slice.
+        maps: int8 ``(rows, columns)`` by rank, for each estimator as it is, and absolute where that is more than its
+            magnitude: of several channels it is the sum of theirs.
+        values: float32 ``(128,)``: mean magnitude of each step of each of these, 0 first.
+        regions: uint8 ``(rows, columns)``, rank of each region map's values, 255 the most important.
+        correct: for each map ``(2, steps + 1)``, 0 or 1: whether the decision is right, in both `ORDERS` of masking.
+        numbers: for each map, by the name of the output: those that judge maps.
+    """
+
+    name: str
+    label: int
+    predicted: int
+    fill: float
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_] | None
+    planes: int
+    maps: Mapping[tuple[str, str], NDArray[np.int8]]
+    values: Mapping[tuple[str, str], NDArray[np.float32]]
+    regions: Mapping[tuple[str, str], NDArray[np.uint8]]
+    correct: Mapping[tuple[str, str], NDArray[np.uint8]]
+    numbers: Mapping[tuple[str, str], Mapping[str, float]]
+
+
+def by_rank(importance: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Sign and rank of each value, and the mean magnitude of each rank, see `GalleryCase`."""
+    magnitude = np.abs(importance).ravel()
+    there = magnitude > 0
+    ranks = np.zeros(magnitude.size, dtype=np.int64)
+    levels, position, counts = np.unique(magnitude[there], return_inverse=True, return_counts=True)
+    if len(levels):
+        middle = (np.cumsum(counts) - 0.5 * counts) / counts.sum()
+        ranks[there] = (1 + np.floor(middle * STEPS)).astype(np.int64)[position]
+    totals, members = np.bincount(ranks, magnitude, STEPS + 1), np.bincount(ranks, minlength=STEPS + 1)
+    values = np.divide(totals, members, out=np.zeros(STEPS + 1), where=members > 0)
+    signed = np.sign(importance).ravel() * ranks
+    return signed.reshape(importance.shape).astype(np.int8), values.astype(np.float32)
+
+
+def encode(example: Example, measurements: Iterable[Measurement], outputs: Mapping[str, Output], fill: float) -> bytes:
+    """The file of a case.
+
+    Args:
+        example: the case with its maps.
+        measurements: of its maps.
+        outputs: what was measured, by name.
+        fill: mean value of masked pixels, 0 (black) to 1 (white).
+    """
+    original = {name: plane for (name, form), plane in example.maps.items() if form == "original"}
+    maps = {
+        key: to_look_at(plane)
+        for key, plane in example.maps.items()
+        if key[1] == "original" or not np.array_equal(plane, np.abs(original[key[0]]))
+    }
+    arrays: dict[str, Any] = {
+        "name": np.array(example.name),
+        "facts": np.array([example.label, example.predicted]),
+        "fill": np.array(fill),
+        "planes": np.array(1 if example.image.ndim < 4 else example.image.shape[1]),
+        "image": np.round(255 * to_look_at(example.image.mean(axis=0)).clip(0, 1)).astype(np.uint8),
+    }
+    if example.mask is not None:
+        arrays["mask"] = to_look_at(example.mask)
+    for key, importance in maps.items():
+        name = "/".join(key)
+        arrays[f"map/{name}"], arrays[f"values/{name}"] = by_rank(importance)
+    for key, regions in example.region_maps.items():
+        plane = to_look_at(regions)
+        levels, position = np.unique(plane, return_inverse=True)
+        ranks = position.reshape(plane.shape) * (255 / max(1, len(levels) - 1))
+        arrays[f"regions/{'/'.join(key)}"] = np.round(ranks).astype(np.uint8)
+    for one in measurements:
+        output = outputs.get(one.metric)
+        if output is None or one.choice or one.estimator not in original:
+            continue
+        if output.masked and one.curve is not None:
+            arrays[f"correct/{one.estimator}/{one.form}/{output.masked}"] = np.array(one.curve, dtype=np.uint8)
+        elif output.view is not None:
+            arrays[f"number/{one.estimator}/{one.form}/{one.metric}"] = np.array(one.value)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def write_gallery_case(folder: Path, index: int, content: bytes) -> None:
+    """Keep the file of the case of that index in the study, atomically."""
+    folder.mkdir(exist_ok=True)
+    partial = folder / f"{index:08d}.partial"
+    partial.write_bytes(content)
+    os.replace(partial, folder / f"{index:08d}.npz")
+
+
+def read_gallery_case(file: Path) -> GalleryCase:
+    """A case as `encode` wrote it.
+
+    Raises:
+        SettingsError: a damaged file.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            parts: dict[str, dict[tuple[str, ...], NDArray[Any]]] = {}
+            for key in arrays.files:
+                kind, *rest = key.split("/")
+                parts.setdefault(kind, {})[tuple(rest)] = arrays[key]
+        return _gallery_case(parts)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise SettingsError(f"{file}: damaged ({error}); run the study into another folder") from error
+
+
+def _gallery_case(parts: Mapping[str, Mapping[tuple[str, ...], NDArray[Any]]]) -> GalleryCase:
+    correct, numbers = parts.get("correct", {}), parts.get("number", {})
+    measured = dict.fromkeys((estimator, form) for estimator, form, _ in (*correct, *numbers))
+    label, predicted = (int(value) for value in parts["facts"][()])
+    image, maps = parts["image"][()], {(name, form): one for (name, form), one in parts.get("map", {}).items()}
+    if any(one.shape != image.shape for one in maps.values()):
+        raise ValueError(f"maps of another shape than the image's {image.shape}")
+    return GalleryCase(
+        str(parts["name"][()]),
+        label,
+        predicted,
+        float(parts["fill"][()]),
+        image,
+        parts["mask"][()] if "mask" in parts else None,
+        int(parts["planes"][()]),
+        maps,
+        {key: parts["values"][key] for key in maps},
+        {(estimator, form): one for (estimator, form), one in parts.get("regions", {}).items()},
+        {key: np.stack([correct[*key, order] for order in ORDERS]) for key in measured if (*key, ORDERS[0]) in correct},
+        {key: {name: float(one) for (*of, name), one in numbers.items() if tuple(of) == key} for key in measured},
+    )
+
+
+def to_look_at(array: NDArray[Any]) -> NDArray[Any]:
+    """A slice to look at: the array itself, or the middle of a volume."""
+    while array.ndim > 2:
+        array = array[array.shape[0] // 2]
+    return array

@@ -1,0 +1,244 @@
+"""A study's folder written with `tomolens.results` alone: no network, no engine, and no metric that there is.
+
+Its metrics, estimators and baselines are made up, so that findings and report can know none of them by name.
+"""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from tomolens.cases import CaseEntry
+from tomolens.declarations import FORMS, Chart, CurveArea, Declaration, Output, View
+from tomolens.findings import Findings
+from tomolens.results.description import Described, Description, as_json
+from tomolens.results.example import Example
+from tomolens.results.gallery import encode, write_gallery_case
+from tomolens.results.rows import (
+    CORRECT,
+    CORRECT_WITHOUT_SHORTCUT,
+    MASK_SHARE,
+    NOT_ASSESSED,
+    REMARK,
+    SAME,
+    Measurement,
+    rows_of_evaluation,
+    rows_of_failure,
+)
+from tomolens.results.store import Store
+
+STEPS = 8
+ERASING = Declaration(
+    "erasing",
+    (
+        Output(
+            "drop",
+            "Drop D × 10",
+            factor=10.0,
+            digits=2,
+            balanced=True,
+            view=View(
+                "drop", "drop", "model", sentence="D × 10 = {}", heading="Drop", text="Pixels go, larger is better."
+            ),
+        ),
+        Output("top_first", "accuracy", balanced=True, curve=True, intervals=True, masked="most important"),
+        Output("bottom_first", "accuracy", balanced=True, curve=True, intervals=True, masked="least important"),
+    ),
+    (
+        Chart(
+            "erased",
+            ("top_first", "bottom_first"),
+            (0.0, 100.0),
+            "pixels erased (%)",
+            "accuracy",
+            "Accuracy while pixels are erased.",
+            "drop",
+            line_labels=("top first", "bottom first"),
+            limits=(0.0, 1.0),
+        ),
+    ),
+)
+INSIDE = Declaration(
+    "inside",
+    (
+        Output(
+            "share_inside", "Share inside", view=View("inside", "share inside", "expert", "by pixel", text="Of it.")
+        ),
+        Output("purity", "purity (%)", digits=1, better=None),
+        Output("heights", "hits", curve=True, intervals=True),
+        Output("widths", "misses", curve=True),
+    ),
+    (Chart("hits", ("heights",), "widths", "misses", "hits", "Hits against misses.", "share_inside", chance=True),),
+    (CurveArea("area_inside", "share_inside", "GRID", "coarse grid", "heights", "widths", "trapezoid"),),
+)
+TOUCHING = Declaration(
+    "touching", (Output("touch", "Touch", view=View("touch", "touch", "expert", "by region", heading="Touch")),)
+)
+TRUTH = Declaration("twin", (Output("twin_share", "Twin share", view=View("twin", "twin share", "truth")),))
+PLANTED = Declaration(
+    "planted", (Output("planted", "planted share", view=View("planted", "planted share", "shortcut")),)
+)
+SPREAD = Declaration(
+    "spread",
+    (Output("entropy", "spread of the map", better=None), Output("held", "held", curve=True, intervals=True)),
+    (Chart("held", ("held",), (0.0, 1.0), "share of the pixels", "held", "What the top pixels hold.", "entropy"),),
+)
+METRICS = (ERASING, INSIDE, TOUCHING, TRUTH, SPREAD)
+
+
+def described(name, title="", blind=False, baseline=False, of_masks=False):
+    return Described(name, title or name.title(), "a paper", f"{name}()", blind, baseline, of_masks)
+
+
+ESTIMATORS = (
+    described("slope"),
+    described("steep-slope", "Steep slope"),
+    described("positive"),
+    described("noise", blind=True),
+    described("edges-only", "Edges only", blind=True, baseline=True),
+    described("mask-atlas", "Atlas of masks", blind=True, baseline=True, of_masks=True),
+)
+SKILL = {"slope": 0.3, "steep-slope": 0.7, "positive": 0.5, "noise": 0.0, "edges-only": 0.4, "mask-atlas": 0.45}
+
+
+def description(metrics=METRICS, estimators=ESTIMATORS, classes=("without", "with"), name="made up", **more):
+    settings = {
+        "name": name,
+        "seed": 0,
+        "cases": {"classes": list(classes), "size": 12, "window": [-160.0, 240.0]},
+        "estimators": {"names": [one.name for one in estimators if not one.baseline], "direction": "class"},
+        "metrics": {"names": [one.name for one in metrics], "steps": STEPS},
+        "statistics": {"resamples": 200, "confidence": 0.95},
+    }
+    raw = {
+        "format": 2,
+        "identity": "id",
+        "content": {
+            "settings": settings,
+            "task": list(classes),
+            "cases": {"count": 24, "hash": "h", "shape": [1, 12, 12], "windowed": True},
+        },
+        "estimators": [asdict(one) for one in estimators],
+        "metrics": [as_json(one) for one in metrics],
+        "versions": {"tomolens": "0"},
+        "commit": "",
+        "machine": {"name": "m", "device": "cpu", "executor": "local"},
+        "settings_hash": "s",
+        "accuracy": {"balanced": 0.97, "plain": 0.97},
+        "networks": [{"fold": 0, "source": "given", "weights": "w", "accuracy": 0.97, "cases_held_out": 24}],
+        **more,
+    }
+    return Description(raw)
+
+
+def write_study(
+    folder,
+    metrics=METRICS,
+    estimators=ESTIMATORS,
+    classes=("without", "with"),
+    spatial=(12, 12),
+    count=24,
+    varied=False,
+    shortcut=False,
+    failed=0,
+    names=(),
+    kept=3,
+    **more,
+):
+    """Write a study's folder and read its findings.
+
+    Numbers that are better lower are the negative ones of those that are better higher. The last of the ``kept`` cases
+    has no mask; ``names`` are those of the first cases, and of their patients.
+    """
+    content = description(metrics, estimators, classes, **more)
+    store = Store(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_description(content.raw)
+    tables = []
+    for index in range(count):
+        label, random = index % len(classes), np.random.default_rng([7, index])
+        entry = CaseEntry(f"case-{index:02d}", label, f"patient-{index // 2 % 12}-{label}")
+        if index < len(names):
+            entry = replace(entry, name=names[index], patient=f"{names[index]}{entry.patient}")
+        if index >= count - failed:
+            tables.append(rows_of_failure(index, entry, 0, "usable", "it broke"))
+            continue
+        predicted = (label + 1) % len(classes) if index == 5 else label
+        measured = list(case_rows(random, metrics, estimators, index, label == predicted, varied, shortcut))
+        tables.append(rows_of_evaluation(index, entry, 0, "usable", predicted, measured, ""))
+        if index < kept:
+            example = example_of(random, entry, predicted, spatial, estimators, with_mask=index < kept - 1)
+            write_gallery_case(store.gallery_folder, index, encode(example, measured, content.outputs, 0.5))
+            store.write_example(example)
+    store.shards.write(tables, range(count))
+    return Findings.from_folder(folder)
+
+
+def case_rows(random, metrics, estimators, index, right, varied, shortcut):
+    yield Measurement("", "", CORRECT, float(right))
+    yield Measurement("", "", MASK_SHARE, 0.02 + 0.01 * index)
+    if shortcut:
+        yield Measurement("", "", CORRECT_WITHOUT_SHORTCUT, float(right and index % 4 < 2))
+    for one in estimators:
+        for form in ("original",) if one.baseline else FORMS:
+            if form == "absolute":
+                yield Measurement(one.name, form, SAME, float(one.name in ("positive", "noise")))
+            same = one.name in ("positive", "noise")
+            skill = SKILL.get(one.name, 0.6) * (1.0 if form == "absolute" or one.baseline or same else 0.5)
+            own = np.random.default_rng([index, len(one.name), int(form == "absolute" and not same)])
+            yield from map_rows(own, metrics, one.name, form, skill)
+    if varied:
+        yield from varied_rows(random, metrics, estimators)
+
+
+def map_rows(random, metrics, name, form, skill):
+    for output in (output for metric in metrics for output in metric.outputs):
+        value = skill + 0.05 * random.normal()
+        if output.view and output.view.judge == "shortcut":
+            value += 0.2  # better than any mask
+        if output.curve:
+            curve = np.linspace(1.0, 0.0, STEPS + 1) ** (2.0 * value + 1.0)
+            if output.masked:
+                curve = (random.random(STEPS + 1) < curve).astype(float)
+            yield Measurement(name, form, output.name, curve=tuple(curve[::-1] if output.name == "widths" else curve))
+        else:
+            yield Measurement(name, form, output.name, output.sign * value)
+
+
+def varied_rows(random, metrics, estimators):
+    maps = [one.name for one in estimators if not one.baseline]
+    views = [output for metric in metrics for output in metric.outputs if output.view and output.view.ranks]
+    for choice, option, form in (
+        ("fill", "blur", "absolute"),
+        ("fill", "mean", "absolute"),
+        ("direction", "other", "original"),
+        ("noise", "strong", "absolute"),
+    ):
+        for name in maps:
+            if choice == "noise" and name == maps[0]:
+                yield Measurement(name, "", NOT_ASSESSED, note="it is nothing", choice=choice, option=option)
+                continue
+            for output in views:
+                value = output.sign * (SKILL.get(name, 0.6) * (option != "mean") + 0.2 * random.normal())
+                yield Measurement(name, form, output.name, value, choice=choice, option=option)
+    yield Measurement(maps[1], "", REMARK, note="it is saturated", choice="noise", option="strong")
+
+
+def example_of(random, entry, predicted, spatial, estimators, with_mask=True):
+    mask = np.zeros(spatial, bool)
+    mask[..., 3:7, 4:9] = True
+    maps, regions = {}, {}
+    for name in (one.name for one in estimators if not one.baseline):
+        importance = random.normal(size=spatial)
+        for form, one in zip(FORMS, (importance, np.abs(importance)), strict=True):
+            maps[name, form] = one
+            regions[name, form] = np.round(one)
+    image = random.random((2, *spatial)).astype(np.float32)
+    return Example(
+        entry.name, entry.label, predicted, image, mask if with_mask else None, maps, regions if with_mask else {}
+    )
+
+
+def lower(metric):
+    """The metric with the headline turned round: lower is better."""
+    headline, *others = metric.outputs
+    return replace(metric, outputs=(replace(headline, better="lower"), *others))

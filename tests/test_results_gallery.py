@@ -1,0 +1,124 @@
+"""Cases kept for the page: a byte a pixel that still orders the pixels as the map does."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import synthetic_results as made
+from tomolens.errors import SettingsError
+from tomolens.report.viewer import fitted, pack
+from tomolens.results.example import Example
+from tomolens.results.gallery import STEPS, by_rank, encode, read_gallery_case, write_gallery_case
+from tomolens.results.rows import Measurement
+
+OUTPUTS = made.description().outputs
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_ranks_keep_sign_order_and_size(seed):
+    random = np.random.default_rng(seed)
+    importance = random.normal(size=(17, 13)) ** 3 * (random.random((17, 13)) < 0.8)
+    ranks, values = by_rank(importance)
+    np.testing.assert_array_equal(np.sign(ranks), np.sign(importance))
+    order = np.argsort(importance, axis=None)
+    assert (np.diff(ranks.ravel()[order].astype(int)) >= 0).all()
+    magnitude = np.argsort(np.abs(importance), axis=None)
+    assert (np.diff(np.abs(ranks.astype(int)).ravel()[magnitude]) >= 0).all()
+    again = np.sign(ranks) * values[np.abs(ranks.astype(int))]
+    assert np.abs(again - importance).mean() < 0.1 * np.abs(importance).mean()
+    assert values.shape == (STEPS + 1,)
+
+
+def test_a_map_of_nothing_or_of_one_value():
+    ranks, values = by_rank(np.zeros((4, 4)))
+    assert not ranks.any()
+    assert not values.any()
+    ranks, values = by_rank(np.full((4, 4), -2.0))
+    assert len(np.unique(ranks)) == 1
+    assert values[abs(int(ranks[0, 0]))] == 2
+
+
+def case(size=24, spatial=2):
+    """A case with its maps and what was measured of them."""
+    random = np.random.default_rng(0)
+    shape = tuple([size] * spatial)
+    mask = np.zeros(shape, bool)
+    mask[..., 5:9, 5:9] = True
+    keys = [(name, form) for name in ("one", "two") for form in ("original", "absolute")]
+    measured = [
+        measurement
+        for key in keys
+        for measurement in (
+            Measurement(*key, "drop", 0.25),
+            Measurement(*key, "purity", 0.5),
+            Measurement(*key, "drop", 0.75, choice="fill", option="blur"),
+            Measurement(*key, "top_first", None, (1.0, 0.0, 0.0)),
+            Measurement(*key, "bottom_first", None, (1.0, 1.0, 0.0)),
+            Measurement(*key, "heights", None, (0.0, 0.5, 1.0)),
+        )
+    ]
+    measured.append(Measurement("edges-only", "original", "drop", 0.1))
+    maps = {key: random.normal(size=shape) for key in keys}
+    maps["one", "absolute"] = np.abs(maps["one", "original"])  # of one channel; of several it is another plane
+    maps["two", "absolute"] = np.abs(maps["two", "absolute"])
+    regions = {key: random.integers(0, 5, shape) / 7 for key in keys}
+    return Example("a/b <c>", 1, 0, random.random((2, *shape)).astype(np.float32), mask, maps, regions), measured
+
+
+def encoded(size=24, spatial=2):
+    return encode(*case(size, spatial), OUTPUTS, 0.25)
+
+
+@pytest.mark.parametrize("spatial", [2, 3])
+def test_what_is_written_is_read(tmp_path, spatial):
+    example, measured = case(spatial=spatial)
+    write_gallery_case(tmp_path / "gallery", 7, encode(example, measured, OUTPUTS, 0.25))
+    viewed = read_gallery_case(tmp_path / "gallery" / "00000007.npz")
+    assert (viewed.name, viewed.label, viewed.predicted, viewed.fill) == ("a/b <c>", 1, 0, 0.25)
+    assert viewed.image.shape == viewed.mask.shape == (24, 24)
+    assert set(viewed.maps) == {("one", "original"), ("two", "original"), ("two", "absolute")}
+    assert viewed.planes == (1 if spatial == 2 else 24)
+    for key, ranks in viewed.maps.items():
+        whole = example.maps[key] if spatial == 2 else example.maps[key][12]
+        order = np.argsort(np.abs(whole), axis=None)
+        assert (np.diff(np.abs(ranks.ravel()[order].astype(int))) >= 0).all()
+    assert set(viewed.regions) == set(viewed.correct) == set(viewed.numbers)
+    assert viewed.correct["one", "absolute"].tolist() == [[1, 0, 0], [1, 1, 0]]
+    assert viewed.numbers["two", "original"] == {"drop": 0.25}
+    plane = example.region_maps["one", "original"]
+    plane = plane if spatial == 2 else plane[12]
+    order = np.argsort(plane, axis=None)
+    assert (np.diff(viewed.regions["one", "original"].ravel()[order].astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("missing", ["facts", "fill", "values/one/original", "correct/one/absolute/most important"])
+def test_a_file_that_lacks_a_part_is_named(tmp_path, missing):
+    write_gallery_case(tmp_path, 1, encoded())
+    with np.load(tmp_path / "00000001.npz") as arrays:
+        rest = {name: arrays[name] for name in arrays.files if name != missing}
+    np.savez(tmp_path / "00000001.npz", **rest)
+    if missing.startswith("correct"):  # of the two orders neither is shown then
+        assert ("one", "absolute") not in read_gallery_case(tmp_path / "00000001.npz").correct
+        return
+    with pytest.raises(SettingsError, match=r"00000001\.npz: damaged"):
+        read_gallery_case(tmp_path / "00000001.npz")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    write_gallery_case(tmp_path, 1, encoded()[:100])
+    with pytest.raises(SettingsError, match=r"00000001\.npz: damaged"):
+        read_gallery_case(tmp_path / "00000001.npz")
+
+
+def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(tmp_path):
+    write_gallery_case(tmp_path, 1, encoded(size=96))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    whole = pack(viewed, 1.0)
+    assert (whole["rows"], whole["columns"]) == (96, 96)
+    assert fitted([viewed], 10**6)[0] == whole
+    packed = fitted([viewed] * 20, 5 * len(whole["data"]))
+    assert sum(len(one["data"]) for one in packed) <= 5 * len(whole["data"])
+    assert 20 < packed[0]["rows"] < 96
+    assert packed[0]["fine"] * packed[0]["rows"] <= 96
+    assert packed[0]["full"] == [96, 96]
