@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import tomllib
 
 import pytest
 import typer
 
 from conftest import convolutional
 from tomolens.cli import app
+from tomolens.study.settings import settings_from
 
 USAGE_ERROR = 2
 SHELL = ("|", "||", "&&", "&", ";", ">", ">>", "<", "2>")
@@ -64,9 +66,23 @@ def documents(root):
 
 def test_the_python_of_the_readme_runs(request, capsys):
     text = (request.config.rootpath / "README.md").read_text()
-    (program,) = (block for language, block in blocks(text) if language == "python")
-    exec(program, {"network": convolutional()})
+    own, extending = (block for language, block in blocks(text) if language == "python")
+    names = {"network": convolutional()}
+    exec(own, names)
     assert len(capsys.readouterr().out.split()) == 3
+    exec(extending, names)
+    assert capsys.readouterr().out == "dict_keys(['gradient-x-input', 'smoothgrad'])\n"
+
+
+def test_every_module_of_the_map_of_the_code_exists(request):
+    root = request.config.rootpath
+    _, found, rest = (root / "README.md").read_text().partition("| the protocol says | it is done in |")
+    assert found
+    rows = [line for line in rest.partition("\n\n")[0].splitlines() if line.startswith("| ") and "`" in line]
+    assert len(rows) > 20
+    for row in rows:
+        for path in re.findall(r"`([\w/]+(?:/|\.py))`", row):
+            assert (root / "src" / "tomolens" / path).exists(), path
 
 
 def test_every_target_and_file_of_the_readme_exists(request):
@@ -114,3 +130,25 @@ def test_parsing_does_nothing(tmp_path, monkeypatch, capsys):
         check(arguments)
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""
+
+
+def test_the_study_file_is_described_whole(request):
+    """Every setting is there with its default; those that stand behind a # have none."""
+    text = (request.config.rootpath / "docs" / "study-file.md").read_text()
+    ((_, block),) = blocks(text)
+    written, default = (
+        settings_from(content, "docs").model_dump()
+        for content in (tomllib.loads(block), {"name": "my-study", "classifier": {"pretraining": {}}, "vary": {}})
+    )
+    assert written.pop("estimators") | {"parameters": {}} == default.pop("estimators")
+    assert written == default
+    for section, keys in {"cases": default["cases"], "metrics": default["metrics"]}.items():
+        for key in keys:
+            assert re.search(rf"^(# )?{key} = |^\[{section}\.{key}\]", block, flags=re.MULTILINE), key
+    commented = [line[2:].split("   ")[0] for line in block.splitlines() if line.startswith("# ")]
+    for line in commented:
+        content = {
+            "name": "x",
+            "cases": {"source": "phantom" if "marker" in line else "manifest"} | tomllib.loads(line),
+        }
+        assert settings_from(content, "docs")
