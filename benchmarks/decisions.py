@@ -1,4 +1,4 @@
-"""Fidelity: every quick way that is here, what equal images save, and both against plain loops."""
+"""Fidelity: every quick backend that is here, what equal images save, and both against plain loops."""
 
 import numpy as np
 import torch

@@ -108,7 +108,7 @@ def test_errors_of_any_ordinary_kind_turn_no_decision(seed, size, count):
 
 
 def decide_with(scores, quick_scores, seed=0):
-    """Decisions where the network gives some scores and its quick way others."""
+    """Decisions where the network gives some scores and its quick backend others."""
     images = torch.stack([scores, quick_scores], dim=1)[:, None, None, :]  # images carry their scores
     classifier = Classifier(Column(0), quick=Quick("rough", Column(1), 16))
     return decide(classifier, lambda numbers: images[list(numbers)], len(images), 16, np.random.default_rng(seed))
@@ -125,7 +125,7 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS)
 def test_bounded_heads_turn_no_decision(head):
-    """Most images saturate, and there the quick way makes no error at all: that says nothing of the others."""
+    """Most images saturate, and there the quick backend makes no error at all: that says nothing of the others."""
     for seed in range(40):
         random = np.random.default_rng(seed)
         z = torch.from_numpy(np.concatenate([random.normal(0, 40, 240), random.normal(0, 0.3, 16)])).float()

@@ -104,8 +104,8 @@ def audit_sentence(findings: Findings) -> str:
     if not total:
         return "Decisions on masked images: all by the network itself."
     sentence = (
-        f"Decisions on {total} distinct masked images: {asked} by the network itself, to compare with a quick way or "
-        f"because that was in doubt, and {quick} by the quick way; of its decisions audited {audited}, differed "
+        f"Decisions on {total} distinct masked images: {asked} by the network itself, to compare with a quick backend "
+        f"or because that was in doubt, and {quick} by the quick backend; of its decisions audited {audited}, differed "
         f"{differed}."
     )
     if differed:
