@@ -2,15 +2,18 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from tomolens.cases import Preprocessing, phantom
+from tomolens.cases.phantom.findings import Finding
 from tomolens.cases.phantom.markers import Marker
+from tomolens.errors import SettingsError
 
 
 def test_the_same_seed_and_index_give_the_same_phantom():
     first, second = phantom.draw(4, 7), phantom.draw(4, 7)
     np.testing.assert_array_equal(first.hu, second.hu)
-    np.testing.assert_array_equal(first.blood, second.blood)
+    np.testing.assert_array_equal(first.mask, second.mask)
     assert not np.array_equal(first.hu, phantom.draw(4, 8).hu)
     assert not np.array_equal(first.hu, phantom.draw(5, 7).hu)
 
@@ -20,9 +23,9 @@ def test_twins_differ_only_where_blood_or_heart_muscle_is(index):
     drawn = phantom.draw(0, index)
     difference = drawn.hu[1] - drawn.hu[0]
     assert difference.min() > -1e-3
-    assert (difference[drawn.blood] > 50).mean() > 0.9
-    assert (difference > 60)[~drawn.blood].mean() < 0.02
-    assert 0.01 < drawn.blood.mean() < 0.2
+    assert (difference[drawn.mask] > 50).mean() > 0.9
+    assert (difference > 60)[~drawn.mask].mean() < 0.02
+    assert 0.01 < drawn.mask.mean() < 0.2
     assert drawn.label == index % 2
     np.testing.assert_array_equal(drawn.image, drawn.hu[drawn.label])
     np.testing.assert_array_equal(drawn.twin, drawn.hu[1 - drawn.label])
@@ -32,8 +35,8 @@ def test_tissue_has_the_hounsfield_units_of_tissue():
     plain, enhanced, lung = [], [], []
     for index in range(20):
         drawn = phantom.draw(1, index)
-        plain.append(np.median(drawn.hu[0][drawn.blood]))
-        enhanced.append(np.median(drawn.hu[1][drawn.blood]))
+        plain.append(np.median(drawn.hu[0][drawn.mask]))
+        enhanced.append(np.median(drawn.hu[1][drawn.mask]))
         lung.append(np.median(drawn.hu[0][(drawn.hu[0] > -950) & (drawn.hu[0] < -500)]))
     assert 30 < min(plain)
     assert max(plain) < 55
@@ -73,3 +76,90 @@ def test_a_marker_is_planted_in_one_class_and_changes_nothing_else(marker):
 
 def test_ranges_of_one_seed_are_other_patients():
     assert not set(phantom.cases(5).patients) & set(phantom.cases(5, first=5).patients)
+
+
+FINDINGS = [finding for finding in get_args(Finding) if finding != "contrast"]
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_twins_differ_only_where_the_finding_is(finding):
+    for index in range(12):
+        drawn = phantom.draw(6, index, finding=finding)
+        difference = np.abs(drawn.hu[1] - drawn.hu[0])
+        assert drawn.mask.any()
+        assert difference[~binary_dilation(drawn.mask, iterations=5)].max() < 0.01
+        assert difference[drawn.mask].mean() > 20
+        np.testing.assert_array_equal(drawn.hu, phantom.draw(6, index, finding=finding).hu)
+
+
+@pytest.mark.parametrize("finding", ["nodule", "consolidation", "emphysema"])
+def test_findings_of_the_lung_lie_where_air_was(finding):
+    for index in range(12):
+        drawn = phantom.draw(7, index, finding=finding)
+        assert np.median(drawn.hu[0][drawn.mask]) < -700
+        assert (drawn.hu[0][drawn.mask] < -500).mean() > 0.7
+
+
+def test_findings_have_the_sizes_and_densities_they_are_said_to_have():
+    def changes(finding):
+        drawn = [phantom.draw(8, index, finding=finding) for index in range(40)]
+        area = [one.mask.sum() * one.spacing**2 for one in drawn]
+        change = [float((one.hu[1] - one.hu[0])[one.mask].mean()) for one in drawn]
+        return np.array(area), np.array(change)
+
+    area, change = changes("nodule")
+    assert np.pi * 1.5**2 < area.min()
+    assert area.max() < np.pi * 10.5**2
+    assert 0.15 < (change < 450).mean() < 0.6, "about a third are ground glass"
+    _, change = changes("calcification")
+    assert change.min() > 20
+    _, change = changes("consolidation")
+    assert change.min() > 500
+    _, change = changes("lesion")
+    assert -80 < change.min()
+    assert change.max() < -20
+
+
+def test_emphysema_is_a_texture_of_the_same_mean():
+    for index in range(12):
+        drawn = phantom.draw(9, index, finding="emphysema")
+        without, with_it = (layer[drawn.mask] for layer in drawn.hu)
+        assert abs(with_it.mean() - without.mean()) < 2
+        lung = without < -700
+        assert with_it[lung].std() ** 2 > without[lung].std() ** 2 + 20**2
+
+
+def test_nodules_lie_anywhere_in_both_lungs():
+    centres = []
+    for index in range(60):
+        drawn = phantom.draw(10, index, finding="nodule")
+        centres.append(np.argwhere(drawn.mask).mean(axis=0) * drawn.spacing)
+    rows, columns = np.array(centres).T
+    assert rows.std() > 20
+    assert columns.std() > 50
+
+
+def test_contrast_agent_is_no_clue_to_a_finding():
+    drawn = [phantom.draw(11, index, finding="nodule") for index in range(60)]
+    contrast = [phantom.draw(11, index) for index in range(60)]
+    blood = np.array([np.median(one.hu[0][other.mask]) > 100 for one, other in zip(drawn, contrast, strict=True)])
+    label = np.arange(60) % 2 == 1
+    assert 0.3 < blood[label].mean() < 0.7
+    assert 0.3 < blood[~label].mean() < 0.7
+
+
+def test_cases_without_the_finding_have_no_mask_and_the_same_evidence():
+    cases = phantom.cases(4, seed=2, preprocessing=Preprocessing(size=64, window=(-1000, 400)), finding="consolidation")
+    assert [case.mask is None for case in cases] == [True, False, True, False]
+    assert all(case.evidence.max() > 0 for case in cases)
+    assert cases[1].evidence[cases[1].mask].mean() > 10 * cases[1].evidence[~cases[1].mask].mean()
+
+
+def test_a_marker_goes_with_the_finding():
+    marked = phantom.cases(4, preprocessing=Preprocessing(size=64), marker="port", finding="nodule")
+    assert [case.unmarked is None for case in marked] == [True, False, True, False]
+
+
+def test_a_finding_of_another_name_is_refused():
+    with pytest.raises(SettingsError, match="finding 'tumour': simulated cases know contrast, nodule"):
+        phantom.cases(2, finding="tumour")

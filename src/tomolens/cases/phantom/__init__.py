@@ -1,14 +1,16 @@
-"""Simulated chest CT with and without contrast agent: cases whose evidence is known exactly.
+"""Simulated chest CT with and without contrast agent, or with and without a finding: evidence is known exactly.
 
 Every case has a twin: the same anatomy, scanner and noise with the other label. The pixels in which
 the two differ are those that truly carry the evidence.
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import SettingsError
 from ...randomness import generator
 from ..case import Case, CaseEntry, Cases
 from ..geometry import Grid as VoxelGrid
@@ -16,6 +18,7 @@ from ..grid import Grid
 from ..preprocessing import Preprocessing
 from .anatomy import paint
 from .drawing import Canvas
+from .findings import Finding, aerated, paint_finding
 from .markers import Marker, plant
 from .measures import draw_body
 from .scanner import correlated_noise, draw_scanner, smooth
@@ -28,15 +31,15 @@ class Phantom:
     """One simulated axial slice, with its twin.
 
     Attributes:
-        hu: float32 ``(2, size, size)``, HU without (0) and with (1) contrast agent, all else equal.
-        blood: bool ``(size, size)``, the blood pool: pixels mostly covered by blood.
+        hu: float32 ``(2, size, size)``, HU without (0) and with (1) contrast agent or the finding, all else equal.
+        mask: bool ``(size, size)``, pixels mostly covered by blood, or by the finding.
         label: which of the two is the case; the other one is its twin.
         spacing: pixel size in mm.
         marked: like ``hu``, with the marker that was planted; None where none was.
     """
 
     hu: Slice
-    blood: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
     label: int
     spacing: float
     marked: Slice | None = None
@@ -54,21 +57,24 @@ class Phantom:
     @property
     def grid(self) -> VoxelGrid:
         """Where its pixels would lie: an axial slice around the scanner's middle."""
-        rows, columns = self.blood.shape
+        rows, columns = self.mask.shape
         affine = np.zeros((4, 4))
         affine[2, 0], affine[1, 1], affine[0, 2] = 1.0, self.spacing, self.spacing
         affine[:, 3] = (-self.spacing * (columns - 1) / 2, -self.spacing * (rows - 1) / 2, 0.0, 1.0)
         return VoxelGrid((1, rows, columns), affine)
 
 
-def draw(seed: int, index: int, size: int = 256, marker: Marker | None = None) -> Phantom:
-    """The phantom of ``(seed, index)``; odd indices carry contrast agent.
+def draw(
+    seed: int, index: int, size: int = 256, marker: Marker | None = None, finding: Finding = "contrast"
+) -> Phantom:
+    """The phantom of ``(seed, index)``; odd indices carry contrast agent, or the finding.
 
     Args:
         seed: of the whole series.
         index: of the slice in the series.
         size: pixels along each side.
         marker: to plant; anatomy, scanner and noise are the same without it.
+        finding: what tells the classes apart. Contrast agent is then there or not by chance, in both twins alike.
     """
     random = generator(seed, "phantom", index)
     tilt = float(random.normal(0, 0.05))
@@ -76,7 +82,12 @@ def draw(seed: int, index: int, size: int = 256, marker: Marker | None = None) -
     body = draw_body(random)
     fov = 2.0 * (body.wall_x + body.fat) * float(random.uniform(1.0, 1.3))
     canvas = Canvas(size, min(max(fov, 280.0), 500.0), tilt, shift)
-    paint(canvas, body, random)
+    lungs = paint(canvas, body, random)
+    covered = canvas.blood
+    if finding != "contrast":
+        own = generator(seed, "finding", finding, index)
+        canvas.hu[:] = canvas.hu[int(own.integers(2))].copy()
+        covered = paint_finding(canvas, aerated(canvas, lungs), finding, own)
     scanner = draw_scanner(random, size)
     tissue = np.clip((canvas.hu[0] + 200.0) / 150.0, 0.15, 1.0)
     texture = 8.0 * tissue * smooth(correlated_noise(random, size, 1.0), 1.6 * size / 256) * 3.0
@@ -87,18 +98,19 @@ def draw(seed: int, index: int, size: int = 256, marker: Marker | None = None) -
         hu = np.stack([smooth(layer, scanner.blur) + grain for layer in canvas.hu])
         return np.asarray(np.maximum(hu, -1024.0))
 
-    hu, blood = scanned(), canvas.blood > 0.5
+    hu, mask = scanned(), covered > 0.5
     if marker is None:
-        return Phantom(hu, blood, index % 2, canvas.pixel)
+        return Phantom(hu, mask, index % 2, canvas.pixel)
     plant(canvas, body, marker, generator(seed, "marker", index))
-    return Phantom(hu, blood, index % 2, canvas.pixel, scanned())
+    return Phantom(hu, mask, index % 2, canvas.pixel, scanned())
 
 
 @dataclass(frozen=True)
 class PhantomReader:
     """Draws the phantom of an entry, whose source is its index.
 
-    A ``marker`` is planted in every case with contrast agent and in no other: a shortcut to the label.
+    A ``marker`` is planted in every case with contrast agent, or with the finding, and in no other: a shortcut to the
+    label. A case without the finding has no mask.
 
     Raises:
         SettingsError: sizes for other than two axes.
@@ -108,13 +120,15 @@ class PhantomReader:
     preprocessing: Preprocessing
     matrix: int = 256
     marker: Marker | None = None
+    finding: Finding = "contrast"
 
     def __post_init__(self) -> None:
         self.preprocessing.shape(2)
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Draw, window and resize."""
-        phantom = draw(self.seed, int(entry.source), self.matrix, self.marker if int(entry.source) % 2 else None)
+        marker = self.marker if int(entry.source) % 2 else None
+        phantom = draw(self.seed, int(entry.source), self.matrix, marker, self.finding)
         plain, twin = (self.preprocessing.image(hu) for hu in (phantom.image, phantom.twin))
         image = plain if phantom.marked is None else self.preprocessing.image(phantom.marked[phantom.label])
         return Case(
@@ -122,7 +136,7 @@ class PhantomReader:
             image=image,
             label=phantom.label,
             patient=entry.patient,
-            mask=self.preprocessing.mask(phantom.blood),
+            mask=self.preprocessing.mask(phantom.mask) if self.finding == "contrast" or phantom.label else None,
             evidence=np.abs(plain - twin).sum(axis=0),
             unmarked=None if phantom.marked is None else plain,
             body=self.preprocessing.body(phantom.image),
@@ -136,6 +150,7 @@ def cases(
     first: int = 0,
     preprocessing: Preprocessing | None = None,
     marker: Marker | None = None,
+    finding: Finding = "contrast",
 ) -> Cases:
     """``count`` simulated cases, half of each class, each of a patient of its own.
 
@@ -144,10 +159,22 @@ def cases(
         seed: of the series.
         first: index of the first; disjoint ranges of one seed are disjoint patients.
         preprocessing: window and size; the protocol's by default.
-        marker: to plant in the cases with contrast agent, as a shortcut.
+        marker: to plant in the cases with contrast agent, or with the finding, as a shortcut.
+        finding: what tells the classes apart: ``contrast``, ``nodule``, ``calcification``, ``consolidation``,
+            ``emphysema`` or ``lesion``. Of the lung are nodules, consolidation and emphysema: a window that shows
+            lung goes with them.
+
+    Raises:
+        SettingsError: a finding of another name.
+
+    Example:
+        >>> [case.mask is None for case in cases(2, finding="nodule")]
+        [True, False]
     """
+    if finding not in get_args(Finding):
+        raise SettingsError(f"finding {finding!r}: simulated cases know {', '.join(get_args(Finding))}")
     entries = tuple(
         CaseEntry(name=f"phantom-{index:05d}", label=index % 2, patient=f"phantom-{index:05d}", source=str(index))
         for index in range(first, first + count)
     )
-    return Cases(entries, PhantomReader(seed, preprocessing or Preprocessing(), marker=marker))
+    return Cases(entries, PhantomReader(seed, preprocessing or Preprocessing(), marker=marker, finding=finding))

@@ -6,14 +6,14 @@ blood 35-50 without contrast agent, spongy bone 120-260, cortical bone 450-900.
 
 import numpy as np
 
-from .drawing import Canvas
+from .drawing import Canvas, Coverage
 from .measures import Body, draw_blood
 from .thorax import paint_lungs, paint_mediastinum, paint_ribs, paint_spine, paint_table, paint_wall
 from .vessels import paint_descending, paint_great_vessels, paint_heart, paint_lung_vessels
 
 
-def paint(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
-    """Paint one patient on the table, back to front."""
+def paint(canvas: Canvas, body: Body, random: np.random.Generator) -> Coverage:
+    """Paint one patient on the table, back to front; returns the lungs' coverage, under what lies over them."""
     blood = draw_blood(random)
     paint_table(canvas, body, random)
     paint_wall(canvas, body, random)
@@ -27,3 +27,4 @@ def paint(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
     else:
         paint_heart(canvas, body, blood, random)
     paint_descending(canvas, body, blood, random)
+    return lungs
