@@ -1,9 +1,8 @@
 """Cases kept whole for the figures: what the network saw, the mask, every map and region map."""
 
 import hashlib
-import os
+import io
 import string
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SettingsError
+from .arrays import Parts, read_arrays, write_whole
 
+KINDS = ("map", "regions")
+"""First word of the names of a map's arrays."""
 SAFE = frozenset(string.ascii_lowercase + string.digits + "-_")
 
 
@@ -42,7 +43,6 @@ class Example:
 
 def write_example(folder: Path, example: Example) -> None:
     """Write a case into a folder, atomically."""
-    folder.mkdir(exist_ok=True)
     arrays: dict[str, Any] = {
         "image": example.image,
         "facts": np.array([example.label, example.predicted]),
@@ -52,11 +52,9 @@ def write_example(folder: Path, example: Example) -> None:
         arrays["mask"] = example.mask
     arrays |= {f"map/{'/'.join(key)}": importance for key, importance in example.maps.items()}
     arrays |= {f"regions/{'/'.join(key)}": regions.astype(np.float32) for key, regions in example.region_maps.items()}
-    name = file_name(example.name)
-    partial = folder / f"{name}.partial"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(partial, folder / f"{name}.npz")
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_whole(folder / f"{file_name(example.name)}.npz", content.getvalue())
 
 
 def read_example(file: Path) -> Example:
@@ -65,20 +63,14 @@ def read_example(file: Path) -> Example:
     Raises:
         SettingsError: a damaged file.
     """
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            planes: dict[str, dict[tuple[str, str], NDArray[np.float32]]] = {"map": {}, "regions": {}}
-            for key in arrays.files:
-                if "/" in key:
-                    kind, estimator, form = key.split("/")
-                    planes[kind][estimator, form] = arrays[key]
-            label, predicted = (int(value) for value in arrays["facts"])
-            mask = arrays["mask"] if "mask" in arrays.files else None
-            return Example(
-                str(arrays["name"]), label, predicted, arrays["image"], mask, planes["map"], planes["regions"]
-            )
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise SettingsError(f"{file}: damaged ({error}); run the study into another folder") from error
+    return read_arrays(file, _example)
+
+
+def _example(parts: Parts) -> Example:
+    label, predicted = (int(value) for value in parts["facts"][()])
+    maps, regions = ({(name, form): one for (name, form), one in parts.get(kind, {}).items()} for kind in KINDS)
+    mask = parts["mask"][()] if "mask" in parts else None
+    return Example(str(parts["name"][()]), label, predicted, parts["image"][()], mask, maps, regions)
 
 
 def file_name(case: str) -> str:

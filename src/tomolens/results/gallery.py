@@ -5,8 +5,6 @@ order of the pixels survives, as they are and absolute; the mean of each step is
 """
 
 import io
-import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..declarations import Output
-from ..errors import SettingsError
+from .arrays import Parts, read_arrays, write_whole
 from .example import Example
 from .rows import Measurement
 
@@ -121,10 +119,7 @@ def encode(example: Example, measurements: Iterable[Measurement], outputs: Mappi
 
 def write_gallery_case(folder: Path, index: int, content: bytes) -> None:
     """Keep the file of the case of that index in the study, atomically."""
-    folder.mkdir(exist_ok=True)
-    partial = folder / f"{index:08d}.partial"
-    partial.write_bytes(content)
-    os.replace(partial, folder / f"{index:08d}.npz")
+    write_whole(folder / f"{index:08d}.npz", content)
 
 
 def read_gallery_case(file: Path) -> GalleryCase:
@@ -133,18 +128,10 @@ def read_gallery_case(file: Path) -> GalleryCase:
     Raises:
         SettingsError: a damaged file.
     """
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            parts: dict[str, dict[tuple[str, ...], NDArray[Any]]] = {}
-            for key in arrays.files:
-                kind, *rest = key.split("/")
-                parts.setdefault(kind, {})[tuple(rest)] = arrays[key]
-        return _gallery_case(parts)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise SettingsError(f"{file}: damaged ({error}); run the study into another folder") from error
+    return read_arrays(file, _gallery_case)
 
 
-def _gallery_case(parts: Mapping[str, Mapping[tuple[str, ...], NDArray[Any]]]) -> GalleryCase:
+def _gallery_case(parts: Parts) -> GalleryCase:
     correct, numbers = parts.get("correct", {}), parts.get("number", {})
     measured = dict.fromkeys((estimator, form) for estimator, form, _ in (*correct, *numbers))
     label, predicted = (int(value) for value in parts["facts"][()])
