@@ -22,13 +22,11 @@ def cost_of(estimators: Sequence[Estimator], shape: tuple[int, ...], direction: 
     for estimator in estimators:
         of_class_one = direction == "paper" and not estimator.of_prediction
         asked.update((of_class_one, question) for question in _first_round(estimator, subject))
-    stated = [estimator.cost(shape) for estimator in estimators]
+    stated = sum((estimator.cost(shape) for estimator in estimators), Cost())
     shared: Counter[str] = Counter()
     for (_, question), count in asked.items():
         shared[question.kind.asks] += count - 1
-    return Cost(
-        *(sum(getattr(one, kind) for one in stated) - shared[kind] for kind in ("gradients", "features", "scores"))
-    )
+    return stated + Cost(-shared["gradients"], -shared["features"], -shared["scores"])
 
 
 def _first_round(estimator: Estimator, subject: Subject) -> Sequence[Question]:

@@ -32,6 +32,10 @@ class Cost:
         """Of all kinds."""
         return self.gradients + self.features + self.scores
 
+    def __add__(self, other: "Cost") -> "Cost":
+        """Of both."""
+        return Cost(self.gradients + other.gradients, self.features + other.features, self.scores + other.scores)
+
 
 @runtime_checkable
 class Estimator(Protocol):

@@ -79,8 +79,7 @@ class Plan:
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """What the estimators ask for a case ``(C, *spatial)``."""
-        each = [cost_of(estimators, shape, self.direction) for estimators in self.explanations]
-        return Cost(*(sum(getattr(one, kind) for one in each) for kind in ("gradients", "features", "scores")))
+        return sum((cost_of(estimators, shape, self.direction) for estimators in self.explanations), Cost())
 
     @property
     def images(self) -> int:
