@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -66,22 +67,17 @@ def evaluate(
     scene = scene_of(case, classifier, plan, atlas)
     try:
         predicted = int(classifier.predict(image[None])[0])
-
-        def explained(shown: Tensor, by: Classifier) -> Explained:
-            return explain_each(
-                by,
-                shown[None],
-                [*plan.estimators, *drawable(plan, scene)],
-                [predicted],
-                references=references,
-                scenes=[scene],
-                direction=plan.direction,
-                seed=plan.seed,
-                names=[case.name],
-                batch_size=plan.batch_size,
-            )
-
-        made = explained(image, classifier)
+        explaining = partial(
+            explain_each,
+            targets=[predicted],
+            references=references,
+            scenes=[scene],
+            direction=plan.direction,
+            seed=plan.seed,
+            names=[case.name],
+            batch_size=plan.batch_size,
+        )
+        made = explaining(classifier, image[None], [*plan.estimators, *drawable(plan, scene)])
         failures = [made.failed.get(one.name) for one in plan.asking]
         if failures and all(failures):
             raise next(error for error in failures if error is not None)
@@ -105,14 +101,14 @@ def evaluate(
             maps=own,
             completeness={name: float(errors[0]) for name, errors in made.completeness.items()} or None,
             explanations=lambda shown, by: {
-                name: stack[0] for name, stack in explained(shown, by).maps.items() if name in names
+                name: stack[0] for name, stack in explaining(by, shown[None], plan.estimators).maps.items()
             },
         )
         measurements = (
             *of_network(case, classifier, predicted),
             *_of_estimators(made, evaluand),
             *(one for name in plan.metrics.names for one in measured(name, evaluand)),
-            *measure_variations(plan, evaluand, references, scene),
+            *measure_variations(plan, evaluand, explaining),
         )
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error

@@ -4,7 +4,7 @@ Only maps that an option changes are measured again; of the others the study's o
 measuring (absolute or original maps, the thresholds of the ROC) are read from the study itself.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,8 +12,7 @@ from ..classifier import Classifier
 from ..declarations import AUDIT, Form
 from ..errors import TomolensError
 from ..estimators.estimator import Estimator
-from ..estimators.explain import Direction, Explained, explain_each
-from ..estimators.subject import References, Scene
+from ..estimators.explain import Direction, Explained
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.registry import METRICS
@@ -22,10 +21,14 @@ from .measure import measured
 from .plan import Plan
 
 
-def measure_variations(
-    plan: Plan, evaluand: Evaluand, references: References | None, scene: Scene
-) -> Iterator[Measurement]:
-    """All varied measurements of a case; `evaluand` is the study's own. What fails costs its own rows."""
+def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[..., Explained]) -> Iterator[Measurement]:
+    """All varied measurements of a case. What fails costs its own rows.
+
+    Args:
+        plan: with the options.
+        evaluand: the study's own.
+        explaining: `explain_each` with all that the study chose for this case.
+    """
     if plan.variations is None:
         return
     for name in (name for name in plan.metrics.names if "fill" in METRICS[name].depends_on):
@@ -38,7 +41,7 @@ def measure_variations(
         for option, regions in plan.variations.regions.items():
             settings = replace(evaluand.settings, regions=regions)
             yield from _under(name, replace(evaluand, rankings=rankings, settings=settings), "regions", option)
-    for choice, option, form, made in _varied_maps(plan, evaluand, references, scene):
+    for choice, option, form, made in _varied_maps(plan, evaluand, explaining):
         for name, error in made.failed.items():
             yield Measurement(name, "", NOT_ASSESSED, note=str(error), choice=choice, option=option)
         for name, words in made.notes.items():
@@ -75,7 +78,7 @@ def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
 
 
 def _varied_maps(
-    plan: Plan, evaluand: Evaluand, references: References | None, scene: Scene
+    plan: Plan, evaluand: Evaluand, explaining: Callable[..., Explained]
 ) -> Iterator[tuple[str, str, Form, Explained]]:
     """Choice, option, which map it is about, and the maps that the option changes."""
     assert plan.variations is not None
@@ -83,18 +86,7 @@ def _varied_maps(
 
     def explained(estimators: Sequence[Estimator], of: Classifier, direction: Direction = plan.direction) -> Explained:
         try:
-            made = explain_each(
-                of,
-                evaluand.image[None],
-                estimators,
-                [evaluand.explained],
-                references=references,
-                scenes=[scene],
-                direction=direction,
-                seed=plan.seed,
-                names=[evaluand.name],
-                batch_size=plan.batch_size,
-            )
+            made = explaining(of, evaluand.image[None], estimators, direction=direction)
         except TomolensError as error:  # an option that this network does not allow
             return Explained(failed={one.name: error for one in estimators})
         return replace(made, maps={name: stack[0] for name, stack in made.maps.items()})
