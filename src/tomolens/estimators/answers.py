@@ -59,6 +59,7 @@ def answers(classifier: Classifier, kind: Kind, images: Tensor, targets: Tensor)
         (gradient,), clamped, notes = _derived(
             classifier, kind.rule, images.detach(), targets, seen, f"layer '{kind.layer}'"
         )
+        _require_theirs(seen, kind.layer, len(images))
         values = seen[0].detach()
     pairs = [LayerFeatures(*one) for one in zip(values, gradient, strict=True)]
     return Answers(pairs, clamped, notes)
@@ -72,16 +73,17 @@ def copied(value: Any) -> Any:
 
 
 def _require_batch_first(classifier: Classifier, layer: str, images: Tensor) -> None:
-    """Refuse a layer whose first axis is not that of the images: of one and of all, for an axis may be as long."""
-    for some in (images[:1], images):
-        with torch.no_grad(), _seen(classifier, layer) as seen:
-            classifier.network(some)
-        if seen and len(seen[0]) != len(some):
-            raise NetworkError(
-                f"layer '{layer}' puts out {tuple(seen[0].shape)} for {len(some)} images: its first axis must be theirs"
-            )
-        if len(images) == 1:
-            return
+    """Refuse a layer whose first axis is not that of the images: asked of one, for another may be as long as all."""
+    with torch.no_grad(), _seen(classifier, layer) as seen:
+        classifier.network(images[:1])
+    _require_theirs(seen, layer, 1)
+
+
+def _require_theirs(seen: Sequence[Tensor], layer: str, count: int) -> None:
+    if seen and len(seen[0]) != count:
+        raise NetworkError(
+            f"layer '{layer}' puts out {tuple(seen[0].shape)} for {count} images: its first axis must be theirs"
+        )
 
 
 def _derived(
