@@ -15,10 +15,11 @@ from ..classifier.decisions import Decided, decide
 from ..declarations import AUDIT, Chart, Declaration, Output, View
 from ..errors import MapError
 from ..randomness import draw_names, generator
+from ..regions import count_at
 from .evaluand import OF_CASE, Evaluand, MetricSettings
 from .fills import Fill, Imputer, imputer
 from .metric import Metric, Reading
-from .ranked import RankedMap, count_at, rank_map
+from .ranked import RankedMap, rank_map
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 from ..cases.masks.usable import as_mask, is_usable
 from ..declarations import Chart, Declaration, Output, View
 from ..errors import MapError
+from ..regions import count_at
 from .evaluand import Evaluand
 from .metric import Metric, Reading
-from .ranked import count_at
 
 PERCENTAGES = np.arange(1, 101)
 """The shares p of the image that are kept, in %."""

@@ -64,8 +64,3 @@ def rank_map(
 def absolute(importance: Tensor) -> Tensor:
     """The map of absolute values, taken before channels are summed."""
     return importance.abs()
-
-
-def count_at(fraction: float, pixels: int) -> int:
-    """Whole pixels at a fraction of the image, rounded half up; fractions need not divide the image."""
-    return int(np.floor(fraction * pixels + 0.5))

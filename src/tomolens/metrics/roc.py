@@ -12,10 +12,11 @@ from ..cases.masks.usable import as_mask, is_usable
 from ..declarations import Chart, Curve, CurveArea, Declaration, Output, View
 from ..errors import MapError
 from ..randomness import draw_names
+from ..regions import count_at
 from .evaluand import Evaluand
 from .evidence import auc_among
 from .metric import Metric, Reading
-from .ranked import RankedMap, count_at, rank_map
+from .ranked import RankedMap, rank_map
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Regions: Felzenszwalb segments of a slice, and XRAI's region maps made of them."""
 
-from .xrai import RegionSettings, Segments, segment, top_regions, xrai
+from .top import count_at, top_regions
+from .xrai import RegionSettings, Segments, segment, xrai
 
-__all__ = ["RegionSettings", "Segments", "segment", "top_regions", "xrai"]
+__all__ = ["RegionSettings", "Segments", "count_at", "segment", "top_regions", "xrai"]

@@ -314,10 +314,3 @@ def _grow(scores, starts, pixels, owner_starts, owners, min_new_pixels):  # type
         if not covered[pixel]:
             regions[pixel] = rest
     return regions
-
-
-def top_regions(regions: NDArray[np.floating], percentage: float) -> NDArray[np.bool_]:
-    """Mask of the top ``percentage`` % of a region map, rounded half up to whole pixels, regions kept whole."""
-    wanted = max(1, int(np.floor(percentage / 100.0 * regions.size + 0.5)))
-    threshold = np.sort(regions, axis=None)[-wanted]
-    return np.asarray(regions >= threshold)
