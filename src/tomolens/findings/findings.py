@@ -73,8 +73,7 @@ class Findings:
     @cached_property
     def explained(self) -> Measured:
         """The measurements of the estimators' maps, without the blind baselines beside them."""
-        baselines = {one.name for one in self.description.estimators if one.baseline}
-        return self.measured.only([key for key in self.measured.maps if key[0] not in baselines])
+        return self.measured.only([key for key in self.measured.maps if key[0] not in self.description.baselines])
 
     @property
     def resampling(self) -> Resampling:
@@ -144,8 +143,7 @@ class Findings:
 
     def _gains(self) -> pd.DataFrame:
         """Gain of each map over the best blind baseline, and beside it over the best that has seen no mask."""
-        blind = frozenset(one.name for one in self.description.estimators if one.blind)
-        of_masks = {one.name for one in self.description.estimators if one.of_masks}
+        blind, of_masks = self.description.blind, self.description.of_masks
         unmasked = self.measured.only([key for key in self.measured.maps if key[0] not in of_masks])
         every, beside = (
             with_beats(
@@ -165,7 +163,7 @@ class Findings:
 
         One that cannot be drawn has no value, and ``not_drawn`` says why.
         """
-        blind = {one.name for one in self.description.estimators if one.blind}
+        blind = self.description.blind
         keys = [key for key in self.measured.maps if key[0] in blind and key[1] in ("original", BOTH)]
         table = values_table(self.measured.only(keys), list(self.views.values()), self.resampling)
         if table.empty:
@@ -182,7 +180,7 @@ class Findings:
     def shortcut(self) -> Shortcut | None:
         """Whether the network relies on a planted shortcut; None where none was planted."""
         by, model = (self.view_of("shortcut"), self.view_of("expert")), self.view_of("model")
-        blind = [one.name for one in self.description.estimators if one.blind and not one.baseline]
+        blind = self.description.blind - self.description.baselines
         in_models_view = None if model is None else self.compared.get(model.column)
         return shortcut_of(self.explained, by, in_models_view, blind, self.resampling)
 

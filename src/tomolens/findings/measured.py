@@ -156,7 +156,7 @@ def read_measured(blocks: Iterable[pa.Table], description: Description) -> Measu
     Only curves that are to have intervals, of estimators, are kept by patient; of the others the mean is enough.
     """
     reading = _Reading(
-        frozenset(one.name for one in description.estimators if one.baseline),
+        description.baselines,
         frozenset(name for name, output in description.outputs.items() if output.intervals),
     )
     for block in blocks:

@@ -71,7 +71,7 @@ def _rank_words(findings: Findings, view: Output, best: pd.Series) -> str:
 def blind_sentences(findings: Findings) -> list[str]:
     """How many maps beat the best blind baseline in each view; and which could not be drawn, so that maps beat the
     others easily."""
-    of_masks = {one.name for one in findings.description.estimators if one.of_masks}
+    of_masks = findings.description.of_masks
     parts = []
     for view in findings.views.values():
         rows = gains_of(findings, view)

@@ -103,6 +103,21 @@ class Description:
         return tuple(Described(**one) for one in self.raw["estimators"])
 
     @cached_property
+    def baselines(self) -> frozenset[str]:
+        """Names of what is measured only for estimators to beat."""
+        return frozenset(one.name for one in self.estimators if one.baseline)
+
+    @cached_property
+    def blind(self) -> frozenset[str]:
+        """Names of what never looks at the network, estimators among it."""
+        return frozenset(one.name for one in self.estimators if one.blind)
+
+    @cached_property
+    def of_masks(self) -> frozenset[str]:
+        """Names of what looks at the experts' masks of other cases."""
+        return frozenset(one.name for one in self.estimators if one.of_masks)
+
+    @cached_property
     def titles(self) -> Mapping[str, str]:
         """How each estimator and baseline is printed."""
         return {one.name: one.title for one in self.estimators}
