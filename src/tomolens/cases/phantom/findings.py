@@ -51,13 +51,12 @@ def _place(inside: np.ndarray, margin: float, canvas: Canvas, random: np.random.
     return float(canvas.x[at] + along), float(canvas.y[at] + down)
 
 
-def _lay(canvas: Canvas, blob: Blob, value: float | Coverage, clip: Coverage | None = None) -> Coverage:
+def _lay(canvas: Canvas, blob: Blob, value: float, clip: Coverage | None = None) -> Coverage:
     """Put a material into a blob of the second layer alone."""
     _, coverage = canvas.coverage(blob, EVERYWHERE)
     if clip is not None:
         coverage = coverage * clip
-    layer = canvas.hu[1]
-    layer += coverage * (np.float32(value) - layer)
+    canvas.lay(EVERYWHERE, coverage, canvas.hu[0], value)
     return coverage
 
 
