@@ -148,10 +148,12 @@ def test_contrast_agent_is_no_clue_to_a_finding():
     assert 0.3 < blood[~label].mean() < 0.7
 
 
-def test_cases_without_the_finding_have_no_mask_and_the_same_evidence():
+def test_cases_without_the_finding_have_a_twin_and_neither_mask_nor_evidence():
     cases = phantom.cases(4, seed=2, preprocessing=Preprocessing(size=64, window=(-1000, 400)), finding="consolidation")
     assert [case.mask is None for case in cases] == [True, False, True, False]
-    assert all(case.evidence.max() > 0 for case in cases)
+    assert [case.evidence is None for case in cases] == [True, False, True, False]
+    assert all(np.abs(case.image - case.twin).max() > 0.3 for case in cases)
+    np.testing.assert_array_equal(cases[1].evidence, np.abs(cases[1].image - cases[1].twin)[0])
     assert cases[1].evidence[cases[1].mask].mean() > 10 * cases[1].evidence[~cases[1].mask].mean()
 
 

@@ -26,7 +26,9 @@ class Case:
         label: index into the study's classes.
         patient: all cases of one patient stay on one side of every split.
         mask: bool ``(*spatial)`` of the expert, or None where there is none.
-        evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known.
+        evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known
+            and the image itself shows it.
+        twin: float32 ``(C, *spatial)``, the same image with another label and all else equal, or None.
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
         notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.
         body: bool ``(*spatial)``, without the air around the patient, told by HU; None where only the image is known.
@@ -39,6 +41,7 @@ class Case:
     patient: str
     mask: NDArray[np.bool_] | None = None
     evidence: NDArray[np.float32] | None = None
+    twin: NDArray[np.float32] | None = None
     unmarked: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
     body: NDArray[np.bool_] | None = None

@@ -22,7 +22,7 @@ class Survey:
 
     Attributes:
         cases: those that can be used.
-        hash: of every case's name, patient, label, image and mask, and of the cases that were left out.
+        hash: of every case's name, patient, label, image, mask and twin, and of the cases that were left out.
         shape: of every image, ``(C, *spatial)``.
         masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
         skipped: cases that cannot be used, with the reason.
@@ -82,6 +82,8 @@ def survey(
         mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
         digest.update(f"{case.name}\x1f{patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
         digest.update(hashlib.blake2b(mask_bytes, digest_size=16).digest())
+        if case.twin is not None:
+            digest.update(hashlib.blake2b(np.ascontiguousarray(case.twin).tobytes(), digest_size=16).digest())
         masks.append(_mask_state(case))
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
@@ -116,6 +118,8 @@ def _check(case: Case, shape: tuple[int, ...], intensity: Intensity) -> None:
         raise CaseError(f"case {case.name}: {error}") from error
     if case.mask is not None and case.mask.shape != shape[1:]:
         raise CaseError(f"case {case.name}: mask of {case.mask.shape} on an image of {shape[1:]}")
+    if case.twin is not None and (case.twin.shape != shape or not np.isfinite(case.twin).all()):
+        raise CaseError(f"case {case.name}: twin of {case.twin.shape} on an image of {shape}, or not finite")
 
 
 def _mask_state(case: Case) -> str:

@@ -110,7 +110,8 @@ class PhantomReader:
     """Draws the phantom of an entry, whose source is its index.
 
     A ``marker`` is planted in every case with contrast agent, or with the finding, and in no other: a shortcut to the
-    label. A case without the finding has no mask.
+    label. A case without the finding has neither mask nor
+    evidence, and a twin all the same.
 
     Raises:
         SettingsError: sizes for other than two axes.
@@ -131,13 +132,16 @@ class PhantomReader:
         phantom = draw(self.seed, int(entry.source), self.matrix, marker, self.finding)
         plain, twin = (self.preprocessing.image(hu) for hu in (phantom.image, phantom.twin))
         image = plain if phantom.marked is None else self.preprocessing.image(phantom.marked[phantom.label])
+        # Where contrast agent would be, anatomy tells; nothing tells where a finding would be that is not there.
+        shown = self.finding == "contrast" or phantom.label == 1
         return Case(
             name=entry.name,
             image=image,
             label=phantom.label,
             patient=entry.patient,
-            mask=self.preprocessing.mask(phantom.mask) if self.finding == "contrast" or phantom.label else None,
-            evidence=np.abs(plain - twin).sum(axis=0),
+            mask=self.preprocessing.mask(phantom.mask) if shown else None,
+            evidence=np.abs(plain - twin).sum(axis=0) if shown else None,
+            twin=twin,
             unmarked=None if phantom.marked is None else plain,
             body=self.preprocessing.body(phantom.image),
             grid=Grid.of(image.shape[1:], phantom.grid, 0),
