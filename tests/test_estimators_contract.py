@@ -12,8 +12,18 @@ from torch import nn
 from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
 from tomolens.errors import MapError, SettingsError
-from tomolens.estimators import ESTIMATORS, Importance, References, Scene, SmoothGrad, explain, is_blind, make_estimator
-from tomolens.estimators.baselines import BASELINES
+from tomolens.estimators import (
+    ESTIMATORS,
+    Importance,
+    IntegratedGradientsTwin,
+    References,
+    Scene,
+    SmoothGrad,
+    explain,
+    is_blind,
+    make_estimator,
+)
+from tomolens.estimators.baselines import BASELINES, TRUTH
 from tomolens.estimators.cost import cost_of
 from tomolens.estimators.estimator import Cost
 from tomolens.estimators.explain import explain_each
@@ -21,7 +31,8 @@ from tomolens.estimators.points import AtInput, Constant, OnPath
 from tomolens.estimators.questions import Gradient, Round, Score
 
 NAMES = ["a", "b", "c", "d", "e"]
-EVERY = [*ESTIMATORS, *BASELINES]
+BESIDE = [*BASELINES, TRUTH.name]
+EVERY = [*ESTIMATORS, *BESIDE]
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,10 @@ class Kind:
         shape = (self.channels, *self.spatial)
         return [
             Scene(
-                random.random(shape).astype(np.float32), random.random(self.spatial) < 0.5, random.random(self.spatial)
+                random.random(shape).astype(np.float32),
+                random.random(self.spatial) < 0.5,
+                random.random(self.spatial),
+                random.random(shape).astype(np.float32),
             )
             for _ in range(count)
         ]
@@ -77,11 +91,11 @@ def test_maps_of_every_kind_of_image(name, kind):
         kind.classifier(), images, [name], references=kind.references(), scenes=kind.scenes(), names=NAMES, batch_size=7
     )[name]
     assert maps.shape == images.shape
-    assert maps.dtype == (torch.float64 if name in BASELINES else images.dtype)
+    assert maps.dtype == (torch.float64 if name in BESIDE else images.dtype)
     assert maps.device == images.device
     assert torch.isfinite(maps).all()
     assert not maps.requires_grad
-    if name in BASELINES:
+    if name in BESIDE:
         assert (maps >= 0).all()  # a map and its absolute are the same, so it is measured once
 
 
@@ -132,7 +146,7 @@ class TestContract:
         estimator = make_estimator(name)
         assert estimator.name == name
         assert estimator.title
-        assert name in BASELINES or "arXiv" in estimator.source
+        assert name in BESIDE or "arXiv" in estimator.source
         assert type(estimator).__doc__
         assert {estimator: 1}[make_estimator(name)] == 1  # equal ones are one
 
@@ -152,11 +166,14 @@ class TestContract:
         assert is_blind(make_estimator(name)) == (not asked)
 
 
+PROTOCOL = [name for name in ESTIMATORS if "twin" not in make_estimator(name).needs]
+
+
 def test_the_protocols_estimators_ask_92_gradients_and_three_scores():
-    every = [make_estimator(name) for name in ESTIMATORS]
+    every = [make_estimator(name) for name in PROTOCOL]
     assert cost_of(every, (1, 16, 16)) == Cost(gradients=92, scores=3)
     assert sum(one.cost((1, 16, 16)).gradients for one in every) == 132
-    assert cost_of([make_estimator(name) for name in BASELINES], (1, 16, 16)) == Cost()
+    assert cost_of([make_estimator(name) for name in BESIDE], (1, 16, 16)) == Cost()
 
 
 def test_equal_questions_are_answered_once(images, references):
@@ -171,7 +188,7 @@ def test_equal_questions_are_answered_once(images, references):
             return self.inner(x)
 
     network = Counting()
-    explain(Classifier(network), images, list(ESTIMATORS), references=references)
+    explain(Classifier(network), images, PROTOCOL, references=references)
     assert network.seen == 92 * len(images)
 
 
@@ -353,7 +370,7 @@ def test_completeness_errors_come_for_free(images):
 def test_paper_direction_differ_for_class_zero_only(images, references):
     classifier = Classifier(convolutional())
     zeros, ones = [0] * 5, [1] * 5
-    names = [name for name in ESTIMATORS if name != "random"]
+    names = [name for name in PROTOCOL if name != "random"]
 
     def maps(direction, targets):
         return explain(classifier, images, names, targets, references=references, direction=direction)
@@ -484,3 +501,32 @@ def test_mistakes_are_named(classifier, images, references):
         make_estimator("smoothgrad", n=3)
     with pytest.raises(MapError, match=r"references of shape \(1, 16, 16\)"):
         explain(classifier, images[..., :8], ["expected-gradients"], references=references)
+
+
+def test_from_the_twin_only_what_differs_is_important_and_adds_up(classifier, images):
+    """Complete by the trapezoid of fine steps, 0 where the two are alike, and equal to integrated gradients where the
+    twin is black."""
+    twins = images.clone()
+    twins[..., 4:9, 5:11] = 0.7
+    scenes = [Scene(twin=twin.numpy()) for twin in twins]
+    fine = IntegratedGradientsTwin(steps=64, quadrature="gauss-legendre")
+    maps = explain(classifier, images, [fine], [1] * 5, scenes=scenes)[fine.name]
+    assert (maps[images == twins] == 0).all()
+    gained = classifier.class_scores(images)[:, 1] - classifier.class_scores(twins)[:, 1]
+    torch.testing.assert_close(maps.sum(dim=(1, 2, 3)), gained, rtol=1e-3, atol=1e-4)
+    black = [Scene(twin=np.zeros(images.shape[1:], np.float32))] * 5
+    both = explain(classifier, images, ["integrated-gradients-twin", "integrated-gradients"], [1] * 5, scenes=black)
+    torch.testing.assert_close(both["integrated-gradients-twin"], both["integrated-gradients"])
+
+
+def test_the_truth_is_how_far_the_twin_differs(classifier, images):
+    twins = [Scene(twin=(image + 0.25).clamp(max=1.0).numpy()) for image in images]
+    maps = explain(classifier, images, ["truth"], [1] * 5, scenes=twins)["truth"]
+    np.testing.assert_allclose(maps, np.abs(images.numpy() - np.stack([one.twin for one in twins])), atol=1e-7)
+
+
+def test_without_a_twin_nothing_is_compared_with_it(classifier, images):
+    with pytest.raises(SettingsError, match="'integrated-gradients-twin' compares with the image's twin: give scenes"):
+        explain(classifier, images, ["integrated-gradients-twin"])
+    with pytest.raises(MapError, match=r"twin of a scene has shape \(3, 3\), expected \(1, 16, 16\)"):
+        explain(classifier, images, ["truth"], scenes=[Scene(twin=np.zeros((3, 3), np.float32))] * 5)

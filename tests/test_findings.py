@@ -99,7 +99,9 @@ def test_one_patient_has_no_interval():
 def test_a_metrics_table_has_its_headline_its_interval_and_its_basis():
     rows = measurements([0.2, 0.4] * 3 + [1.0, 0.9] * 6, [0] * 6 + [1] * 12, [f"p{i}" for i in range(18)])
     table = table_of(made.ERASING, read(rows))
-    assert list(table.columns) == ["estimator", "form", "drop", "ci_low", "ci_high", "cases", "patients", "undefined"]
+    assert list(table.columns) == [
+        *("estimator", "form", "drop", "ci_low", "ci_high", "class_0", "class_1", "cases", "patients", "undefined")
+    ]
     assert table["drop"][0] == pytest.approx((0.3 + 0.95) / 2)
     assert table["ci_low"][0] <= table["drop"][0] <= table["ci_high"][0]
     assert table[["cases", "patients", "undefined"]].to_numpy().tolist() == [[18, 18, 0]]

@@ -127,7 +127,7 @@ def test_the_papers_fill_is_by_label_and_the_others_are_of_the_image():
 
 @pytest.mark.parametrize("fill", ["paint", "40", "40 hu", 7.0, -0.1])
 def test_a_fill_that_is_none_is_refused_wherever_it_is_written(fill):
-    words = "expected 'label', 'mean', 'blur', 'road', a number from 0 .* or Hounsfield units"
+    words = "expected 'label', 'mean', 'blur', 'road', 'twin', a number from 0 .* or Hounsfield units"
     with pytest.raises(SettingsError, match=words):
         fill_image(fill, IMAGE, 1)
     for section in ({"metrics": {"fill": fill}}, {"vary": {"fills": [fill]}}):

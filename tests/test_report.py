@@ -18,6 +18,7 @@ from tomolens.errors import SettingsError
 from tomolens.estimators.baselines import BASELINES
 from tomolens.estimators.registry import ESTIMATORS
 from tomolens.findings import Findings
+from tomolens.findings.printing import in_sentence, judged, map_title, number, printed, title, values_of
 from tomolens.metrics.registry import METRICS
 from tomolens.progress import silent
 from tomolens.report.answer import agreement_sentences, headline, shortcut_sentences, warnings
@@ -26,7 +27,6 @@ from tomolens.report.latex import latex_table
 from tomolens.report.methods import claim, hashes, paragraphs, parameters
 from tomolens.report.page import write_page
 from tomolens.report.panels import maps_figure
-from tomolens.report.printing import in_sentence, judged, map_title, number, printed, title, values_of
 from tomolens.report.sections import sections
 from tomolens.report.series import best_blind, series_of
 from tomolens.report.style import BLIND, looks

@@ -20,15 +20,15 @@ def cost_of(own=None, **changed):
 
 def test_counts_of_the_built_in_kind_of_study():
     cost = cost_of()
-    assert (cost.cases, cost.maps, cost.asked) == (4, 16 + 6, Cost(gradients=92, scores=3))
-    assert cost.images == (16 + 6) * 2 * 39
+    assert (cost.cases, cost.maps, cost.asked) == (4, 16 + 7 + 6 + 1, Cost(gradients=92, scores=3))
+    assert cost.images == 2 * (16 + 7 + 6 + 1) * 2 * 39
     assert cost.training == 3 * 40
     assert set(cost.seconds) == {"reading cases", "training", "explaining", "decisions", "other metrics"}
     assert all(seconds > 0 for seconds in cost.seconds.values())
     assert cost.total == pytest.approx(sum(cost.seconds.values()))
     assert 0 < cost.megabytes < 200
     lines = "\n".join(cost.lines())
-    assert "passes a case      92 forward and backward, 3 forward for scores, at most 1716 for decisions" in lines
+    assert "passes a case      92 forward and backward, 3 forward for scores, at most 4680 for decisions" in lines
     assert "expected time" in lines
 
 

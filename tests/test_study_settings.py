@@ -80,7 +80,7 @@ def changed(edits):
 
 
 def small(plan):
-    return plan.images <= 4000 and plan.cost((1, 16, 16)).gradients <= 400 and plan.metrics.roc_points <= 1000
+    return plan.images() <= 6000 and plan.cost((1, 16, 16)).gradients <= 400 and plan.metrics.roc_points <= 1000
 
 
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))

@@ -143,8 +143,9 @@ def test_the_plan_counts_what_is_varied():
     shape = (1, 32, 32)
     assert plain.cost(shape) == Cost(gradients=1 + 4 + 3, scores=2)
     assert plan.cost(shape) == Cost(gradients=8 + (1 + 4 + 3) + (1 + 3) + 3 + (2 + 2), scores=2 + 2 + 2)
-    assert plain.images == (2 * 4 + 1) * 2 * 4
-    assert plan.images == plain.images + (3 + 2 + 1 + 2 + 3 * 5) * 2 * 4
+    assert plain.images(twins=False) == (2 * 4 + 3 + 1) * 2 * 4
+    assert plan.images(twins=False) == plain.images(twins=False) + (3 + 2 + 1 + 2 + 3 * 5) * 2 * 4
+    assert plain.images() == 2 * (2 * 4 + 3 + 2) * 2 * 4, "the truth, and every map once more by the twin"
 
 
 def test_hounsfield_units_are_those_of_the_window_and_nonsense_is_named(tmp_path):

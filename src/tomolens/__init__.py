@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .estimators import ExpectedGradients as ExpectedGradients
     from .estimators import IntegratedGradients as IntegratedGradients
     from .estimators import IntegratedGradientsBlackWhite as IntegratedGradientsBlackWhite
+    from .estimators import IntegratedGradientsTwin as IntegratedGradientsTwin
     from .estimators import Random as Random
     from .estimators import References as References
     from .estimators import Scene as Scene
@@ -50,6 +51,7 @@ _HOMES = {
         "ExpectedGradients",
         "IntegratedGradients",
         "IntegratedGradientsBlackWhite",
+        "IntegratedGradientsTwin",
         "Random",
         "References",
         "Scene",

@@ -16,6 +16,8 @@ Curve = NDArray[np.float64]
 Form = Literal["original", "absolute"]
 """Of a map: as it is, or its absolute values."""
 FORMS: tuple[Form, ...] = get_args(Form)
+BLURRED = "blurred"
+"""Form of an estimator's absolute map that was blurred: a control, as masking favours smooth maps. It ranks nowhere."""
 
 Judge = Literal["model", "expert", "truth", "shortcut"]
 """Whose view an output is: the model's own behaviour, the expert's masks, the known truth, or a planted shortcut's

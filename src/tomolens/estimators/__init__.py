@@ -7,12 +7,13 @@ from .estimators import (
     ExpectedGradients,
     IntegratedGradients,
     IntegratedGradientsBlackWhite,
+    IntegratedGradientsTwin,
     Random,
     SmoothGrad,
     SmoothGradSquared,
 )
 from .explain import explain
-from .points import AtInput, Constant, OnPath, WithNoise
+from .points import AtInput, Constant, OnPath, Twin, WithNoise
 from .questions import Features, Gradient, Importance, Round, Score
 from .registry import ESTIMATORS, make_estimator
 from .subject import References, Scene, Subject
@@ -31,6 +32,7 @@ __all__ = [
     "Importance",
     "IntegratedGradients",
     "IntegratedGradientsBlackWhite",
+    "IntegratedGradientsTwin",
     "OnPath",
     "Random",
     "References",
@@ -40,6 +42,7 @@ __all__ = [
     "SmoothGrad",
     "SmoothGradSquared",
     "Subject",
+    "Twin",
     "WithNoise",
     "explain",
     "is_blind",

@@ -88,6 +88,15 @@ def mean_mask(subject: Subject) -> Values:
     return subject.scene.atlas
 
 
+def difference_from_twin(subject: Subject) -> Values:
+    """|x - twin|: where the evidence is, known of simulated cases and of implants."""
+    assert subject.scene.twin is not None
+    share = subject.intensity.share
+    return np.abs(subject.grey.astype(np.float64) - share(subject.scene.twin).astype(np.float64))
+
+
+TRUTH = Baseline("truth", "Truth", difference_from_twin, frozenset({"twin"}))
+"""The positive control: what a map must find. No baseline to beat, as it knows what no map can know."""
 BASELINES: Mapping[str, Baseline] = {
     one.name: one
     for one in (

@@ -16,7 +16,8 @@ def cost_of(estimators: Sequence[Estimator], shape: tuple[int, ...], direction: 
     """At most so much is asked for an image ``(C, *spatial)``: what each estimator states, less what they share."""
     image, zeros = torch.zeros(shape), np.zeros(shape[1:])
     references = References(torch.stack([image, image]), torch.tensor([0, 1]))
-    scene = Scene(zeros[None].astype(np.float32), zeros > 0, zeros)
+    flat = np.zeros(shape, np.float32)
+    scene = Scene(flat, zeros > 0, zeros, flat)
     subject = Subject(image, 0, "0", 0, references, scene=scene)
     asked: Counter[tuple[bool, Question]] = Counter()
     for estimator in estimators:

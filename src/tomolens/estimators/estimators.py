@@ -4,6 +4,7 @@ To add an estimator, write one such class in a module of its own and put it in `
 covers it, and its map appears in tables, figures and page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from ..randomness import generator
 from .backward_rules import PositiveGradients
 from .estimator import Cost, mean_over
-from .points import AtInput, Constant, OnPath, Point, Quadrature, WithNoise, drawn_from_references, path_nodes
+from .points import AtInput, Constant, OnPath, Point, Quadrature, Twin, WithNoise, drawn_from_references, path_nodes
 from .questions import Asking, Gradient, Importance, Round, Score
 from .subject import Need, Subject
 
@@ -68,10 +69,9 @@ class Deconvolution:
         return (yield from mean_over(subject, [AtInput()], rule=PositiveGradients(self.partial)))
 
 
-def _integrated(subject: Subject, references: tuple[float, ...], steps: int, quadrature: Quadrature) -> Asking:
-    """Mean of the integrated gradients from some constant references, with its completeness error."""
+def _integrated(subject: Subject, starts: Sequence[Constant | Twin], steps: int, quadrature: Quadrature) -> Asking:
+    """Mean of the integrated gradients from some references, with its completeness error."""
     positions, weights = path_nodes(steps, quadrature)
-    starts = [Constant(reference) for reference in references]
     points = [OnPath(start, float(position)) for start in starts for position in positions]
     shares = [1.0 / len(starts) * float(weight) for _ in starts for weight in weights]
     ends: list[Point] = [AtInput(), *(OnPath(start, 0.0) for start in starts)]
@@ -108,7 +108,7 @@ class IntegratedGradients:
 
     def explain(self, subject: Subject) -> Asking:
         """The path from the reference."""
-        return (yield from _integrated(subject, (self.reference,), self.steps, self.quadrature))
+        return (yield from _integrated(subject, [Constant(self.reference)], self.steps, self.quadrature))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,28 @@ class IntegratedGradientsBlackWhite:
 
     def explain(self, subject: Subject) -> Asking:
         """Both paths; the black one is shared with integrated gradients."""
-        return (yield from _integrated(subject, (0.0, 1.0), self.steps, self.quadrature))
+        return (yield from _integrated(subject, [Constant(0.0), Constant(1.0)], self.steps, self.quadrature))
+
+
+@dataclass(frozen=True)
+class IntegratedGradientsTwin:
+    """Integrated gradients from the image's twin: what of their difference the network uses, and nothing else."""
+
+    steps: int = 25
+    quadrature: Quadrature = "right"
+    name: str = field(default="integrated-gradients-twin", repr=False)
+    title: str = field(default="Integrated gradients, twin", repr=False)
+    source: ClassVar[str] = "Sundararajan et al. 2017, arXiv 1703.01365, with a counterfactual as reference"
+    needs: ClassVar[frozenset[Need]] = frozenset({"twin"})
+    of_prediction: ClassVar[bool] = True
+
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A gradient at each step, and the scores of both ends."""
+        return Cost(gradients=self.steps, scores=2)
+
+    def explain(self, subject: Subject) -> Asking:
+        """The path from the twin."""
+        return (yield from _integrated(subject, [Twin()], self.steps, self.quadrature))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ NEEDED = {
     "references": "draws training images: give references=tl.References(images, labels)",
     "fill": "looks at what masked pixels become: give scenes=[tl.Scene(fill=...), ...], one an image",
     "body": "looks at the body: give scenes=[tl.Scene(body=...), ...], one an image",
+    "twin": "compares with the image's twin: give scenes=[tl.Scene(twin=...), ...], one an image",
     "atlas": "looks at the mean of experts' masks: give scenes=[tl.Scene(atlas=...), ...], one an image",
 }
 
@@ -307,7 +308,7 @@ def _check_scenes(scenes: Sequence[Scene], images: Tensor) -> None:
         raise SettingsError(f"{len(scenes)} scenes for {len(images)} images")
     shape = tuple(images.shape[1:])
     for scene in scenes:
-        for name, wanted in (("fill", shape), ("body", shape[1:]), ("atlas", shape[1:])):
+        for name, wanted in (("fill", shape), ("body", shape[1:]), ("atlas", shape[1:]), ("twin", shape)):
             given = getattr(scene, name)
             if given is not None and np.shape(given) != wanted:
                 raise MapError(f"{name} of a scene has shape {np.shape(given)}, expected {wanted}")

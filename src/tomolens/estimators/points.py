@@ -70,10 +70,20 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """The image's twin as reference: what differs on the way from it is what tells the two labels apart."""
+
+    def of(self, subject: Subject) -> Tensor:
+        """The twin, ``(C, *spatial)``."""
+        assert subject.scene.twin is not None  # `explain` refuses to start without
+        return torch.from_numpy(subject.scene.twin).to(subject.image)
+
+
+@dataclass(frozen=True)
 class OnPath:
     """A point on the straight line from a reference (position 0) to the image (position 1)."""
 
-    reference: Constant | Training
+    reference: Constant | Training | Twin
     position: float
 
     def displacement(self, subject: Subject) -> Tensor:

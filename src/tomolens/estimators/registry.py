@@ -4,7 +4,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from ..errors import SettingsError
-from .baselines import BASELINES
+from .baselines import BASELINES, TRUTH
 from .estimator import Estimator
 from .estimators import (
     Backpropagation,
@@ -12,6 +12,7 @@ from .estimators import (
     ExpectedGradients,
     IntegratedGradients,
     IntegratedGradientsBlackWhite,
+    IntegratedGradientsTwin,
     Random,
     SmoothGrad,
     SmoothGradSquared,
@@ -28,18 +29,20 @@ ESTIMATORS: dict[str, Callable[..., Estimator]] = {
         SmoothGrad,
         SmoothGradSquared,
         Random,
+        IntegratedGradientsTwin,
     )
 }
 
 
 def make_estimator(name: str, **parameters: object) -> Estimator:
-    """An estimator or blind baseline by its registered name.
+    """An estimator, a blind baseline or the truth by its registered name.
 
     Raises:
         SettingsError: an unknown name, with the nearest known one, or a parameter it does not have.
     """
-    if name in BASELINES and not parameters:
-        return BASELINES[name]
+    measured_beside = {**BASELINES, TRUTH.name: TRUTH}
+    if name in measured_beside and not parameters:
+        return measured_beside[name]
     if name not in ESTIMATORS:
         near = get_close_matches(name, [*ESTIMATORS, *BASELINES], n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'? " if near else ""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..classifier.intensity import Intensity
 
-Need = Literal["references", "fill", "body", "atlas"]
+Need = Literal["references", "fill", "body", "atlas", "twin"]
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,20 @@ class References:
 
 @dataclass(frozen=True)
 class Scene:
-    """What blind baselines may see beside the image.
+    """What blind baselines, and estimators that compare with the twin, may see beside the image.
 
     Attributes:
         fill: the image ``(C, *spatial)`` with every pixel masked, as for fidelity; where that depends on the class, for
             the true one.
         body: bool ``(*spatial)``, without the air around the patient.
         atlas: mean of the training cases' masks, ``(*spatial)``; None where there are none.
+        twin: the same image with another label and all else equal, ``(C, *spatial)``; None where there is none.
     """
 
     fill: NDArray[np.float32] | None = None
     body: NDArray[np.bool_] | None = None
     atlas: NDArray[np.float64] | None = None
+    twin: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Subject:
         seed: of the study.
         references: training images, for estimators that draw some.
         intensity: which values of the image are black and white.
-        scene: what blind baselines may see beside the image.
+        scene: what else may be seen beside the image.
     """
 
     image: Tensor

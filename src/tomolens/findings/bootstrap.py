@@ -62,10 +62,14 @@ def grouped(
     return Grouped(sums.reshape(*shape, -1), members.reshape(shape))
 
 
+def class_means(values: Grouped) -> Values:
+    """Mean within each class, ``(L, K)``."""
+    return np.asarray(values.sums.sum(axis=1) / values.counts.sum(axis=1)[:, None])
+
+
 def class_balanced_mean(values: Grouped) -> Values:
     """Mean within each class, then over the classes, ``(K,)``."""
-    means = values.sums.sum(axis=1) / values.counts.sum(axis=1)[:, None]
-    return np.asarray(means.mean(axis=0))
+    return np.asarray(class_means(values).mean(axis=0))
 
 
 @dataclass(frozen=True, eq=False)

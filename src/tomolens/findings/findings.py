@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..declarations import Judge, Output
+from ..declarations import BLURRED, Judge, Output
 from ..errors import SettingsError
 from ..results.description import Description
 from ..results.store import Store
 from .agreement import agreement_by_case, concordance
 from .bootstrap import Resampling
 from .choices import choices_table, rank_ranges_table
+from .controls import CanJudge, controls_table, of_truth
 from .inference import (
     Compared,
     CriticalDifference,
@@ -24,6 +25,7 @@ from .inference import (
     with_beats,
 )
 from .measured import BOTH, Measured, read_measured
+from .sentence import verdict_of
 from .shortcut import Shortcut, shortcut_of
 from .strata import patients_table, strata_table
 from .tables import (
@@ -38,6 +40,7 @@ from .tables import (
     with_gains,
     with_rank_intervals,
 )
+from .verdict import Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,8 @@ class Findings:
     @cached_property
     def explained(self) -> Measured:
         """The measurements of the estimators' maps, without the blind baselines beside them."""
-        return self.measured.only([key for key in self.measured.maps if key[0] not in self.description.baselines])
+        beside = self.description.baselines
+        return self.measured.only([key for key in self.measured.maps if key[0] not in beside and key[1] != BLURRED])
 
     @property
     def resampling(self) -> Resampling:
@@ -125,6 +129,8 @@ class Findings:
             "ranks": with_rank_intervals(ranks_table(self.view_values, views), self.compared),
             "baselines": self._baselines(),
             "gains": gains,
+            "controls": self.controls,
+            "blurred": self._blurred(),
             "pairs": by_view({view: pairs_table(data) for view, data in self.compared.items()}),
             "agreement": agreement_by_case(explained, compared_views, resampling),
             "strata": strata_table(explained, views, resampling),
@@ -144,15 +150,18 @@ class Findings:
     def _gains(self) -> pd.DataFrame:
         """Gain of each map over the best blind baseline, and beside it over the best that has seen no mask."""
         blind, of_masks = self.description.blind, self.description.of_masks
-        unmasked = self.measured.only([key for key in self.measured.maps if key[0] not in of_masks])
+        judged = self.measured.only(
+            [key for key in self.measured.maps if key[0] != self.description.truth and key[1] != BLURRED]
+        )
+        unmasked = judged.only([key for key in judged.maps if key[0] not in of_masks])
         every, beside = (
             with_beats(
                 by_view({view: gains_table(data, blind) for view, data in self._compared(measured).items()}),
-                self.resampling.confidence,
+                self.confidence,
             )
-            for measured in (self.measured, unmasked)
+            for measured in (judged, unmasked)
         )
-        if every.empty or unmasked.maps == self.measured.maps:
+        if every.empty or unmasked.maps == judged.maps:
             return every
         names = ["baseline", "baseline_value", "gain", "ci_low", "ci_high", "p", "p_holm", "beats"]
         renamed = beside[["view", *MAP, *names]].rename(columns={name: f"{name}_without_masks" for name in names})
@@ -175,6 +184,48 @@ class Findings:
             for view in table["view"].unique()
         ]
         return pd.concat([table, pd.DataFrame(missing, columns=table.columns)]) if missing else table
+
+    def _blurred(self) -> pd.DataFrame:
+        """Value of each estimator's blurred absolute map in each view: a control."""
+        keys = [key for key in self.measured.maps if key[1] == BLURRED]
+        return values_table(self.measured.only(keys), list(self.views.values()), self.resampling)
+
+    @cached_property
+    def controls(self) -> pd.DataFrame:
+        """For each view the truth against the best negative control; see `controls_table`."""
+        views = list(self.views.values())
+        return controls_table(self.measured, views, self.description, self.resampling, self.confidence)
+
+    def controls_of(self, view: Output) -> pd.Series:
+        """The row of one view."""
+        return self.controls[self.controls["view"] == view.column].iloc[0]
+
+    @cached_property
+    def can_judge(self) -> dict[str, CanJudge]:
+        """Whether each view can judge maps, by its name."""
+        table = self.controls
+        return dict(zip(table["view"], table["can_judge"], strict=True)) if len(table) else {}
+
+    @property
+    def implant(self) -> str:
+        """With which implant the views were controlled; empty for none, or where the study's own cases have twins."""
+        return of_truth(self.measured, self.description)[1]
+
+    @property
+    def confidence(self) -> float:
+        """Of the tests of gains and controls."""
+        chosen = self.description.settings.get("verdict", self.description.settings["statistics"])
+        return float(chosen["confidence"])
+
+    @property
+    def least_turned(self) -> float:
+        """Share of the twins about which the network must decide otherwise."""
+        return float(self.description.settings.get("verdict", {}).get("least_turned", 0.0))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which map can be believed, by which checks, and why."""
+        return verdict_of(self)
 
     @cached_property
     def shortcut(self) -> Shortcut | None:

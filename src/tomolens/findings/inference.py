@@ -4,7 +4,7 @@ A patient is the unit of everything here. The slices of one patient are not inde
 differences that are not there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -193,13 +193,18 @@ def rank_intervals(data: Compared) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return low, high
 
 
-def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
-    """Each estimator's gain over the best blind baseline, chosen anew in every resample of the patients.
+def gains_table(data: Compared, blind: Collection[str]) -> pd.DataFrame:
+    """Each estimator's gain over the best blind baseline; see `gains_over`."""
+    return gains_over(data, [key for key in data.maps if key[0] in blind])
 
-    The gain is above 0 where the estimator is better.
+
+def gains_over(data: Compared, opponents: Collection[Key]) -> pd.DataFrame:
+    """Each other map's gain over the best of some, chosen anew in every resample of the patients.
+
+    The gain is above 0 where the map is better.
     ``p`` is one-sided, that there is no gain: Student's t of the gain by its bootstrap standard error.
     """
-    is_blind = np.array([key[0] in blind for key in data.maps])
+    is_blind = np.array([key in opponents for key in data.maps])
     if not is_blind.any() or is_blind.all():
         return pd.DataFrame()
 
@@ -217,6 +222,7 @@ def gains_table(data: Compared, blind: frozenset[str]) -> pd.DataFrame:
             "form": [form for _, form in keys],
             "value": data.sign * means[0, ~is_blind],
             "baseline": data.maps[best][0],
+            "baseline_form": data.maps[best][1],
             "baseline_value": data.sign * means[0, best],
             "gain": gain(means)[0],
             "ci_low": low,

@@ -178,11 +178,7 @@ def read_measured(blocks: Iterable[pa.Table], description: Description) -> Measu
             varied.setdefault((choice, option), {})[name] = filled
         else:
             numbers[name], measured[name] = filled, there
-    of_network = {name: np.full(shape[0], np.nan) for name in reading.of_network}
-    for name, alone in reading.of_network.items():
-        for members, single in alone:
-            before = of_network[name][place[members]]
-            of_network[name][place[members]] = np.where(np.isnan(before), single, before + single)
+    of_network = {name: _added_up(alone, place, shape[0]) for name, alone in reading.of_network.items()}
     return Measured(
         cases[~failed].drop(columns="failed").reset_index(drop=True),
         cases[failed].drop(columns="failed").reset_index(drop=True),
@@ -195,6 +191,15 @@ def read_measured(blocks: Iterable[pa.Table], description: Description) -> Measu
         of_network,
         pd.concat(reading.remarks, ignore_index=True),
     )
+
+
+def _added_up(parts: Iterable[tuple[NDArray[np.intp], Values]], place: NDArray[np.intp], count: int) -> Values:
+    """A number of each case, added up over the metrics and options that tell it; NaN where none does."""
+    total, told = np.zeros(count), np.zeros(count, dtype=bool)
+    for members, single in parts:
+        np.add.at(total, place[members], single)
+        told[place[members]] = True
+    return np.where(told, total, np.nan)
 
 
 def _read_block(reading: _Reading, block: pa.Table) -> None:

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from ..declarations import Chart, Declaration, Output
-from .bootstrap import Grouped, Resampling, class_balanced_mean, grouped, interval
+from .bootstrap import Grouped, Resampling, class_balanced_mean, class_means, grouped, interval
 from .inference import Compared, rank_intervals
 from .measured import Key, Measured, Values
 
 MAP = ["estimator", "form"]
 """What a map is known by in tables."""
+CLASS = "class_"
+"""Begins the columns of the means of each class, by label."""
 
 
 def means_table(
@@ -22,7 +24,8 @@ def means_table(
 ) -> pd.DataFrame:
     """Mean of an output for each map over the cases in which it is defined, over the classes where it is balanced.
 
-    One that is ``partial`` (`Measured.partial`) has a number and no rank.
+    One that is ``partial`` (`Measured.partial`) has a number and no rank. Where the mean is taken over the classes,
+    that of each stands beside it, as ``class_0``, ``class_1``, ...
 
     Args:
         measured: the maps.
@@ -43,11 +46,13 @@ def means_table(
         cases = measured.cases[defined[:, maps[0]]]
         labels = cases["label"].to_numpy() if output.balanced else np.zeros(len(cases), dtype=np.int64)
         values = grouped(numbers[defined[:, maps[0]]][:, maps], labels, cases["patient"].tolist())
-        columns = class_balanced_mean(values), *interval(values, resampling)
+        columns = class_balanced_mean(values), *interval(values, resampling), class_means(values).T
         basis = {"cases": len(cases), "patients": cases["patient"].nunique()}
-        for which, value, low, high in zip(maps, *columns, strict=True):
+        of_class = [f"{CLASS}{label}" for label in np.unique(labels)] if output.balanced else []
+        for which, value, low, high, means in zip(maps, *columns, strict=True):
             key = measured.maps[which]
             row = {**dict(zip(MAP, key, strict=True)), "value": value, "ci_low": low, "ci_high": high}
+            row |= dict(zip(of_class, means, strict=False))
             rows[which] = row | basis | {"partial": key in partial}
     return pd.DataFrame([rows[which] for which in sorted(rows)])
 

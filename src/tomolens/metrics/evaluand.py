@@ -36,7 +36,7 @@ class MetricSettings:
         regions: constants of the region maps.
     """
 
-    names: tuple[str, ...] = ("fidelity", "roc", "overlap", "evidence", "marker", "completeness")
+    names: tuple[str, ...] = ("fidelity", "fidelity-twin", "roc", "overlap", "evidence", "marker", "completeness")
     fill: Fill = "label"
     steps: int = 40
     roc_points: int = 101
@@ -59,6 +59,8 @@ class Evaluand:
         rankings: the sorted maps.
         body: bool ``(*spatial)``, without the air around the patient.
         evidence: how far each pixel truly carries the class, ``(*spatial)``, or None where that is not known.
+        twin: the same image with another label and all else equal, ``(C, *spatial)``; None where there is none, or
+            where the network does not tell the two apart.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -83,6 +85,7 @@ class Evaluand:
     maps: Mapping[str, Tensor] = field(default_factory=dict)
     completeness: Mapping[str, float] | None = None
     explanations: Explain | None = None
+    twin: NDArray[np.float32] | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:

@@ -53,6 +53,7 @@ def fidelity(
     seed: int = 0,
     names: Sequence[str] | None = None,
     batch_size: int = 32,
+    twins: Tensor | None = None,
 ) -> Fidelity:
     """Fidelity of one estimator's maps (protocol, metric 1).
 
@@ -67,6 +68,7 @@ def fidelity(
         seed: of the order of ties, and of ROAD's noise.
         names: identifies each image in that order; its position by default.
         batch_size: images the network sees at a time.
+        twins: ``(N, C, *spatial)``, for the fill of that name.
 
     Raises:
         MapError: shapes that differ, maps that are not finite, or images out of range.
@@ -80,6 +82,7 @@ def fidelity(
             f"of {tuple(images.shape)}: maps must have the images' shape, labels and classes one value an image"
         )
     classifier.intensity.require(images)
+    others = [None] * len(images) if twins is None else [twin.float().cpu().numpy() for twin in twins]
     decisions = np.stack(
         [
             masked_decisions(
@@ -92,12 +95,15 @@ def fidelity(
                     seed=seed,
                     name=name,
                     intensity=classifier.intensity,
+                    twin=twin,
                 ),
                 steps,
                 batch_size,
                 generator(seed, name, "audit"),
             ).classes[0]
-            for image, importance, label, name in zip(images, maps, truth, draw_names(names, len(images)), strict=True)
+            for image, importance, label, name, twin in zip(
+                images, maps, truth, draw_names(names, len(images)), others, strict=True
+            )
         ]
     )
     correct = are_right(decisions, truth[:, None, None], of_maps[:, None, None])
@@ -206,17 +212,28 @@ def _masker(
 
 def measure_fidelity(evaluand: Evaluand) -> Iterator[Reading]:
     """Whether each decision is right, 0 or 1, along both masking orders, the area between, and the `AUDIT`."""
+    return _measured(evaluand, evaluand.settings.fill, "")
+
+
+def measure_fidelity_twin(evaluand: Evaluand) -> Iterator[Reading]:
+    """The same where a masked pixel takes the twin's value: the image stays one that a scanner could have made."""
+    return _measured(evaluand, "twin", "_twin")
+
+
+def _measured(evaluand: Evaluand, fill: Fill, ending: str) -> Iterator[Reading]:
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
-    settings, classifier = evaluand.settings, evaluand.classifier
-    image, seed, name = evaluand.image.to(classifier.device), evaluand.seed, evaluand.name
-    decided = masked_decisions(
-        classifier,
-        distinct,
-        imputer(settings.fill, image, evaluand.label, seed=seed, name=name, intensity=classifier.intensity),
-        settings.steps,
-        evaluand.batch_size,
-        generator(seed, name, "audit"),
+    classifier, seed, name = evaluand.classifier, evaluand.seed, evaluand.name
+    masking = imputer(
+        fill,
+        evaluand.image.to(classifier.device),
+        evaluand.label,
+        seed=seed,
+        name=name,
+        intensity=classifier.intensity,
+        twin=evaluand.twin,
     )
+    random = generator(seed, name, f"audit{ending}")
+    decided = masked_decisions(classifier, distinct, masking, evaluand.settings.steps, evaluand.batch_size, random)
     if classifier.quick is not None:
         counts = (decided.images, decided.asked, decided.audited, decided.differed, decided.quick)
         for metric, count in zip(AUDIT, counts, strict=True):
@@ -224,9 +241,9 @@ def measure_fidelity(evaluand: Evaluand) -> Iterator[Reading]:
     correct = are_right(decided.classes, evaluand.label, evaluand.explained).astype(np.float64)
     for key, ranked in evaluand.rankings.items():
         most, least = correct[distinct.index(ranked)]
-        yield key, "fidelity", area_between(most, least)
-        yield key, "most_important_first", most
-        yield key, "least_important_first", least
+        yield key, f"fidelity{ending}", area_between(most, least)
+        yield key, f"most_important_first{ending}", most
+        yield key, f"least_important_first{ending}", least
 
 
 def _images(settings: MetricSettings) -> int:
@@ -237,57 +254,85 @@ ORDERS: tuple[tuple[str, Literal["most important", "least important"]], ...] = (
     ("most", "most important"),
     ("least", "least important"),
 )
-FIDELITY = Metric(
-    Declaration(
-        "fidelity",
+PLATEAU = (
+    "Where one class is always decided, all masked or none, its accuracy is 1 and that of the other 0: the mean of two "
+    "classes then rests at 0.5, however far a map is right, so each class stands beside the mean."
+)
+
+
+def _declaration(name: str, ending: str, label: str, view: View, caption: str) -> Declaration:
+    curves = tuple(f"{first}_important_first{ending}" for first, _ in ORDERS)
+    accuracy = "accuracy, mean of the classes"
+    return Declaration(
+        name,
         (
-            Output(
-                "fidelity",
-                "Fidelity F × 10",
-                factor=10.0,
-                digits=2,
-                balanced=True,
-                view=View(
-                    "fidelity",
-                    "fidelity",
-                    "model",
-                    sentence="F × 10 = {}",
-                    heading="Fidelity: the model's view",
-                    text="Pixels are masked in the order of a map, most or least important first, with a value that "
-                    "removes the evidence. F is the area between the two accuracy curves; larger is better. "
-                    "With three classes or more a decision counts as right where the explained class is decided if it "
-                    "is the true one, and not decided if it is not.",
-                ),
-            ),
+            Output(f"fidelity{ending}", label, factor=10.0, digits=2, balanced=True, view=view),
             *(
-                Output(
-                    f"{first}_important_first",
-                    "accuracy, mean of the classes",
-                    balanced=True,
-                    curve=True,
-                    intervals=True,
-                    masked=masked,
-                )
-                for first, masked in ORDERS
+                Output(curve, accuracy, balanced=True, curve=True, intervals=True, masked=None if ending else masked)
+                for curve, (_, masked) in zip(curves, ORDERS, strict=True)
             ),
         ),
         (
             Chart(
-                "perturbation",
-                ("most_important_first", "least_important_first"),
+                f"perturbation{ending}",
+                curves,
                 (0.0, 100.0),
                 "pixels masked (%)",
-                "accuracy, mean of the classes",
-                "Accuracy while the pixels of the images are masked, averaged over the classes. For each estimator the "
-                "most important pixels first and the least important first, for maps as they are and for their "
-                "absolute values; the area between the two curves is the fidelity F.",
-                "fidelity",
+                accuracy,
+                caption,
+                f"fidelity{ending}",
                 line_labels=("most important first", "least important first"),
                 limits=(0.0, 1.0),
             ),
         ),
+    )
+
+
+FIDELITY = Metric(
+    _declaration(
+        "fidelity",
+        "",
+        "Fidelity F × 10",
+        View(
+            "fidelity",
+            "fidelity",
+            "model",
+            sentence="F × 10 = {}",
+            heading="Fidelity: the model's view",
+            text="Pixels are masked in the order of a map, most or least important first, with a value that removes "
+            "the evidence. F is the area between the two accuracy curves; larger is better. With three classes or more "
+            "a decision counts as right where the explained class is decided if it is the true one, and not decided if "
+            f"it is not. {PLATEAU}",
+        ),
+        "Accuracy while the pixels of the images are masked, averaged over the classes. For each estimator the most "
+        "important pixels first and the least important first, for maps as they are and for their absolute values; the "
+        "area between the two curves is the fidelity F. At 0.5 one of two classes is always right and the other always "
+        "wrong.",
     ),
     measure_fidelity,
     depends_on=frozenset({"fill"}),
+    images=_images,
+)
+FIDELITY_TWIN = Metric(
+    _declaration(
+        "fidelity-twin",
+        "_twin",
+        "Fidelity by the twin, F × 10",
+        View(
+            "fidelity_twin",
+            "fidelity by the twin",
+            "model",
+            "filling from the twin",
+            sentence="F × 10 = {}",
+            heading="Fidelity by the twin: the model's view",
+            text="As fidelity, but a masked pixel takes the value that it has in the twin, which differs in the label "
+            "alone: every image stays one that a scanner could have made, and all masked is the twin itself, about "
+            "which the network decides otherwise. Measured where there is a twin and the network tells the two apart.",
+        ),
+        "Accuracy while the pixels of the images take the values of their twins, averaged over the classes; the area "
+        "between the two curves of a map is its fidelity by the twin.",
+    ),
+    measure_fidelity_twin,
+    needs=frozenset({"twin"}),
     images=_images,
 )

@@ -1,4 +1,4 @@
-"""What masked pixels become: the paper's value by label, a constant, the image's mean, a blurred image, or ROAD."""
+"""What masked pixels become: the paper's value by label, a constant, the image's mean, a blur of it, ROAD, its twin."""
 
 import re
 from collections.abc import Callable
@@ -19,9 +19,10 @@ Fill = float | str | tuple[float | str, ...]
 
 ``label`` is the paper's, for two classes: black where the case is of class 1, white where it is of class 0. A number
 goes from 0 (black) to 1 (white). ``mean`` is the image's mean by channel, ``blur`` the image smoothed by a twentieth of
-its side, ``road`` noisy linear imputation from the pixels that are left (Rong et al. 2022, arXiv 2202.00449).
+its side, ``road`` noisy linear imputation from the pixels that are left (Rong et al. 2022, arXiv 2202.00449), ``twin``
+the same image with another label and all else equal, where there is one: what is masked could be of a scanner still.
 ``"40 HU"`` needs a classifier whose `Intensity` knows Hounsfield units."""
-FILL_WORDS = ("label", "mean", "blur", "road")
+FILL_WORDS = ("label", "mean", "blur", "road", "twin")
 HOUNSFIELD = re.compile(r"(-?\d+(?:\.\d+)?) HU")
 BLUR = 1 / 20
 """Standard deviation of the blur, of the image's longest side."""
@@ -43,7 +44,14 @@ class Imputer:
 
 
 def imputer(
-    fill: Fill, image: Tensor, label: int, *, seed: int = 0, name: str = "0", intensity: Intensity | None = None
+    fill: Fill,
+    image: Tensor,
+    label: int,
+    *,
+    seed: int = 0,
+    name: str = "0",
+    intensity: Intensity | None = None,
+    twin: NDArray[np.float32] | None = None,
 ) -> Imputer:
     """How an image of a class is masked.
 
@@ -54,6 +62,7 @@ def imputer(
         seed: of ROAD's noise.
         name: of the case, likewise.
         intensity: which values are black and white; 0 and 1 by default.
+        twin: ``(C, *spatial)``, for the fill of that name.
 
     Raises:
         SettingsError: see `fill_image`.
@@ -67,21 +76,30 @@ def imputer(
             return torch.where(hidden[:, None], intensity.at(imputed(grey, hidden, noise)), image)
 
         return Imputer(image, np.ones(image[0].numel(), bool), impute)
-    values = torch.from_numpy(fill_image(fill, image.float().cpu().numpy(), label, intensity)).to(image)
+    values = torch.from_numpy(fill_image(fill, image.float().cpu().numpy(), label, intensity, twin)).to(image)
     changes = (image != values).any(dim=0).flatten().cpu().numpy()
     return Imputer(image, changes, lambda hidden: torch.where(hidden[:, None], values, image))
 
 
 def fill_image(
-    fill: Fill, image: NDArray[np.float32], label: int, intensity: Intensity | None = None
+    fill: Fill,
+    image: NDArray[np.float32],
+    label: int,
+    intensity: Intensity | None = None,
+    twin: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """The image with every pixel masked, ``(C, *spatial)``; ROAD's without its noise.
 
     Raises:
-        SettingsError: a fill that is none, ``label`` for a class other than 0 and 1, or Hounsfield units where
-            the intensity does not know them.
+        SettingsError: a fill that is none, ``label`` for a class other than 0 and 1, ``twin`` where there is none or
+            of another shape, or Hounsfield units where the intensity does not know them.
     """
     known, intensity = parse_fill(of_class(fill, label)), intensity or Intensity()
+    if known == "twin":
+        if twin is None or twin.shape != image.shape:
+            found = "has none" if twin is None else f"has one of {twin.shape} for an image of {image.shape}"
+            raise SettingsError(f"fill = 'twin' needs a twin, and the case {found}, or the network does not tell them")
+        return np.asarray(twin, dtype=np.float32)
     if known == "blur":
         sigma = BLUR * max(image.shape[1:])
         return np.stack([gaussian_filter(channel, sigma) for channel in image]).astype(np.float32)

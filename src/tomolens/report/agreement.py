@@ -3,8 +3,8 @@
 from matplotlib.figure import Figure
 
 from ..findings import Findings
+from ..findings.printing import judged
 from . import style
-from .printing import judged
 from .series import best_blind, points_of, views_beside
 
 CAPTION = (

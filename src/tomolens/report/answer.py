@@ -9,9 +9,7 @@ from ..declarations import AUDIT, Output
 from ..findings import Findings
 from ..findings.bootstrap import FEWEST_PATIENTS
 from ..findings.choices import OF_ORIGINAL, concordance_over
-from ..findings.tables import undefined_masks
-from ..results.rows import NOT_ASSESSED
-from .printing import (
+from ..findings.printing import (
     NOTHING,
     confidence,
     gains_of,
@@ -23,6 +21,8 @@ from .printing import (
     title,
     values_of,
 )
+from ..findings.tables import undefined_masks
+from ..results.rows import NOT_ASSESSED
 
 
 def headline(findings: Findings) -> list[str]:

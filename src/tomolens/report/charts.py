@@ -7,8 +7,8 @@ import numpy as np
 
 from ..declarations import Chart, Output
 from ..findings import Findings
+from ..findings.printing import judged
 from . import style
-from .printing import judged
 from .series import Line, Point, Series, points_of, series_of, views_beside
 
 Drawn = dict[str, Any]

@@ -4,8 +4,8 @@ from matplotlib.figure import Figure
 
 from ..findings import Findings
 from ..findings.choices import OF_ORIGINAL, OWN
+from ..findings.printing import title
 from . import style
-from .printing import title
 
 CAPTION = (
     "Rank of each estimator's absolute map by each view when one choice is changed and all others stay; the study's "

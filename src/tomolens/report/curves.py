@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from ..declarations import FORMS, Chart, Output
 from ..findings import Findings
+from ..findings.printing import forms, title
 from . import style
-from .printing import forms, title
 from .series import Line, Series, series_of
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from ..declarations import Output
 from ..findings import Findings
 from ..findings.measured import Key
+from ..findings.printing import NOTHING, interval_words, not_above_blind, printed, title, values_of
 from ..findings.tables import keys_of
-from .printing import NOTHING, interval_words, not_above_blind, printed, title, values_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..findings import Findings
-from .printing import judged, title, values_of
+from ..findings.printing import judged, title, values_of
 
 PROTOCOL = (
     "Brocki et al. 2022, “Evaluation of importance estimators in deep learning classifiers for Computed Tomography” "

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from ..findings import Findings
 from ..findings.inference import CriticalDifference
+from ..findings.printing import map_title
 from . import style
-from .printing import map_title
 
 CAPTION = (
     "Mean ranks over the patients, best on the left; maps that a bar joins are not told apart (Friedman's test with "

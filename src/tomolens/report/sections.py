@@ -10,10 +10,10 @@ from ..declarations import Declaration, Output
 from ..findings import Findings
 from ..findings.choices import OWN
 from ..findings.measured import Key
+from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
 from ..findings.tables import keys_of
 from . import choices, ranks
 from .answer import agreement_sentences, audit_sentence, concordance_words
-from .printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
 from .series import views_beside
 
 GAIN = "gain over the best blind baseline"

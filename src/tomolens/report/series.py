@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ..declarations import Chart, Output
 from ..findings import Findings
 from ..findings.measured import Key
+from ..findings.printing import NOTHING, map_title, printed, values_of
 from ..findings.tables import MAP, keys_of
-from .printing import NOTHING, map_title, printed, values_of
 from .style import Look, looks
 
 Values = NDArray[np.float64]

@@ -13,8 +13,8 @@ from PIL import Image
 from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
+from ..findings.printing import forms, title, values_of
 from ..results.gallery import GalleryCase, by_rank
-from .printing import forms, title, values_of
 from .style import MAGNITUDE, PERCENTILE, SIGNED
 
 BUDGET = 8_500_000

@@ -10,9 +10,9 @@ from rich.table import Table
 from ..declarations import FORMS, Output
 from ..findings import Findings
 from ..findings.measured import BOTH
+from ..findings.printing import NOTHING, interval_words, judged, not_above_blind, printed, title, values_of
 from ..findings.tables import keys_of
 from .answer import headline, warnings
-from .printing import NOTHING, interval_words, judged, not_above_blind, printed, title, values_of
 
 
 def summary(findings: Findings, width: int = 100) -> str:

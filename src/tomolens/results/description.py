@@ -24,6 +24,8 @@ class Described:
         blind: whether it never looks at the network.
         baseline: whether it is measured only for estimators to beat: once, as it is.
         of_masks: whether it looks at the experts' masks of other cases.
+        truth: whether it is the positive control, which is measured beside the estimators.
+        of_twin: whether it has seen the image's twin, and with it where the truth is.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Described:
     blind: bool
     baseline: bool
     of_masks: bool
+    truth: bool = False
+    of_twin: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,20 @@ class Description:
     def of_masks(self) -> frozenset[str]:
         """Names of what looks at the experts' masks of other cases."""
         return frozenset(one.name for one in self.estimators if one.of_masks)
+
+    @cached_property
+    def truth(self) -> str:
+        """Name of the positive control; empty where results have none."""
+        return next((one.name for one in self.estimators if one.truth), "")
+
+    def is_beside(self, name: str) -> bool:
+        """Whether a map is measured beside the estimators', once and as it is."""
+        return name in self.baselines
+
+    @cached_property
+    def of_twin(self) -> frozenset[str]:
+        """Names of the estimators that have seen the image's twin."""
+        return frozenset(one.name for one in self.estimators if one.of_twin and not one.truth)
 
     @cached_property
     def titles(self) -> Mapping[str, str]:

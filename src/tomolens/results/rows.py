@@ -16,8 +16,11 @@ NOT_ASSESSED, REMARK = "not assessed", "remark"
 SAME = "same_as_original"
 """Whether a map is the same as its absolute values, 0 or 1; measured of the absolute one."""
 CORRECT, CORRECT_WITHOUT_SHORTCUT, MASK_SHARE = "correct", "correct_without_marker", "mask_share"
-"""Numbers of a case, not of a map: whether its prediction is right, also where a planted shortcut is taken away, both
-0 or 1, and the share of the image in a usable mask, 0..1."""
+TWIN_TURNS = "twin_turns"
+"""Numbers of a case, not of a map: whether its prediction is right, also where a planted shortcut is taken away, the
+share of the image in a usable mask, 0..1, and whether the network decides otherwise about its twin; 0 or 1."""
+CALIBRATION = "calibration"
+"""In place of a choice: the option names the implant that was put into the case to see which views can judge maps."""
 
 SCHEMA = pa.schema(
     [

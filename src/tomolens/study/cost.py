@@ -35,7 +35,7 @@ class StudyCost:
     Attributes:
         cases: held out, and explained.
         training: cases learned from, summed over networks and epochs.
-        maps: of one case: estimators, as they are and absolute.
+        maps: of one case: estimators, as they are, absolute and blurred, and what is measured beside them.
         asked: what the estimators ask for one case.
         images: altered images that the metrics show the network of one case, at most.
         seconds: expected time of each stage, by name.
@@ -103,10 +103,11 @@ def estimate(
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
     batch = batch.to(classifier.device)
-    asked = plan.cost(case.image.shape)
-    if settings.precision == "auto" and plan.images:
+    twins = case.twin is not None
+    asked, shown, maps = plan.cost(case.image.shape), plan.images(twins), plan.maps(twins)
+    if settings.precision == "auto" and shown:
         # Compiling is not tried: it would take longer than all the rest of this.
-        classifier = classifier.quickened(batch, min(plan.images * held_out, AS_IF))
+        classifier = classifier.quickened(batch, min(shown * held_out, AS_IF))
     seconds: dict[str, float] = {"reading cases": 2 * len(cases) * _timed(lambda: cases[0])}
     gradient = _gradient_time(classifier, batch)
     if epochs:
@@ -118,21 +119,21 @@ def estimate(
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
-    if plan.images:
-        seconds["decisions"] = held_out * plan.images * decision
+    if shown:
+        seconds["decisions"] = held_out * shown * decision
     workers = workers_for(held_out, device)
-    seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan) / workers
+    seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan, maps) / workers
     # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.
     gallery = min(held_out, settings.gallery) * case.image[0].size * 3 * len(plan.estimators)
-    numbers = plan.maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
+    numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return StudyCost(
         cases=held_out,
         training=epochs * trained_on,
-        maps=plan.maps,
+        maps=maps,
         asked=asked,
-        images=plan.images,
+        images=shown,
         seconds=seconds,
-        megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * plan.maps * case.image.nbytes / 2) / 1e6
+        megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2) / 1e6
         + gallery / 1e6
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.name if classifier.quick else "plain",
@@ -152,7 +153,7 @@ def _decision_time(classifier: Classifier, batch: torch.Tensor) -> float:
         return _timed(lambda: run(batch).cpu()) / len(batch)
 
 
-def _metrics_time(case: Case, classifier: Classifier, plan: Plan) -> float:
+def _metrics_time(case: Case, classifier: Classifier, plan: Plan, maps: int) -> float:
     """Everything about the maps of a case that needs no network: once for the case, and for each of its maps."""
     random, mask = np.random.default_rng(0), np.zeros(case.image.shape[1:], bool)
     mask.flat[: mask.size // 10] = True
@@ -162,9 +163,9 @@ def _metrics_time(case: Case, classifier: Classifier, plan: Plan) -> float:
         if not METRICS[name].needs - {"mask"} and not METRICS[name].images(plan.metrics)
     ]
 
-    def measure(maps: int) -> None:
+    def measure(count: int) -> None:
         rankings = {
-            (str(which), "original"): rank_map(random.standard_normal(case.image.shape)) for which in range(maps)
+            (str(which), "original"): rank_map(random.standard_normal(case.image.shape)) for which in range(count)
         }
         evaluand = Evaluand(
             name=case.name,
@@ -186,7 +187,7 @@ def _metrics_time(case: Case, classifier: Classifier, plan: Plan) -> float:
 
     one, three = _timed(lambda: measure(1)), _timed(lambda: measure(3))
     each = max(0.0, (three - one) / 2)
-    return max(0.0, one - each) + plan.maps * each
+    return max(0.0, one - each) + maps * each
 
 
 def _timed(work: Callable[[], Any]) -> float:

@@ -1,29 +1,31 @@
 """The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..cases import Case
 from ..cases.body import AIR, body_of
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
+from ..declarations import BLURRED, FORMS
 from ..errors import TomolensError
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
 from ..metrics.evaluand import Evaluand, MapKey
-from ..metrics.fills import fill_image
+from ..metrics.fills import fill_image, of_class
 from ..metrics.ranked import RankedMap, absolute, rank_map
-from ..results.rows import NOT_ASSESSED, REMARK, SAME, Measurement
+from ..results.rows import NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
-from .variations import measure_variations
+from .variations import measure_calibration, measure_variations
 
 
 @dataclass(frozen=True)
@@ -47,94 +49,146 @@ class Evaluation:
     fill: float
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A case that was explained, ready to be measured.
+
+    Attributes:
+        evaluand: with all its maps ranked.
+        made: what came of explaining it.
+        explaining: `explain_each` with all that the study chose for this case.
+        turns: whether the network decides otherwise about its twin; None where there is none.
+        fill: mean of what masked pixels become, from 0 (black) to 1 (white); of the image where that is not known.
+    """
+
+    evaluand: Evaluand
+    made: Explained
+    explaining: Callable[..., Explained]
+    turns: bool | None
+    fill: float
+
+
 def evaluate(
     case: Case,
     classifier: Classifier,
     plan: Plan,
     references: References | None = None,
     atlas: NDArray[np.float64] | None = None,
+    calibration: Case | None = None,
 ) -> Evaluation:
-    """Explain one case with every estimator and measure every map, as it is and absolute, and the blind baselines.
+    """Explain one case with every estimator and measure every map, as it is and absolute, and what it must beat.
 
     An estimator or a metric that fails costs its own rows, and a row says why. Maps explain the predicted class;
-    fidelity asks whether decisions about it are right. A baseline has no negative values and is measured once.
-    ``atlas`` is the mean of the training cases' masks, for the baselines that need it.
+    fidelity asks whether decisions about it are right. A baseline has no negative values and is measured once, and so
+    are each estimator's blurred map and the truth, where the case has a twin about which the network decides otherwise.
+    ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
+    with an implant, whose maps are measured beside.
 
     Raises:
         TomolensError: a network that fails on this case, or for every estimator; the message names the case.
     """
-    image = torch.from_numpy(case.image)
-    scene = scene_of(case, classifier, plan, atlas)
     try:
-        predicted = int(classifier.predict(image[None])[0])
-        explaining = partial(
-            explain_each,
-            targets=[predicted],
-            references=references,
-            scenes=[scene],
-            direction=plan.direction,
-            seed=plan.seed,
-            names=[case.name],
-            batch_size=plan.batch_size,
-        )
-        made = explaining(classifier, image[None], [*plan.estimators, *drawable(plan, scene)])
-        failures = [made.failed.get(one.name) for one in plan.asking]
-        if failures and all(failures):
-            raise next(error for error in failures if error is not None)
-        names = {one.name for one in plan.estimators}
-        maps = {name: stack[0] for name, stack in made.maps.items()}
-        own = {name: one for name, one in maps.items() if name in names}
-        evaluand = Evaluand(
-            name=case.name,
-            seed=plan.seed,
-            classifier=classifier,
-            image=image,
-            label=case.label,
-            explained=predicted,
-            mask=case.mask,
-            rankings=_ranked(maps, own, plan, case.name),
-            body=np.asarray(scene.body),
-            evidence=case.evidence,
-            marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
-            settings=plan.metrics,
-            batch_size=plan.batch_size,
-            maps=own,
-            completeness={name: float(errors[0]) for name, errors in made.completeness.items()} or None,
-            explanations=lambda shown, by: {
-                name: stack[0] for name, stack in explaining(by, shown[None], plan.estimators).maps.items()
-            },
-        )
+        prepared = prepare(case, classifier, plan, references, atlas)
+        evaluand = prepared.evaluand
         measurements = (
-            *of_network(case, classifier, predicted),
-            *_of_estimators(made, evaluand),
+            *of_network(case, classifier, evaluand.explained, prepared.turns),
+            *_of_estimators(prepared.made, evaluand),
             *(one for name in plan.metrics.names for one in measured(name, evaluand)),
-            *measure_variations(plan, evaluand, explaining),
+            *measure_variations(plan, evaluand, prepared.explaining),
         )
+        if calibration is not None:
+            other = prepare(calibration, classifier, plan, references, atlas)
+            measurements += tuple(measure_calibration(plan, other.evaluand, bool(other.turns)))
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     regions: dict[MapKey, NDArray[np.float64]] = vars(evaluand).get("region_maps", {})  # where a metric made them
     return Evaluation(
-        predicted,
+        evaluand.explained,
         measurements,
-        own,
-        {key: one.scores.reshape(one.shape) for key, one in evaluand.rankings.items() if key[0] in own},
-        {key: one for key, one in regions.items() if key[0] in own},
-        float(classifier.intensity.share(np.asarray(scene.fill)).mean()),
+        dict(evaluand.maps),
+        {key: one.scores.reshape(one.shape) for key, one in evaluand.rankings.items() if _is_own(key, evaluand)},
+        {key: one for key, one in regions.items() if _is_own(key, evaluand)},
+        prepared.fill,
     )
 
 
+def _is_own(key: MapKey, evaluand: Evaluand) -> bool:
+    return key[0] in evaluand.maps and key[1] in FORMS
+
+
+def prepare(
+    case: Case,
+    classifier: Classifier,
+    plan: Plan,
+    references: References | None,
+    atlas: NDArray[np.float64] | None,
+) -> Prepared:
+    """Explain one case with every estimator and sort every map.
+
+    Raises:
+        TomolensError: a network that fails on this case, or for every estimator.
+    """
+    image = torch.from_numpy(case.image)
+    predicted = int(classifier.predict(image[None])[0])
+    turns = None if case.twin is None else int(classifier.predict(torch.from_numpy(case.twin)[None])[0]) != predicted
+    # What the network does not notice is no evidence for its decision.
+    told = case if turns else replace(case, twin=None, evidence=None)
+    scene = scene_of(told, classifier, plan, atlas)
+    explaining = partial(
+        explain_each,
+        targets=[predicted],
+        references=references,
+        scenes=[scene],
+        direction=plan.direction,
+        seed=plan.seed,
+        names=[case.name],
+        batch_size=plan.batch_size,
+    )
+    made = explaining(classifier, image[None], [*plan.estimators, *drawable(plan, scene)])
+    failures = [made.failed.get(one.name) for one in plan.asking]
+    if failures and all(failures):
+        raise next(error for error in failures if error is not None)
+    names = {one.name for one in plan.estimators}
+    maps = {name: stack[0] for name, stack in made.maps.items()}
+    own = {name: one for name, one in maps.items() if name in names}
+    evaluand = Evaluand(
+        name=case.name,
+        seed=plan.seed,
+        classifier=classifier,
+        image=image,
+        label=case.label,
+        explained=predicted,
+        mask=case.mask,
+        rankings=_ranked(maps, own, plan, case.name),
+        body=np.asarray(scene.body),
+        evidence=told.evidence,
+        marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
+        settings=plan.metrics,
+        batch_size=plan.batch_size,
+        maps=own,
+        completeness={name: float(errors[0]) for name, errors in made.completeness.items()} or None,
+        explanations=lambda shown, by: {
+            name: stack[0] for name, stack in explaining(by, shown[None], plan.estimators).maps.items()
+        },
+        twin=told.twin,
+    )
+    fills = (one for one in (scene.fill, case.twin, case.image) if one is not None)
+    return Prepared(evaluand, made, explaining, turns, float(classifier.intensity.share(next(fills)).mean()))
+
+
 def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:
-    """What blind baselines may see of a case beside its image."""
-    intensity = classifier.intensity
+    """What blind baselines may see of a case beside its image; a fill from the twin would show them the truth."""
+    intensity, fill = classifier.intensity, plan.metrics.fill
     body = case.body
     if body is None:
         body = body_of(intensity.share(case.image), intensity.of_hounsfield(AIR))
-    return Scene(fill_image(plan.metrics.fill, case.image, case.label, intensity), body, atlas)
+    shown = None if of_class(fill, case.label) == "twin" else fill_image(fill, case.image, case.label, intensity)
+    return Scene(shown, body, atlas, case.twin)
 
 
 def drawable(plan: Plan, scene: Scene) -> list[Estimator]:
-    """The blind baselines for which all that they need is there."""
-    lacking = {need for need in ("fill", "body", "atlas") if getattr(scene, need) is None}
+    """What is measured beside the estimators, as far as all that it needs is there."""
+    lacking = {need for need in ("fill", "body", "atlas", "twin") if getattr(scene, need) is None}
     return [one for one in plan.baselines if not one.needs & lacking]
 
 
@@ -149,7 +203,7 @@ def _of_estimators(explained: Explained, evaluand: Evaluand) -> Iterator[Measure
             yield Measurement(name, form, SAME, float(ranked is evaluand.rankings[name, "original"]))
 
 
-def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measurement]:
+def of_network(case: Case, classifier: Classifier, predicted: int, turns: bool | None = None) -> list[Measurement]:
     """What concerns no map; a case that no metric applies to has these rows all the same."""
     numbers = {"correct": float(predicted == case.label)}
     if case.mask is not None and is_usable(case.mask):
@@ -157,23 +211,34 @@ def of_network(case: Case, classifier: Classifier, predicted: int) -> list[Measu
     if case.unmarked is not None:
         without = int(classifier.predict(torch.from_numpy(case.unmarked)[None])[0])
         numbers["correct_without_marker"] = float(without == case.label)
+    if turns is not None:
+        numbers[TWIN_TURNS] = float(turns)
     return [Measurement("", "", name, value, None) for name, value in numbers.items()]
 
 
 def _ranked(maps: Mapping[str, Tensor], own: Mapping[str, Tensor], plan: Plan, name: str) -> dict[MapKey, RankedMap]:
-    """Rankings of each estimator's map in both forms, and of each blind baseline's as it is.
+    """Rankings of each estimator's map in its forms, blurred ones among them, and of each baseline's as it is.
 
     A map that is its own absolute, as one without negative values is, is sorted once.
     """
+    rank = partial(rank_map, seed=plan.seed, name=name, channels=plan.metrics.channels)
+    asking = {one.name for one in plan.asking}
     rankings: dict[MapKey, RankedMap] = {}
     for estimator, importance in maps.items():
-        original = rank_map(importance, seed=plan.seed, name=name, channels=plan.metrics.channels)
+        original = rank(importance)
         rankings[estimator, "original"] = original
         if estimator not in own:
             continue
         magnitude = absolute(importance)
         same = torch.equal(magnitude, importance) or plan.metrics.channels == "norm"  # which has no sign
-        rankings[estimator, "absolute"] = (
-            original if same else rank_map(magnitude, seed=plan.seed, name=name, channels=plan.metrics.channels)
-        )
+        rankings[estimator, "absolute"] = original if same else rank(magnitude)
+        if plan.blur and estimator in asking:
+            rankings[estimator, BLURRED] = rank(blurred(magnitude, plan.blur))
     return rankings
+
+
+def blurred(importance: Tensor, share: float) -> NDArray[np.float64]:
+    """A map ``(C, *spatial)`` smoothed by a Gaussian; its standard deviation is a share of the longest side."""
+    values = importance.detach().cpu().double().numpy()
+    sigma = share * max(values.shape[1:])
+    return np.stack([gaussian_filter(channel, sigma) for channel in values])

@@ -40,8 +40,11 @@ class Plan:
         direction: see `explain`.
         metrics: to compute.
         batch_size: images the network sees at a time, in every stage.
-        baselines: blind maps that are measured beside the estimators'.
+        baselines: maps that are measured beside the estimators': the blind ones and the truth.
         variations: other options to try; None for none.
+        blur: standard deviation by which each estimator's map is blurred as a control, a share of the longest side; 0
+            for none.
+        calibration: the implant with which each case is measured once more; empty for none.
     """
 
     seed: int
@@ -51,6 +54,8 @@ class Plan:
     batch_size: int
     baselines: tuple[Estimator, ...] = ()
     variations: Variations | None = None
+    blur: float = 0.0
+    calibration: str = ""
 
     @property
     def asking(self) -> tuple[Estimator, ...]:
@@ -62,10 +67,14 @@ class Plan:
         """Those that always explain class 1 in the paper's direction."""
         return tuple(one for one in self.asking if not one.of_prediction)
 
-    @property
-    def maps(self) -> int:
-        """Maps of a case: estimators as they are and absolute, and blind baselines."""
-        return 2 * len(self.estimators) + len(self.baselines)
+    def beside(self, twins: bool) -> int:
+        """Maps that are measured beside the estimators', where there are twins or not."""
+        return sum(twins or "twin" not in one.needs for one in self.baselines)
+
+    def maps(self, twins: bool = True) -> int:
+        """Maps of a case: estimators as they are, absolute and blurred, and what is measured beside them."""
+        blurred = len(self.asking) if self.blur else 0
+        return 2 * len(self.estimators) + blurred + self.beside(twins)
 
     @property
     def explanations(self) -> list[tuple[Estimator, ...]]:
@@ -75,18 +84,19 @@ class Plan:
             explained += [self.asking] if self.variations.probability else []
             explained += [self.of_class_one] if self.variations.other_direction else []
             explained += self.variations.estimators.values()
-        return explained
+        return explained + ([self.estimators] if self.calibration else [])
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """What the estimators ask for a case ``(C, *spatial)``."""
         return sum((cost_of(estimators, shape, self.direction) for estimators in self.explanations), Cost())
 
-    @property
-    def images(self) -> int:
-        """Altered images of a case that the metrics show the network, at most."""
-        maps = self.maps + sum(map(len, self.explanations[1:]))
-        varied = len(self.variations.fills) * (len(self.estimators) + len(self.baselines)) if self.variations else 0
+    def images(self, twins: bool = True) -> int:
+        """Altered images of a case that the metrics show the network, at most; ``twins`` tells whether it has one."""
+        varied = sum(map(len, self.explanations[1:])) - (len(self.estimators) if self.calibration else 0)
+        fills = len(self.variations.fills) * (len(self.estimators) + self.beside(twins)) if self.variations else 0
         total = 0
         for metric in map(METRICS.__getitem__, self.metrics.names):
-            total += (maps + (varied if "fill" in metric.depends_on else 0)) * metric.images(self.metrics)
+            own = self.maps(twins) + varied + (fills if "fill" in metric.depends_on else 0)
+            measured = own if twins or "twin" not in metric.needs else 0
+            total += (measured + (self.maps() if self.calibration else 0)) * metric.images(self.metrics)
         return total

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from ..declarations import require_distinct, require_plain
 from ..errors import SettingsError
-from ..estimators.baselines import BASELINES
+from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, parameters_of
 from ..estimators.points import Quadrature
 from ..estimators.registry import make_estimator
@@ -111,6 +111,8 @@ def estimator_of(name: str, parameters: Mapping[str, Any]) -> Estimator:
     """
     if name in BASELINES:
         raise ValueError(f"'{name}' is a blind baseline: name it in estimators.baselines")
+    if name == TRUTH.name:
+        raise ValueError(f"'{name}' is no estimator: it is measured wherever it is known")
     named = {"name", "title"} & set(parameters)
     if named:
         raise SettingsError(f"estimator '{name}': {', '.join(sorted(named))} cannot be set in a study file")

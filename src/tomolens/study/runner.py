@@ -20,6 +20,7 @@ from ..classifier.identity import identity_of
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
+from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator, is_blind
 from ..metrics.registry import METRICS
 from ..progress import Progress, silent
@@ -116,6 +117,7 @@ def run_study(
         _require_outputs(classifier, found.cases)
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     _require_references(settings, folds)
+    _require_twins(settings, found)
     description = describe(settings, found, classifier, resources)
     store.open(description)
     description["missing_baselines"] = missing_baselines(settings, found, folds)
@@ -176,6 +178,16 @@ def _require_references(settings: StudySettings, folds: Sequence[Fold]) -> None:
         )
 
 
+def _require_twins(settings: StudySettings, found: Survey) -> None:
+    wanting = [one.name for one in settings.plan.estimators if "twin" in one.needs]
+    wanting += ["metrics.fill = 'twin'"] if settings.metrics.fill == "twin" else []
+    if wanting and not found.twins:
+        raise SettingsError(
+            f"{', '.join(wanting)}: no case of the study has a twin; simulated cases have one, and cases with "
+            "cases.implant"
+        )
+
+
 def _executor(settings: StudySettings, resources: Resources, left: int) -> AbstractContextManager[Executor]:
     if resources.executor == "ray":
         needs = settings.resources
@@ -194,7 +206,7 @@ def job_of(
 ) -> Job:
     """What is to be done with the held-out cases of one network, ``left`` of all networks."""
     plan = settings.plan
-    decisions = left * plan.images
+    decisions = left * plan.images(twins=found.twins > 0)
     quick = settings.precision == "auto" and decisions > 0
     return Job(
         cases=found.cases,
@@ -317,12 +329,15 @@ def describe(
 
 
 def _described(settings: StudySettings) -> list[Described]:
-    """The estimators of the study and its blind baselines."""
+    """The estimators of the study, its blind baselines, and the truth."""
     plan = settings.plan
 
     def described(one: Estimator, baseline: bool) -> Described:
-        of_masks = bool(getattr(one, "of_masks", False))
-        return Described(one.name, one.title, one.source, repr(one), is_blind(one), baseline, of_masks)
+        of_masks, truth = bool(getattr(one, "of_masks", False)), one is TRUTH
+        blind = is_blind(one) and not truth
+        return Described(
+            one.name, one.title, one.source, repr(one), blind, baseline, of_masks, truth, "twin" in one.needs
+        )
 
     return [*(described(one, False) for one in plan.estimators), *(described(one, True) for one in plan.baselines)]
 

@@ -22,7 +22,7 @@ from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
 from ..errors import SettingsError
-from ..estimators.baselines import BASELINES
+from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, is_blind
 from ..estimators.explain import Direction
 from ..estimators.registry import ESTIMATORS
@@ -146,18 +146,23 @@ class ClassifierSettings(_Section):
 
 
 class EstimatorSettings(_Section):
-    """Which estimators, with which parameters, of which score, and the blind baselines that they must beat."""
+    """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
 
-    names: tuple[str, ...] = tuple(ESTIMATORS)
+    By default all that need no twin. ``blur`` is the standard deviation, as a share of the longest side, by which each
+    estimator's absolute map is blurred to be measured as a control: masking favours smooth maps. 0 measures none.
+    """
+
+    names: tuple[str, ...] = tuple(name for name in ESTIMATORS if "twin" not in ESTIMATORS[name]().needs)
     baselines: tuple[str, ...] = tuple(BASELINES)
     direction: Direction = "class"
     references: Count = 256
+    blur: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     parameters: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
     def _known(self) -> Self:
         check_names("baseline", self.baselines, BASELINES, least=0)
-        check_made([*self.make(), *(BASELINES[name] for name in self.baselines)])
+        check_made([*self.make(), *(BASELINES[name] for name in self.baselines), TRUTH])
         return self
 
     def make(self) -> tuple[Estimator, ...]:
@@ -239,6 +244,18 @@ class StatisticsSettings(_Section):
     confidence: Annotated[float, Field(gt=0.5, le=0.999)] = 0.95
 
 
+class VerdictSettings(_Section):
+    """When a map is to be believed, see docs/verdict.md.
+
+    ``confidence`` is that of all its tests together: maps that know nothing are believed in no more studies than the
+    rest. ``least_turned`` is the share of the twins about which the network must decide otherwise for their truth to
+    be its reason.
+    """
+
+    confidence: Annotated[float, Field(gt=0.5, le=0.999)] = 0.95
+    least_turned: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
 class ResourceSettings(_Section):
     """What one worker of a cluster needs: processor cores, and GPUs where networks run on one (may be a fraction)."""
 
@@ -274,6 +291,7 @@ class StudySettings(_Section):
     estimators: EstimatorSettings = EstimatorSettings()
     metrics: MetricSettings = MetricSettings()
     statistics: StatisticsSettings = StatisticsSettings()
+    verdict: VerdictSettings = VerdictSettings()
     vary: VarySettings | None = None
 
     @property
@@ -286,7 +304,8 @@ class StudySettings(_Section):
             direction=chosen.direction,
             metrics=self.metrics,
             batch_size=self.batch_size,
-            baselines=tuple(BASELINES[name] for name in chosen.baselines),
+            baselines=(*(BASELINES[name] for name in chosen.baselines), TRUTH),
+            blur=chosen.blur,
             variations=None if self.vary is None else self.vary.variations(estimators),
         )
 

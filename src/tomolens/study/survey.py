@@ -27,6 +27,7 @@ class Survey:
         masks: for each case ``usable``, ``empty``, ``full`` or ``none``.
         skipped: cases that cannot be used, with the reason.
         notes: what is odd about files that are used, and in how many cases.
+        twins: how many cases have one.
     """
 
     cases: Cases
@@ -35,6 +36,7 @@ class Survey:
     shape: tuple[int, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
+    twins: int = 0
 
 
 def survey(
@@ -62,6 +64,7 @@ def survey(
     kept: list[int] = []
     skipped: dict[str, str] = {}
     notes: Counter[str] = Counter()
+    twins = 0
     patients: dict[str, int] = {}
     for index, entry in enumerate(cases.entries):
         progress("reading cases", index + 1, len(cases))
@@ -83,14 +86,14 @@ def survey(
         digest.update(f"{case.name}\x1f{patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
         digest.update(hashlib.blake2b(mask_bytes, digest_size=16).digest())
         if case.twin is not None:
+            twins += 1
             digest.update(hashlib.blake2b(np.ascontiguousarray(case.twin).tobytes(), digest_size=16).digest())
         masks.append(_mask_state(case))
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
-    return Survey(
-        cases.select(kept) if skipped else cases, digest.hexdigest(), tuple(masks), shape or (), skipped, dict(notes)
-    )
+    usable = cases.select(kept) if skipped else cases
+    return Survey(usable, digest.hexdigest(), tuple(masks), shape or (), skipped, dict(notes), twins)
 
 
 def without_places(message: str, entry: CaseEntry) -> str:

@@ -16,7 +16,7 @@ from ..estimators.explain import Direction, Explained
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.registry import METRICS
-from ..results.rows import NOT_ASSESSED, REMARK, Measurement
+from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
 
@@ -56,6 +56,21 @@ def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[...,
         changed = replace(evaluand, rankings=rankings, maps=made.maps, completeness=None, explanations=None)
         for name in plan.metrics.names:
             yield from _under(name, changed, choice, option)
+
+
+def measure_calibration(plan: Plan, evaluand: Evaluand, turns: bool) -> Iterator[Measurement]:
+    """All views of the maps of a case with an implant, to see which of them can judge maps.
+
+    Args:
+        plan: of the study.
+        evaluand: of the case with the implant, whose twin is the case as it came.
+        turns: whether the implant turns the network's decision; only then its place is known to be the reason.
+    """
+    option = str(plan.calibration)
+    yield Measurement("", "", TWIN_TURNS, float(turns), choice=CALIBRATION, option=option)
+    if turns:
+        for name in plan.metrics.names:
+            yield from _under(name, evaluand, CALIBRATION, option)
 
 
 def _under(name: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:

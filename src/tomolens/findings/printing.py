@@ -2,14 +2,17 @@
 
 import math
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from ..declarations import FORMS, Output
-from ..findings import Findings
-from ..findings.measured import BOTH, Key
-from ..findings.tables import keys_of
+from ..declarations import BLURRED, FORMS, Output
+from .measured import BOTH, Key
+from .tables import keys_of
+
+if TYPE_CHECKING:
+    from .findings import Findings
 
 NOTHING = "–"
 """Where there is no number."""
@@ -21,7 +24,7 @@ JUDGES = {
 }
 
 
-def title(findings: Findings, estimator: str) -> str:
+def title(findings: "Findings", estimator: str) -> str:
     """An estimator's or baseline's name as it is printed."""
     return findings.description.titles.get(estimator, estimator)
 
@@ -31,9 +34,12 @@ def in_sentence(name: str) -> str:
     return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
-def map_title(findings: Findings, estimator: str, form: str) -> str:
-    """A map's name as it is printed; one that is its own absolute needs no word on its form."""
-    return title(findings, estimator) + ("" if form == BOTH else f" ({form})")
+def map_title(findings: "Findings", estimator: str, form: str) -> str:
+    """A map's name as it is printed; one that is its own absolute, or is measured once, needs no word on its form."""
+    name = title(findings, estimator)
+    if form == BOTH or findings.description.is_beside(estimator):
+        return name
+    return f"{name}, {form}" if form == BLURRED else f"{name} ({form})"
 
 
 def forms(form: str) -> tuple[str, ...]:
@@ -68,12 +74,12 @@ def interval_words(output: Output, row: pd.Series, joined: str = "{} to {}") -> 
     return NOTHING if np.isnan(low) else joined.format(printed(output, low), printed(output, high))
 
 
-def confidence(findings: Findings) -> str:
+def confidence(findings: "Findings") -> str:
     """How intervals are called."""
     return f"{100 * findings.resampling.confidence:.0f} % CI"
 
 
-def values_of(findings: Findings, output: Output) -> pd.DataFrame:
+def values_of(findings: "Findings", output: Output) -> pd.DataFrame:
     """The means of the estimators' maps, best first, those that are compared with no other last."""
     values = findings.means[output.name]
     if values.empty:
@@ -82,13 +88,13 @@ def values_of(findings: Findings, output: Output) -> pd.DataFrame:
     return order.drop(columns="badness")
 
 
-def gains_of(findings: Findings, view: Output) -> pd.DataFrame:
+def gains_of(findings: "Findings", view: Output) -> pd.DataFrame:
     """The gains over the best blind baseline in a view."""
     gains = findings.tables["gains"]
     return gains if gains.empty else gains[gains["view"] == view.column]
 
 
-def not_above_blind(findings: Findings, view: Output) -> set[Key]:
+def not_above_blind(findings: "Findings", view: Output) -> set[Key]:
     """The maps that do not beat the best blind baseline in a view, as far as there are patients enough to tell."""
     gains = gains_of(findings, view)
     return set() if gains.empty else set(keys_of(gains[~gains["beats"].astype(bool) & gains["p"].notna()]))
