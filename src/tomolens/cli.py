@@ -208,6 +208,7 @@ def _show(findings: "Findings", folder: Path, quiet: bool, as_json: bool) -> Non
                 "folder": str(folder.resolve()),
                 "report": page,
                 "tables": sorted(str(file.resolve()) for file in (folder / "tables").glob("*.csv")),
+                "verdict": findings.verdict.as_json(),
                 "headline": headline(findings),
                 "warnings": warnings(findings),
                 "cases": len(findings.measured.cases),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..declarations import Output
+from ..declarations import FORMS, Output
 from ..results.description import Description
 from ..results.rows import FAILED, NOT_ASSESSED, REMARK, SAME, SCHEMA
 
@@ -295,7 +295,7 @@ def _without_twins(reading: _Reading) -> tuple[tuple[Key, ...], NDArray[np.intp]
     kept: dict[Key, int] = {}
     column = np.empty(len(reading.maps), dtype=np.intp)
     for (estimator, form), which in reading.maps.items():
-        key = (estimator, BOTH if estimator in twins else form)
+        key = (estimator, BOTH if estimator in twins and form in FORMS else form)
         column[which] = kept.setdefault(key, len(kept))
     return tuple(kept), column
 

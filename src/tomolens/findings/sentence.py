@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..declarations import Output
+from ..declarations import BLURRED, Output
 from .controls import turned
-from .printing import in_sentence, judged, map_title, printed, title
+from .printing import map_title, printed, title
 from .verdict import ASKED, Check, TrustCard, Verdict, cards_of, views_that
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _sentence(findings: "Findings", verdict: Verdict) -> str:
     if not deciding:
         view = views[0]
         row = findings.controls_of(view)
-        best = in_sentence(map_title(findings, str(row["baseline"]), str(row["baseline_form"])))
+        best = opponent(findings, str(row["baseline"]), str(row["baseline_form"]))
         return (
             f"None can be believed: on these {_basis(int(row['cases']), int(row['patients']))} no view of the model's "
             f"behaviour can judge maps, as the truth itself does not beat {best} by {view.judges.title} "
@@ -78,14 +78,14 @@ def _none(findings: "Findings", verdict: Verdict, deciding: Sequence[Output]) ->
         return (
             f"None can be believed: on these {_basis(check.cases, check.patients)} "
             f"{map_title(findings, *card.key)} beats every map that never looks at the network in the model's view, "
-            f"and does not find the truth better than {in_sentence(title(findings, check.against))} "
+            f"and does not find the truth better than {opponent(findings, check.against)} "
             f"({_numbers(findings, check)}). {DO_NOT}"
         )
     view = deciding[0]
     best = max((check for check in checks if check.view == view.judges.name), key=lambda check: check.gain)
     return (
         f"None can be believed: on these {_basis(best.cases, best.patients)} no map beats "
-        f"{in_sentence(title(findings, best.against))}, which never looks at the network, by {view.judges.title} "
+        f"{opponent(findings, best.against)}, which never looks at the network, by {view.judges.title} "
         f"({_numbers(findings, best)}). {DO_NOT}"
     )
 
@@ -143,13 +143,20 @@ def _told_apart(findings: "Findings", cards: Sequence[TrustCard]) -> bool:
 
 def _against(findings: "Findings", check: Check) -> str:
     view = findings.views[check.view]
-    against = in_sentence(title(findings, check.against))
-    return f"{view.judges.title} {printed(view, check.value)} against {printed(view, check.against_value)} of {against}"
+    numbers = f"{printed(view, check.value)} against {printed(view, check.against_value)}"
+    return f"{view.judges.title} {numbers} of {opponent(findings, check.against)}"
 
 
 def _numbers(findings: "Findings", check: Check) -> str:
     view = findings.views[check.view]
     return f"at best {printed(view, check.value)} against {printed(view, check.against_value)}"
+
+
+def opponent(findings: "Findings", name: str, form: str = "original") -> str:
+    """A map that never looks at the network, or a blurred one, as it is called in a sentence."""
+    if form == BLURRED:
+        return f"the blurred map of {title(findings, name)}"
+    return f"the blind map “{title(findings, name)}”"
 
 
 def _basis(cases: int, patients: int) -> str:
@@ -158,15 +165,3 @@ def _basis(cases: int, patients: int) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def view_words(findings: "Findings", view: Output) -> str:
-    """Whether a view can judge maps, in a few words."""
-    row = findings.controls_of(view)
-    state = row["can_judge"]
-    if state == "not controlled":
-        return "not controlled"
-    numbers = f"truth {printed(view, row['value'])}, best control {printed(view, row['baseline_value'])} "
-    numbers += f"({in_sentence(map_title(findings, str(row['baseline']), str(row['baseline_form'])))})"
-    verb = {"yes": "can judge maps here", "no": "cannot judge maps here", "cannot be told": "cannot be told"}[state]
-    return f"{judged(view)}: {verb} ({numbers}; {_basis(int(row['cases']), int(row['patients']))})"

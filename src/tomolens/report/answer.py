@@ -1,5 +1,6 @@
 """The answer in words, made from the findings: what leads, how sure that is, and what to know before believing it."""
 
+from collections.abc import Sequence
 from itertools import starmap
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..findings.printing import (
     title,
     values_of,
 )
-from ..findings.tables import undefined_masks
+from ..findings.tables import CLASS, undefined_masks
 from ..results.rows import NOT_ASSESSED
 
 
@@ -59,13 +60,20 @@ def _leader(findings: Findings, view: Output) -> str:
     )
 
 
+def class_names(findings: Findings, columns: Sequence[str]) -> str:
+    """The classes whose means stand in some columns."""
+    return " | ".join(findings.description.classes[int(name.removeprefix(CLASS))] for name in columns)
+
+
 def _rank_words(findings: Findings, view: Output, best: pd.Series) -> str:
     ranks, name = findings.tables["ranks"], f"{view.column}_rank"
     if f"{name}_low" not in ranks:
         return ""
     row = ranks[(ranks["estimator"] == best["estimator"]) & (ranks["form"] == best["form"])].iloc[0]
     low, high = int(row[f"{name}_low"]), int(row[f"{name}_high"])
-    return f", rank {low}" if low == high else f", rank {low} to {high}"
+    others = int((ranks[f"{name}_low"] == 1).sum()) - 1
+    cannot = f"; whether it or one of {others} others is best cannot be told" if high > 1 and others else ""
+    return f", rank {low}{cannot}" if low == high else f", rank {low} to {high}{cannot}"
 
 
 def blind_sentences(findings: Findings) -> list[str]:
@@ -92,7 +100,7 @@ def _beating(findings: Findings, view: Output, rows: pd.DataFrame, end: str) -> 
     best, beats = rows.iloc[0], rows[f"beats{end}"].astype(bool)
     name, value = in_sentence(title(findings, best[f"baseline{end}"])), printed(view, best[f"baseline_value{end}"])
     cannot = ", too few patients to tell" if rows[f"p{end}"].isna().all() else ""
-    return f"{int(beats.sum())} of {len(rows)} ({name}, {value}{cannot})"
+    return f"{int(beats.sum())} of {len(rows)} ({name}, {value}, n = {int(best['cases'])}{cannot})"
 
 
 def audit_sentence(findings: Findings) -> str:
@@ -216,6 +224,27 @@ def partial_sentences(findings: Findings) -> list[str]:
     return sentences
 
 
+def step_sentences(findings: Findings) -> list[str]:
+    """Where an area between two curves is no more than one step of their grid, in a class."""
+    sentences = []
+    charts = [chart for metric in findings.description.metrics for chart in metric.charts if len(chart.lines) > 1]
+    for chart in charts:
+        view, points = findings.description.outputs[chart.headline], findings.tables[f"{chart.name}_curve"]
+        values = findings.means[view.name]
+        if points.empty or values.empty:
+            continue
+        step = 1.0 / (len(points["x"].unique()) - 1)
+        for column in (name for name in values.columns if str(name).startswith(CLASS)):
+            near = values[column].abs() <= step * (1 + 1e-9)
+            if near.any():
+                sentences.append(
+                    f"{view.judges.title if view.view else view.label}, {class_names(findings, [str(column)])}: "
+                    f"{int(near.sum())} of {int(values[column].notna().sum())} maps are within one step of the masking "
+                    f"({printed(view, step)}), which is as good as 0"
+                )
+    return sentences
+
+
 def remark_sentences(findings: Findings) -> list[str]:
     """What was not assessed and why, and what must be said beside an estimator's maps, also under other options."""
     remarks, total = findings.measured.remarks, len(findings.measured.cases)
@@ -259,6 +288,7 @@ def warnings(findings: Findings) -> list[str]:
     if len(remarked):
         found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
     found += few_patients(findings) + partial_sentences(findings) + remark_sentences(findings)
+    found += step_sentences(findings)
     for state, names in undefined_masks(findings.measured).items():
         if names:
             shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

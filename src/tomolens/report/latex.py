@@ -6,7 +6,7 @@ from ..declarations import Output
 from ..findings import Findings
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, interval_words, not_above_blind, printed, title, values_of
-from ..findings.tables import keys_of
+from ..findings.tables import CLASS, keys_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -26,9 +26,14 @@ def escaped(text: str) -> str:
 
 
 def latex_table(findings: Findings) -> str:
-    """The table: best of each view in bold, a dagger where the best blind baseline is not beaten."""
+    """The table: the verdict, best of each view in bold, a dagger where the best blind baseline is not beaten.
+
+    A view that cannot judge maps is marked, and where means are of classes, that of each stands in brackets.
+    """
     views = [view for view in findings.views.values() if len(values_of(findings, view))]
-    columns = {escaped(view.label): _cells(findings, view) for view in views}
+    marks = {"no": "\\textsection", "cannot be told": "?"}
+    names = [f"{escaped(view.label)}{marks.get(findings.can_judge[view.column], '')}" for view in views]
+    columns = {name: _cells(findings, view) for name, view in zip(names, views, strict=True)}
     keys = list(dict.fromkeys(key for cells in columns.values() for key in cells))
     body = [
         " & ".join([escaped(title(findings, key[0])), key[1], *(cells.get(key, "--") for cells in columns.values())])
@@ -36,9 +41,11 @@ def latex_table(findings: Findings) -> str:
     ]
     patients = findings.measured.cases["patient"].nunique()
     caption = (
-        f"{escaped(findings.description.name)}: mean with {100 * findings.resampling.confidence:.0f}\\,\\% interval "
-        f"(BCa bootstrap over patients; {len(findings.measured.cases)} cases of {patients} patients). \\textdagger: "
-        "does not beat the best blind baseline. \\textdaggerdbl: in some of the cases only, compared with no other."
+        f"{escaped(findings.description.name)}. {escaped(findings.verdict.sentence)} Mean with "
+        f"{100 * findings.resampling.confidence:.0f}\\,\\% interval (BCa bootstrap over patients; "
+        f"{len(findings.measured.cases)} cases of {patients} patients), in brackets of each class in turn. "
+        "\\textdagger: does not beat the best blind baseline. \\textdaggerdbl: in some of the cases only, compared "
+        "with no other. \\textsection: cannot judge maps here."
     )
     lines = [
         "\\begin{table}",
@@ -64,5 +71,7 @@ def _cells(findings: Findings, view: Output) -> dict[Key, str]:
         leads = not row["partial"] and view.sign * row["value"] == best
         shown = f"\\textbf{{{value}}}" if leads else value
         mark = "\\textdagger" if key in not_above else "\\textdaggerdbl" if row["partial"] else ""
-        cells[key] = f"{shown}{mark}{'' if ends == NOTHING else ends}"
+        classes = [printed(view, row[name]) for name in values.columns if str(name).startswith(CLASS)]
+        by_class = f" ({' / '.join(classes)})" if classes else ""
+        cells[key] = f"{shown}{mark}{'' if ends == NOTHING else ends}{by_class}"
     return cells

@@ -29,6 +29,7 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
     drawn, shown = charts(findings), viewer(findings, cases)
     text = environment.from_string(folder.joinpath("page.html").read_text()).render(
         name=findings.description.name,
+        verdict=findings.verdict,
         headline=headline(findings),
         facts=_facts(findings),
         warnings=warnings(findings),

@@ -11,12 +11,26 @@ from ..findings import Findings
 from ..findings.choices import OWN
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
-from ..findings.tables import keys_of
+from ..findings.tables import CLASS, keys_of
 from . import choices, ranks
-from .answer import agreement_sentences, audit_sentence, concordance_words
+from .answer import agreement_sentences, audit_sentence, class_names, concordance_words
 from .series import views_beside
+from .trust import (
+    card_columns,
+    card_rows,
+    check_columns,
+    check_rows,
+    control_columns,
+    control_rows,
+    questions,
+    view_sentence,
+)
 
 GAIN = "gain over the best blind baseline"
+ASKED_OF = (
+    "To be believed a map must be faithful, and find the truth where that is known. Agreement with the expert stands "
+    "beside: a network may look elsewhere, and an honest map then shows it."
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,32 @@ def sections(findings: Findings) -> list[Section]:
         _other_section,
         _networks_section,
     )
-    return [*views, *(section for make in others if (section := make(findings)) is not None)]
+    return [
+        *_verdict_sections(findings),
+        *views,
+        *(section for make in others if (section := make(findings)) is not None),
+    ]
+
+
+def _verdict_sections(findings: Findings) -> list[Section]:
+    """The trust cards, the checks behind them, and which views can judge maps."""
+    controls = Table(control_columns(findings), control_rows(findings))
+    text = (
+        "A view can judge maps where the truth itself beats every map that cannot be right: the blind ones, and each "
+        "estimator's own map blurred, as masking favours smooth maps. A view that cannot takes no part in the verdict."
+    )
+    found = [Section("Which views can judge maps", text, controls)] if len(controls.rows) else []
+    if not findings.verdict.cards:
+        return found
+    cards = Table(card_columns(), card_rows(findings), left=len(card_columns()))
+    checks = Table(check_columns(findings), check_rows(findings), left=4)
+    return [
+        Section("Trust cards", " ".join(questions()) + f" {ASKED_OF}", cards),
+        Section(
+            "The checks", "Every check by its number, the best blind map, and how sure it is.", checks, folded=True
+        ),
+        *found,
+    ]
 
 
 def _view_section(findings: Findings, metric: Declaration, view: Output) -> Section:
@@ -76,7 +115,7 @@ def _view_section(findings: Findings, metric: Declaration, view: Output) -> Sect
     words = view.judges
     return Section(
         words.heading or view.label,
-        words.text,
+        f"{words.text} {view_sentence(findings, words.name)}".strip(),
         _view_table(findings, view, beside),
         _charts(metric) if first else (),
         [(f"ranks-{words.name}", ranks.CAPTION)],
@@ -92,15 +131,16 @@ def _charts(metric: Declaration) -> list[tuple[str, str]]:
 
 
 def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> Table:
-    """A row a map, best first; ``beside`` are the metric's other numbers."""
+    """A row a map, best first, with its mean in each class; ``beside`` are the metric's other numbers."""
     gains, values = _gains(findings, view), values_of(findings, view)
     others = [dict(zip(keys_of(means := findings.means[one.name]), means["value"], strict=True)) for one in beside]
-    rows = []
+    rows, classes = [], [str(name) for name in values.columns if str(name).startswith(CLASS)]
     for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
-        more = [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
+        more = [printed(view, row[column]) for column in classes]
+        more += [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
         shown = printed(view, row["value"]), interval_words(view, row), gains.get(key, NOTHING)
         rows.append([title(findings, key[0]), key[1], *shown, *more, row["cases"], row["patients"]])
-    names = [one.label for one in beside]
+    names = [class_names(findings, [column]) for column in classes] + [one.label for one in beside]
     return Table(["estimator", "map", view.label, confidence(findings), GAIN, *names, "cases", "patients"], rows, 0)
 
 

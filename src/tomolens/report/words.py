@@ -10,36 +10,65 @@ from rich.table import Table
 from ..declarations import FORMS, Output
 from ..findings import Findings
 from ..findings.measured import BOTH
-from ..findings.printing import NOTHING, interval_words, judged, not_above_blind, printed, title, values_of
-from ..findings.tables import keys_of
-from .answer import headline, warnings
+from ..findings.printing import NOTHING, interval_words, judged, not_above_blind, number, printed, title, values_of
+from ..findings.tables import CLASS, keys_of
+from ..findings.verdict import LATER
+from .answer import class_names, headline, warnings
+from .trust import CAN_JUDGE, SHORT, card_columns, card_rows
 
 
 def summary(findings: Findings, width: int = 100) -> str:
-    """Every estimator in every view, original and absolute with intervals, then the answer in words."""
+    """The verdict, every estimator in every view with intervals, the answer in words, and the verdict again."""
     console = Console(file=io.StringIO(), width=width, color_system=None)
+
+    def say(*sentences: str) -> None:
+        for sentence in sentences:
+            console.print(sentence, highlight=False, markup=False, emoji=False)
+
+    verdict = findings.verdict
+    say(verdict.sentence, *verdict.reasons, *verdict.next_steps, "")
+    if verdict.cards:
+        console.print(_cards(findings))
     for view in findings.views.values():
         values = values_of(findings, view)
         if not values.empty:
             console.print(_table(findings, view, values))
     if not findings.tables["gains"].empty:
         console.print("† does not beat the best map that never looks at the network\n", highlight=False)
-    for sentence in (*headline(findings), *(f"Note: {warning}" for warning in warnings(findings))):
-        console.print(sentence, highlight=False, markup=False, emoji=False)
+    say(*headline(findings), *(f"Note: {warning}" for warning in warnings(findings)), "", verdict.sentence)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
+def _cards(findings: Findings) -> Table:
+    drawn = Table(title="Trust cards", box=box.SIMPLE_HEAD, title_justify="left")
+    later = {SHORT[question] for question in LATER}
+    shown = [place for place, name in enumerate(card_columns()) if name not in later]
+    for place in shown:
+        drawn.add_column(card_columns()[place])
+    for row in card_rows(findings):
+        drawn.add_row(*(row[place] for place in shown))
+    return drawn
+
+
 def _table(findings: Findings, view: Output, values: pd.DataFrame) -> Table:
     marked = not_above_blind(findings, view)
-    drawn = Table(title=f"{view.label} ({judged(view)})", box=box.SIMPLE_HEAD, title_justify="left")
+    name, state = f"{view.label} ({judged(view)})", findings.can_judge[view.column]
+    name += f": {CAN_JUDGE[state]}" if state in ("no", "cannot be told") else ""
+    of_class = [f"{CLASS}{label}" for label in range(len(findings.description.classes))] if view.balanced else []
+    of_class = [column for column in of_class if column in values]
+    name += f"\nthen in each class: {class_names(findings, of_class)}" if of_class else ""
+    drawn = Table(title=name, box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("estimator")
     for form in FORMS:
         drawn.add_column(form, justify="right")
     cells: dict[tuple[str, str], str] = {}
     for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
         ends = interval_words(view, row, " [{}, {}]")
-        cell = f"{printed(view, row['value'])}{'' if ends == NOTHING else ends}{' †' if key in marked else '  '}"
+        short = [number(view.factor * row[column], max(0, view.digits - 1)) for column in of_class]
+        classes = f" {'|'.join(short)}" if short else ""
+        whole = f"{printed(view, row['value'])}{'' if ends == NOTHING else ends}"
+        cell = f"{whole}{classes}{' †' if key in marked else '  '}"
         cells[key] = cell
         if key[1] == BOTH:  # one map, shown where the eye looks for it
             cells[key[0], "original"], cells[key[0], "absolute"] = "the same  ", cell

@@ -1,5 +1,6 @@
 """Everything a study leaves to look at: tables as CSV, figures as PNG and PDF, the page."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,13 +41,15 @@ class Drawing:
 
 
 def write_report(findings: Findings, store: Store, progress: Progress) -> None:
-    """Write ``tables/``, ``figures/`` (PNG and PDF with captions) and ``report.html`` into the study's folder.
+    """Write ``tables/``, ``figures/`` (PNG and PDF with captions), ``verdict.json`` and ``report.html``.
 
     Raises:
         SettingsError: the folder cannot be written.
     """
     try:
         write_tables(findings, store.folder / "tables")
+        verdict = json.dumps(findings.verdict.as_json(), indent=2, allow_nan=False)
+        (store.folder / "verdict.json").write_text(f"{verdict}\n", encoding="utf-8")
         files = _drawn(findings, store, progress)
         write_page(findings, files, list(store.gallery()), store.folder / "report.html")
     except OSError as error:
