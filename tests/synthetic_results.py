@@ -8,18 +8,20 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from tomolens.cases import CaseEntry
-from tomolens.declarations import FORMS, Chart, CurveArea, Declaration, Output, View
+from tomolens.declarations import BLURRED, FORMS, Chart, CurveArea, Declaration, Output, View
 from tomolens.findings import Findings
 from tomolens.results.description import Described, Description, as_json
 from tomolens.results.example import Example
 from tomolens.results.gallery import encode, write_gallery_case
 from tomolens.results.rows import (
+    CALIBRATION,
     CORRECT,
     CORRECT_WITHOUT_SHORTCUT,
     MASK_SHARE,
     NOT_ASSESSED,
     REMARK,
     SAME,
+    TWIN_TURNS,
     Measurement,
     rows_of_evaluation,
     rows_of_failure,
@@ -85,8 +87,8 @@ SPREAD = Declaration(
 METRICS = (ERASING, INSIDE, TOUCHING, TRUTH, SPREAD)
 
 
-def described(name, title="", blind=False, baseline=False, of_masks=False):
-    return Described(name, title or name.title(), "a paper", f"{name}()", blind, baseline, of_masks)
+def described(name, title="", blind=False, baseline=False, of_masks=False, **more):
+    return Described(name, title or name.title(), "a paper", f"{name}()", blind, baseline, of_masks, **more)
 
 
 ESTIMATORS = (
@@ -97,7 +99,17 @@ ESTIMATORS = (
     described("edges-only", "Edges only", blind=True, baseline=True),
     described("mask-atlas", "Atlas of masks", blind=True, baseline=True, of_masks=True),
 )
-SKILL = {"slope": 0.3, "steep-slope": 0.7, "positive": 0.5, "noise": 0.0, "edges-only": 0.4, "mask-atlas": 0.45}
+TRUTH_MAP = described("the-truth", "The truth", baseline=True, truth=True)
+"""The positive control; with it every estimator has a blurred map too."""
+SKILL = {
+    "the-truth": 1.0,
+    "slope": 0.3,
+    "steep-slope": 0.7,
+    "positive": 0.5,
+    "noise": 0.0,
+    "edges-only": 0.4,
+    "mask-atlas": 0.45,
+}
 
 
 def description(metrics=METRICS, estimators=ESTIMATORS, classes=("without", "with"), name="made up", **more):
@@ -108,6 +120,7 @@ def description(metrics=METRICS, estimators=ESTIMATORS, classes=("without", "wit
         "estimators": {"names": [one.name for one in estimators if not one.baseline], "direction": "class"},
         "metrics": {"names": [one.name for one in metrics], "steps": STEPS},
         "statistics": {"resamples": 200, "confidence": 0.95},
+        "verdict": more.pop("verdict", {"confidence": 0.95, "least_turned": 0.5}),
     }
     raw = {
         "format": 2,
@@ -142,13 +155,20 @@ def write_study(
     failed=0,
     names=(),
     kept=3,
+    skill=None,
+    turns=None,
+    calibration="",
+    patients=12,
     **more,
 ):
     """Write a study's folder and read its findings.
 
     Numbers that are better lower are the negative ones of those that are better higher. The last of the ``kept`` cases
-    has no mask; ``names`` are those of the first cases, and of their patients.
+    has no mask; ``names`` are those of the first cases, and of their patients. ``skill`` is of maps by name, and of
+    (map, output) where it differs; ``turns`` tells of each case whether the network decides otherwise about its twin,
+    and ``calibration`` puts the truth into rows of that implant instead of the study's own.
     """
+    skill = {**SKILL, **(skill or {})}
     content = description(metrics, estimators, classes, **more)
     store = Store(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,14 +176,17 @@ def write_study(
     tables = []
     for index in range(count):
         label, random = index % len(classes), np.random.default_rng([7, index])
-        entry = CaseEntry(f"case-{index:02d}", label, f"patient-{index // 2 % 12}-{label}")
+        entry = CaseEntry(f"case-{index:02d}", label, f"patient-{index // 2 % patients}-{label}")
         if index < len(names):
             entry = replace(entry, name=names[index], patient=f"{names[index]}{entry.patient}")
         if index >= count - failed:
             tables.append(rows_of_failure(index, entry, 0, "usable", "it broke"))
             continue
         predicted = (label + 1) % len(classes) if index == 5 else label
-        measured = list(case_rows(random, metrics, estimators, index, label == predicted, varied, shortcut))
+        right = label == predicted
+        measured = list(case_rows(random, metrics, estimators, index, right, varied, shortcut, skill))
+        if turns is not None:
+            measured = list(with_twin(measured, bool(turns(index)), calibration))
         tables.append(rows_of_evaluation(index, entry, 0, "usable", predicted, measured, ""))
         if index < kept:
             example = example_of(random, entry, predicted, spatial, estimators, with_mask=index < kept - 1)
@@ -173,7 +196,7 @@ def write_study(
     return Findings.from_folder(folder)
 
 
-def case_rows(random, metrics, estimators, index, right, varied, shortcut):
+def case_rows(random, metrics, estimators, index, right, varied, shortcut, skills):
     yield Measurement("", "", CORRECT, float(right))
     yield Measurement("", "", MASK_SHARE, 0.02 + 0.01 * index)
     if shortcut:
@@ -183,15 +206,33 @@ def case_rows(random, metrics, estimators, index, right, varied, shortcut):
             if form == "absolute":
                 yield Measurement(one.name, form, SAME, float(one.name in ("positive", "noise")))
             same = one.name in ("positive", "noise")
-            skill = SKILL.get(one.name, 0.6) * (1.0 if form == "absolute" or one.baseline or same else 0.5)
+            share = 1.0 if form == "absolute" or one.baseline or same else 0.5
             own = np.random.default_rng([index, len(one.name), int(form == "absolute" and not same)])
-            yield from map_rows(own, metrics, one.name, form, skill)
+            yield from map_rows(own, metrics, one.name, form, skills, share)
+        if any(other.truth for other in estimators) and not one.blind and not one.baseline:
+            own = np.random.default_rng([index, len(one.name), 2])
+            yield from map_rows(own, metrics, one.name, BLURRED, skills, 0.8)
     if varied:
         yield from varied_rows(random, metrics, estimators)
 
 
-def map_rows(random, metrics, name, form, skill):
+def with_twin(measured, told, calibration):
+    """Rows of a case whose twin the network tells from it, or not: then no truth is known."""
+    option = {"choice": CALIBRATION, "option": calibration} if calibration else {}
+    for one in measured:
+        if calibration and one.estimator and one.curve is None and one.metric != SAME:
+            if told:
+                yield replace(one, **option)
+            if one.estimator == TRUTH_MAP.name:
+                continue
+        if told or one.estimator != TRUTH_MAP.name:
+            yield one
+    yield Measurement("", "", TWIN_TURNS, float(told), **option)
+
+
+def map_rows(random, metrics, name, form, skills, share):
     for output in (output for metric in metrics for output in metric.outputs):
+        skill = share * skills.get((name, output.name), skills.get(name, 0.6))
         value = skill + 0.05 * random.normal()
         if output.view and output.view.judge == "shortcut":
             value += 0.2  # better than any mask

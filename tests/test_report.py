@@ -84,6 +84,9 @@ def test_figures_are_drawn_and_not_empty(reported):
 def test_every_section_is_there(reported):
     text = (reported[0] / "report.html").read_text()
     assert [section.title for section in sections(reported[1])] == [
+        "Trust cards",
+        "The checks",
+        "Which views can judge maps",
         "Drop",
         "Share inside",
         "Touch",

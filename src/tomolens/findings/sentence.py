@@ -79,14 +79,15 @@ def _none(findings: "Findings", verdict: Verdict, deciding: Sequence[Output]) ->
             f"None can be believed: on these {_basis(check.cases, check.patients)} "
             f"{map_title(findings, *card.key)} beats every map that never looks at the network in the model's view, "
             f"and does not find the truth better than {opponent(findings, check.against)} "
-            f"({_numbers(findings, check)}). {DO_NOT}"
+            f"({_numbers(findings, card, check)}). {DO_NOT}"
         )
     view = deciding[0]
-    best = max((check for check in checks if check.view == view.judges.name), key=lambda check: check.gain)
+    made = [(card, check) for card in verdict.cards for check in card.of("faithful") if check.view == view.judges.name]
+    card, best = max(made, key=lambda one: one[1].gain)
     return (
-        f"None can be believed: on these {_basis(best.cases, best.patients)} no map beats "
-        f"{opponent(findings, best.against)}, which never looks at the network, by {view.judges.title} "
-        f"({_numbers(findings, best)}). {DO_NOT}"
+        f"None can be believed: on these {_basis(best.cases, best.patients)} no map beats the best one that never "
+        f"looks at the network, “{title(findings, best.against)}”, by {view.judges.title} "
+        f"({_numbers(findings, card, best)}). {DO_NOT}"
     )
 
 
@@ -147,9 +148,10 @@ def _against(findings: "Findings", check: Check) -> str:
     return f"{view.judges.title} {numbers} of {opponent(findings, check.against)}"
 
 
-def _numbers(findings: "Findings", check: Check) -> str:
+def _numbers(findings: "Findings", card: TrustCard, check: Check) -> str:
     view = findings.views[check.view]
-    return f"at best {printed(view, check.value)} against {printed(view, check.against_value)}"
+    numbers = f"{printed(view, check.value)} against {printed(view, check.against_value)}"
+    return f"{map_title(findings, *card.key)} {numbers}"
 
 
 def opponent(findings: "Findings", name: str, form: str = "original") -> str:

@@ -72,7 +72,8 @@ def _rank_words(findings: Findings, view: Output, best: pd.Series) -> str:
     row = ranks[(ranks["estimator"] == best["estimator"]) & (ranks["form"] == best["form"])].iloc[0]
     low, high = int(row[f"{name}_low"]), int(row[f"{name}_high"])
     others = int((ranks[f"{name}_low"] == 1).sum()) - 1
-    cannot = f"; whether it or one of {others} others is best cannot be told" if high > 1 and others else ""
+    rest = "another" if others == 1 else f"one of {others} others"
+    cannot = f"; whether it or {rest} is best cannot be told" if high > 1 and others else ""
     return f", rank {low}{cannot}" if low == high else f", rank {low} to {high}{cannot}"
 
 

@@ -1,0 +1,214 @@
+"""The verdict: its rule on studies made up for it, and how often it errs."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import synthetic_results as made
+from tomolens.declarations import FORMS
+from tomolens.findings import Findings
+from tomolens.findings.measured import CASE, Measured
+from tomolens.findings.verdict import TrustCard
+
+WITH_TRUTH = (*made.ESTIMATORS, made.TRUTH_MAP)
+
+
+def judged(folder, skill=None, turns=lambda index: True, estimators=WITH_TRUTH, **options):
+    return made.write_study(folder, estimators=estimators, skill=skill, turns=turns, **options)
+
+
+def names(findings):
+    return [card.estimator for card in findings.verdict.believed]
+
+
+def test_what_beats_every_blind_map_and_finds_the_truth_is_believed(tmp_path):
+    findings = judged(tmp_path / "s", {"positive": 0.46})  # as good as the atlas
+    verdict = findings.verdict
+    assert names(findings) == ["steep-slope"]
+    card = verdict.believed[0]
+    assert card.form == "absolute"
+    assert [card.state(question) for question in ("faithful", "truth", "expert")] == ["passed"] * 3
+    assert [card.state(question) for question in ("weights", "repeatable", "choices")] == ["not assessed"] * 3
+    (faithful,) = card.of("faithful")
+    row = findings.table("gains").query("view == 'drop' and estimator == 'steep-slope' and form == 'absolute'").iloc[0]
+    assert (faithful.value, faithful.gain, faithful.p) == (row["value"], row["gain"], row["p_holm"])
+    assert (faithful.cases, faithful.patients) == (24, 24)
+    assert verdict.sentence.startswith("Believe only Steep slope (absolute), to say where this network looks")
+    assert "24 cases of 24 patients" in verdict.sentence
+    assert "of the blind map “Atlas of masks”" in verdict.sentence
+    assert not verdict.next_steps
+
+
+def test_there_is_a_card_for_all_that_looks_at_the_network_and_nothing_else(tmp_path):
+    cards = judged(tmp_path / "s").verdict.cards
+    assert sorted(card.estimator for card in cards) == ["positive", "slope", "steep-slope"]
+    assert [card.believed for card in cards] == sorted((card.believed for card in cards), reverse=True)
+
+
+def test_agreement_with_the_expert_is_never_asked_for(tmp_path):
+    elsewhere = {("steep-slope", output): 0.1 for output in ("share_inside", "touch")}
+    findings = judged(tmp_path / "s", {**elsewhere, "positive": 0.4})
+    assert names(findings) == ["steep-slope"]
+    assert findings.verdict.believed[0].state("expert") == "failed"
+
+
+def test_a_map_that_finds_the_mask_and_is_not_faithful_is_not_believed(tmp_path):
+    unfaithful = {(name, "drop"): 0.2 for name in ("slope", "steep-slope", "positive")}
+    findings = judged(tmp_path / "s", unfaithful)
+    assert names(findings) == []
+    verdict = findings.verdict
+    assert verdict.sentence.startswith("None can be believed: on these 24 cases of 24 patients no map beats the best")
+    assert verdict.sentence.endswith("Do not use these maps to say where the network looks.")
+    assert "“Atlas of masks”, by drop (" in verdict.sentence
+    assert "in which a good map can win" in verdict.next_steps[0]
+
+
+def test_a_faithful_map_that_misses_a_known_truth_is_not_believed(tmp_path):
+    missing = {(name, "twin_share"): 0.2 for name in ("slope", "steep-slope", "positive")}
+    findings = judged(tmp_path / "s", missing)
+    assert names(findings) == []
+    assert "Steep slope (absolute) beats every map that never looks at the network" in findings.verdict.sentence
+    assert "does not find the truth better than" in findings.verdict.sentence
+
+
+def test_a_view_that_cannot_judge_takes_no_part(tmp_path):
+    findings = judged(tmp_path / "s", {("the-truth", "drop"): 0.4})
+    assert names(findings) == []
+    assert "no view of the model's behaviour can judge maps" in findings.verdict.sentence
+    assert "Cannot judge maps here, and took no part: drop." in findings.verdict.reasons
+    assert "another fill" in findings.verdict.next_steps[0]
+    no_truth = judged(tmp_path / "t", {("the-truth", "twin_share"): 0.2, ("steep-slope", "twin_share"): 0.1})
+    assert "steep-slope" in names(no_truth), "what the truth itself does not find nobody need find"
+
+
+def test_without_controls_a_verdict_says_so(tmp_path):
+    findings = made.write_study(tmp_path / "s")
+    assert "steep-slope" in names(findings)
+    assert not findings.verdict.controlled
+    assert findings.verdict.reasons[0].startswith("Views not controlled")
+    assert "--calibrate" in findings.verdict.next_steps[0]
+
+
+def test_few_patients_cannot_tell(tmp_path):
+    findings = judged(tmp_path / "s", count=6)
+    assert names(findings) == []
+    assert findings.verdict.sentence.startswith("Cannot be told: too few patients for any test.")
+
+
+def test_without_the_models_view_nothing_can_be_believed(tmp_path):
+    findings = judged(tmp_path / "s", metrics=(made.INSIDE, made.TRUTH))
+    assert names(findings) == []
+    assert findings.verdict.sentence.startswith("Cannot be told: no view of the model's own behaviour")
+
+
+def test_what_has_seen_the_twin_is_told_and_not_believed(tmp_path):
+    estimators = tuple(replace(one, of_twin=one.name == "steep-slope") for one in WITH_TRUTH)
+    findings = judged(tmp_path / "s", {"positive": 0.4}, estimators=estimators)
+    assert names(findings) == []
+    card = next(card for card in findings.verdict.cards if card.estimator == "steep-slope")
+    assert "has seen the twin" in card.of("faithful")[0].reason
+    assert card.state("expert") == "passed"
+
+
+def test_a_twin_that_the_network_rarely_notices_is_no_truth(tmp_path):
+    findings = judged(tmp_path / "s", turns=lambda index: index % 4 == 0, count=48, patients=24, **least_turned(0.5))
+    checks = findings.verdict.cards[0].of("truth")
+    assert [check.state for check in checks] == ["not assessed"]
+    assert "the network tells 12 of 48 cases from their twins" in checks[0].reason
+    assert "in 12 of 48 cases" in " ".join(findings.verdict.reasons)
+
+
+def least_turned(share):
+    return {"verdict": {"confidence": 0.95, "least_turned": share}}
+
+
+def test_maps_that_cannot_be_told_apart_are_said_to_be(tmp_path):
+    alike = judged(tmp_path / "s", {"positive": 0.7})
+    assert sorted(names(alike)) == ["positive", "steep-slope"]
+    assert "Which of them is best cannot be told: the intervals of their ranks overlap." in alike.verdict.reasons
+    apart = judged(tmp_path / "t", {"positive": 0.9})
+    assert names(apart)[0] == "positive"
+    assert not any("cannot be told" in reason for reason in apart.verdict.reasons)
+
+
+def test_a_planted_shortcut_answers_for_the_truth(tmp_path):
+    metrics = (*made.METRICS, made.PLANTED)
+    miss = {(name, "twin_share"): 0.1 for name in ("slope", "steep-slope", "positive")}
+    findings = judged(tmp_path / "s", miss, metrics=metrics, shortcut=True)
+    assert "steep-slope" in names(findings)
+    assert any("looks elsewhere than the expert's mask" in reason for reason in findings.verdict.reasons)
+
+
+def test_lower_is_better_gives_the_same_verdict(tmp_path):
+    up, down = judged(tmp_path / "a"), judged(tmp_path / "b", metrics=tuple(map(made.lower, made.METRICS)))
+    assert names(up) == names(down)
+    assert [card.checks[0].gain for card in up.verdict.cards] == pytest.approx(
+        [card.checks[0].gain for card in down.verdict.cards]
+    )
+
+
+def test_its_json_holds_all_of_it_and_no_nan(tmp_path):
+    verdict = judged(tmp_path / "s", turns=lambda index: False).verdict
+    read = json.loads(json.dumps(verdict.as_json(), allow_nan=False))
+    assert read["sentence"] == verdict.sentence
+    assert [card["estimator"] for card in read["cards"]] == [card.estimator for card in verdict.cards]
+    assert read["views"] == verdict.views
+    assert str(verdict).splitlines()[0] == verdict.sentence
+
+
+def test_the_state_of_a_question_is_the_worst_of_its_checks():
+    check = judged_check("passed"), judged_check("not assessed"), judged_check("failed")
+    assert TrustCard("e", "both", check[:2], False).state("faithful") == "passed"
+    assert TrustCard("e", "both", check, False).state("faithful") == "failed"
+    assert TrustCard("e", "both", check[1:2], False).state("faithful") == "not assessed"
+
+
+def judged_check(state):
+    from tomolens.findings.verdict import Check
+
+    return Check("faithful", state, "drop")
+
+
+def simulated(random, patients, skill, folder, estimators=WITH_TRUTH):
+    """Findings of numbers drawn for each patient: what all maps share, and what each has of its own, heavy-tailed."""
+    maps = [
+        (one.name, form)
+        for one in estimators
+        for form in (FORMS if not one.blind and not one.baseline else ("original",))
+    ]
+    shape = patients, len(maps)
+    mean = np.array([skill.get(name, 0.5) for name, _ in maps])
+
+    def numbers():
+        return mean + 0.1 * random.normal(size=(patients, 1)) + 0.1 * random.standard_t(4, size=shape)
+
+    cases = pd.DataFrame(
+        dict.fromkeys(CASE, "") | {"index": range(patients), "patient": [f"p{i}" for i in range(patients)]}
+    ).assign(label=np.arange(patients) % 2, predicted=np.arange(patients) % 2, mask="usable", group=0)
+    drawn = {"drop": numbers(), "share_inside": numbers(), "touch": numbers(), "twin_share": numbers()}
+    there = {name: np.ones(shape, bool) for name in drawn}
+    remarks = pd.DataFrame(columns=["case", "estimator", "kind", "choice", "option", "note"])
+    nobody = pd.DataFrame(columns=["patient", "label"])
+    measured = Measured(cases, cases[:0], tuple(maps), nobody, drawn, {}, {}, there, {}, remarks)
+    metrics = tuple(replace(one, charts=(), areas=()) for one in (made.ERASING, made.INSIDE, made.TOUCHING, made.TRUTH))
+    metrics = tuple(replace(one, outputs=one.outputs[:1]) for one in metrics)
+    return Findings(measured, made.description(metrics, estimators), folder)
+
+
+@pytest.mark.parametrize("estimators", [WITH_TRUTH, made.ESTIMATORS], ids=["controlled", "not controlled"])
+def test_maps_that_know_nothing_are_believed_in_at_most_one_study_of_twenty(tmp_path, estimators):
+    """All maps alike, and the truth better where there is one, so that every view can judge: 100 studies."""
+    random = np.random.default_rng(0)
+    studies = (simulated(random, 30, {"the-truth": 0.9}, tmp_path, estimators) for _ in range(100))
+    assert sum(bool(findings.verdict.believed) for findings in studies) <= 5
+
+
+def test_a_good_map_is_believed_in_nine_studies_of_ten_with_thirty_patients(tmp_path):
+    random = np.random.default_rng(1)
+    skill = {"the-truth": 0.9, "steep-slope": 0.7}
+    believed = [[card.estimator for card in simulated(random, 30, skill, tmp_path).verdict.believed] for _ in range(50)]
+    assert sum("steep-slope" in one for one in believed) >= 45
+    assert sum(len(set(one) - {"steep-slope"}) > 0 for one in believed) <= 5
