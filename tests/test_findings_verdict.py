@@ -128,7 +128,7 @@ def least_turned(share):
 def test_maps_that_cannot_be_told_apart_are_said_to_be(tmp_path):
     alike = judged(tmp_path / "s", {"positive": 0.7})
     assert sorted(names(alike)) == ["positive", "steep-slope"]
-    assert "Which of them is best cannot be told: the intervals of their ranks overlap." in alike.verdict.reasons
+    assert "Which of them is best cannot be told: the intervals of their ranks meet." in alike.verdict.reasons
     apart = judged(tmp_path / "t", {"positive": 0.9})
     assert names(apart)[0] == "positive"
     assert not any("cannot be told" in reason for reason in apart.verdict.reasons)

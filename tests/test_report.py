@@ -86,7 +86,6 @@ def test_every_section_is_there(reported):
     assert [section.title for section in sections(reported[1])] == [
         "Trust cards",
         "The checks",
-        "Which views can judge maps",
         "Drop",
         "Share inside",
         "Touch",
@@ -123,7 +122,7 @@ def test_three_classes_and_volumes(tmp_path):
     classes = ("healthy", "benign", "malignant")
     metrics = (*made.METRICS, made.PLANTED)
     findings = made.write_study(tmp_path, metrics, classes=classes, spatial=(4, 12, 14), varied=True, shortcut=True)
-    assert len(sections(findings)) == 11
+    assert len(sections(findings)) == 13
     (strata,) = (section for section in sections(findings) if section.title == "Strata")
     assert {row[1] for row in strata.table.rows if row[0] == "label"} == set(classes)
     for one in _figures(findings, Store(tmp_path)):

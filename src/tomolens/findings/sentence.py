@@ -104,7 +104,7 @@ def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
         what = "The implant turns" if findings.implant else "The twin turns"
         found.append(f"{what} the network's decision in {count} of {of} cases; only there is it a truth.")
     if len(verdict.believed) > 1 and not _told_apart(findings, verdict.believed):
-        found.append("Which of them is best cannot be told: the intervals of their ranks overlap.")
+        found.append("Which of them is best cannot be told: the intervals of their ranks meet.")
     if findings.shortcut is not None and len(findings.shortcut.vindicated):
         names = [map_title(findings, *key) for key in findings.shortcut.vindicated[["estimator", "form"]].to_numpy()]
         found.append(f"Faithful, and the network looks elsewhere than the expert's mask: {_listed(names)}.")
@@ -116,7 +116,7 @@ def _next_steps(findings: "Findings", verdict: Verdict) -> list[str]:
     cannot = views_that(findings, "model", ("no",))
     if cannot and not views_that(findings, "model", ("yes",)):
         steps.append(
-            "Next: another fill (metrics.fill; with twins the metric fidelity-twin), as this one cannot judge maps."
+            "Next: another fill (metrics.fill, or from twins where there are some), as this one cannot judge maps."
         )
     if not verdict.controlled:
         steps.append(

@@ -95,7 +95,7 @@ def _verdict_sections(findings: Findings) -> list[Section]:
         "A view can judge maps where the truth itself beats every map that cannot be right: the blind ones, and each "
         "estimator's own map blurred, as masking favours smooth maps. A view that cannot takes no part in the verdict."
     )
-    found = [Section("Which views can judge maps", text, controls)] if len(controls.rows) else []
+    found = [Section("Which views can judge maps", text, controls)] if findings.verdict.controlled else []
     if not findings.verdict.cards:
         return found
     cards = Table(card_columns(), card_rows(findings), left=len(card_columns()))
