@@ -5,9 +5,14 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from tomolens.cases import Preprocessing, phantom
-from tomolens.cases.phantom.findings import Finding
+from tomolens.cases.phantom import findings
+from tomolens.cases.phantom.anatomy import paint
+from tomolens.cases.phantom.drawing import Canvas
+from tomolens.cases.phantom.findings import Finding, aerated, paint_finding, window_of
 from tomolens.cases.phantom.markers import Marker
+from tomolens.cases.phantom.measures import draw_body
 from tomolens.errors import SettingsError
+from tomolens.randomness import generator
 
 
 def test_the_same_seed_and_index_give_the_same_phantom():
@@ -78,6 +83,8 @@ def test_ranges_of_one_seed_are_other_patients():
     assert not set(phantom.cases(5).patients) & set(phantom.cases(5, first=5).patients)
 
 
+MASKED = [4620, 2815, 3444, 2730, 3174, 3525, 3850, 2219]
+MEANS = [-563.9333, -654.1373, -526.2929, -672.5158, -590.7423, -595.6149, -506.0797, -728.4933]
 FINDINGS = [finding for finding in get_args(Finding) if finding != "contrast"]
 
 
@@ -158,10 +165,121 @@ def test_cases_without_the_finding_have_a_twin_and_neither_mask_nor_evidence():
 
 
 def test_a_marker_goes_with_the_finding():
-    marked = phantom.cases(4, preprocessing=Preprocessing(size=64), marker="port", finding="nodule")
+    marked = phantom.cases(4, marker="port", finding="nodule")
     assert [case.unmarked is None for case in marked] == [True, False, True, False]
+    for case in marked:
+        if case.label == 1:
+            np.testing.assert_array_equal(case.evidence, np.abs(case.unmarked - case.twin)[0])
+            assert case.evidence[case.mask].mean() > 0.1
+
+
+def test_the_window_that_is_taken_by_itself_shows_every_finding():
+    for finding in get_args(Finding):
+        cases = phantom.cases(24, seed=3, finding=finding)
+        assert all(case.evidence.max() > 0.03 for case in cases if case.label == 1), finding
+
+
+def test_nothing_of_contrast_phantoms_depends_on_findings():
+    """Values of before there were any."""
+    drawn = [phantom.draw(0, index) for index in range(8)]
+    assert [int(one.mask.sum()) for one in drawn] == MASKED
+    means = [float(one.hu.mean(dtype=np.float64)) for one in drawn]
+    np.testing.assert_allclose(means, MEANS, rtol=1e-6)
+
+
+def nodules(count, seed):
+    """Canvases before and after, which the scanner's noise has not touched, with the value of what was laid."""
+    for index in range(count):
+        random = generator(seed, "test", index)
+        canvas, body = Canvas(128, 350.0, 0.0, (0.0, 0.0)), draw_body(random)
+        lungs = paint(canvas, body, random)
+        canvas.hu[0] = canvas.hu[1]  # with contrast agent
+        before = canvas.hu[1].copy()
+        paint_finding(canvas, aerated(canvas, lungs), "nodule", random)
+        yield before, canvas.hu[1]
+
+
+def test_ground_glass_hides_no_vessel():
+    glass = 0
+    for before, after in nodules(80, 5):
+        changed = before != after
+        if after[changed & (before < -700)].max() < -390:
+            glass += 1
+            assert (after >= before).all()
+            assert after[changed].max() < -390
+    assert 15 < glass < 40
+
+
+def test_calcium_is_brighter_than_the_blood_around_it():
+    for index in range(120):
+        drawn = phantom.draw(12, index, finding="calcification")
+        change = drawn.hu[1] - drawn.hu[0]
+        assert change.min() > -0.01, index
+        assert change[drawn.mask].max() > 70, index
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_a_case_with_the_finding_has_a_mask_at_every_size(finding):
+    for index in range(1, 121, 2):
+        assert phantom.draw(13, index, 64, finding=finding).mask.any()
+    for size in (32, 64, (48, 96)):
+        cases = phantom.cases(40, 13, preprocessing=Preprocessing(size, window_of(finding)), finding=finding)
+        for case in cases:
+            if case.label == 1:
+                assert case.mask.any()
+                assert case.evidence[case.mask].max() > 0.3 * case.evidence.max()
+
+
+def test_emphysema_has_its_spread_at_several_places():
+    centres, spreads = [], []
+    for index in range(80):
+        drawn = phantom.draw(14, index, finding="emphysema")
+        without, with_it = (layer[drawn.mask] for layer in drawn.hu)
+        assert (without < -500).mean() > 0.98, "the vessels are spared"
+        spreads.append(float((with_it - without).std()))
+        centres.append(np.argwhere(drawn.mask).mean(axis=0) * drawn.spacing)
+    assert min(spreads) > 20
+    assert max(spreads) < 70
+    assert np.std(centres, axis=0).min() > 12
+
+
+def test_emphysema_fits_at_more_places_than_one(monkeypatch):
+    places, place = [], findings._place
+
+    def counted(depth, margin, *rest):
+        places.append(int((depth >= margin).sum()))
+        return place(depth, margin, *rest)
+
+    monkeypatch.setattr(findings, "_place", counted)
+    for index in range(80):
+        phantom.draw(14, index, finding="emphysema")
+    assert min(places) > 10
+
+
+def test_a_finding_has_the_diameters_that_are_asked_for():
+    for index in range(40):
+        drawn = phantom.draw(15, index, finding="nodule", finding_mm=(12.0, 16.0))
+        area = drawn.mask.sum() * drawn.spacing**2
+        assert 0.8 * np.pi * 5.5**2 < area < np.pi * 8.8**2
 
 
 def test_a_finding_of_another_name_is_refused():
-    with pytest.raises(SettingsError, match="finding 'tumour': simulated cases know contrast, nodule"):
-        phantom.cases(2, finding="tumour")
+    for make in (
+        lambda: phantom.cases(2, finding="tumour"),
+        lambda: phantom.draw(0, 1, finding="tumour"),
+        lambda: phantom.PhantomReader(0, Preprocessing(), finding="tumour"),
+    ):
+        with pytest.raises(SettingsError, match="finding 'tumour': simulated cases know contrast, nodule"):
+            make()
+
+
+def test_what_cannot_be_drawn_is_refused():
+    with pytest.raises(SettingsError, match="count -1: simulated cases are counted from 0"):
+        phantom.cases(-1)
+    with pytest.raises(SettingsError, match="first -2"):
+        phantom.cases(1, first=-2)
+    with pytest.raises(SettingsError, match=r"finding_mm \[8, 20\]: contrast agent has no size"):
+        phantom.cases(1, finding_mm=(8, 20))
+    for diameters in ((20.0, 4.0), (0.0, 4.0), (4.0, 1000.0), (float("nan"), 4.0)):
+        with pytest.raises(SettingsError, match="expected the least diameter and the largest"):
+            phantom.draw(0, 1, finding="nodule", finding_mm=diameters)

@@ -5,7 +5,6 @@ the two differ are those that truly carry the evidence.
 """
 
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,10 @@ from ...randomness import generator
 from ..case import Case, CaseEntry, Cases
 from ..geometry import Grid as VoxelGrid
 from ..grid import Grid
-from ..preprocessing import Preprocessing
+from ..preprocessing import Preprocessing, resized
 from .anatomy import paint
 from .drawing import Canvas
-from .findings import Finding, aerated, paint_finding
+from .findings import Finding, aerated, mostly_covered, paint_finding, require_finding, window_of
 from .markers import Marker, plant
 from .measures import draw_body
 from .scanner import correlated_noise, draw_scanner, smooth
@@ -32,7 +31,8 @@ class Phantom:
 
     Attributes:
         hu: float32 ``(2, size, size)``, HU without (0) and with (1) contrast agent or the finding, all else equal.
-        mask: bool ``(size, size)``, pixels mostly covered by blood, or by the finding.
+        mask: bool ``(size, size)``, pixels mostly covered by blood, or by the finding (of emphysema the air alone, of
+            ground glass its vessels too); one pixel where the finding covers none for the most part.
         label: which of the two is the case; the other one is its twin.
         spacing: pixel size in mm.
         marked: like ``hu``, with the marker that was planted; None where none was.
@@ -65,7 +65,12 @@ class Phantom:
 
 
 def draw(
-    seed: int, index: int, size: int = 256, marker: Marker | None = None, finding: Finding = "contrast"
+    seed: int,
+    index: int,
+    size: int = 256,
+    marker: Marker | None = None,
+    finding: Finding = "contrast",
+    finding_mm: tuple[float, float] | None = None,
 ) -> Phantom:
     """The phantom of ``(seed, index)``; odd indices carry contrast agent, or the finding.
 
@@ -75,7 +80,12 @@ def draw(
         size: pixels along each side.
         marker: to plant; anatomy, scanner and noise are the same without it.
         finding: what tells the classes apart. Contrast agent is then there or not by chance, in both twins alike.
+        finding_mm: least and largest diameter of the finding, see `cases`.
+
+    Raises:
+        SettingsError: a finding of another name, or diameters that it cannot have.
     """
+    require_finding(finding, finding_mm)
     random = generator(seed, "phantom", index)
     tilt = float(random.normal(0, 0.05))
     shift = (float(random.normal(0, 6)), float(random.normal(0, 6)))
@@ -83,11 +93,11 @@ def draw(
     fov = 2.0 * (body.wall_x + body.fat) * float(random.uniform(1.0, 1.3))
     canvas = Canvas(size, min(max(fov, 280.0), 500.0), tilt, shift)
     lungs = paint(canvas, body, random)
-    covered = canvas.blood
+    mask = canvas.blood > 0.5
     if finding != "contrast":
         own = generator(seed, "finding", finding, index)
         canvas.hu[:] = canvas.hu[int(own.integers(2))].copy()
-        covered = paint_finding(canvas, aerated(canvas, lungs), finding, own)
+        mask = mostly_covered(paint_finding(canvas, aerated(canvas, lungs), finding, own, finding_mm))
     scanner = draw_scanner(random, size)
     tissue = np.clip((canvas.hu[0] + 200.0) / 150.0, 0.15, 1.0)
     texture = 8.0 * tissue * smooth(correlated_noise(random, size, 1.0), 1.6 * size / 256) * 3.0
@@ -98,7 +108,7 @@ def draw(
         hu = np.stack([smooth(layer, scanner.blur) + grain for layer in canvas.hu])
         return np.asarray(np.maximum(hu, -1024.0))
 
-    hu, mask = scanned(), covered > 0.5
+    hu = scanned()
     if marker is None:
         return Phantom(hu, mask, index % 2, canvas.pixel)
     plant(canvas, body, marker, generator(seed, "marker", index))
@@ -110,11 +120,10 @@ class PhantomReader:
     """Draws the phantom of an entry, whose source is its index.
 
     A ``marker`` is planted in every case with contrast agent, or with the finding, and in no other: a shortcut to the
-    label. A case without the finding has neither mask nor
-    evidence, and a twin all the same.
+    label. A case without the finding has neither mask nor evidence, and a twin all the same.
 
     Raises:
-        SettingsError: sizes for other than two axes.
+        SettingsError: sizes for other than two axes, a finding of another name, or diameters that it cannot have.
     """
 
     seed: int
@@ -122,14 +131,16 @@ class PhantomReader:
     matrix: int = 256
     marker: Marker | None = None
     finding: Finding = "contrast"
+    finding_mm: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         self.preprocessing.shape(2)
+        require_finding(self.finding, self.finding_mm)
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Draw, window and resize."""
         marker = self.marker if int(entry.source) % 2 else None
-        phantom = draw(self.seed, int(entry.source), self.matrix, marker, self.finding)
+        phantom = draw(self.seed, int(entry.source), self.matrix, marker, self.finding, self.finding_mm)
         plain, twin = (self.preprocessing.image(hu) for hu in (phantom.image, phantom.twin))
         image = plain if phantom.marked is None else self.preprocessing.image(phantom.marked[phantom.label])
         # Where contrast agent would be, anatomy tells; nothing tells where a finding would be that is not there.
@@ -139,13 +150,21 @@ class PhantomReader:
             image=image,
             label=phantom.label,
             patient=entry.patient,
-            mask=self.preprocessing.mask(phantom.mask) if shown else None,
+            mask=self._mask(phantom.mask) if shown else None,
             evidence=np.abs(plain - twin).sum(axis=0) if shown else None,
             twin=twin,
             unmarked=None if phantom.marked is None else plain,
             body=self.preprocessing.body(phantom.image),
             grid=Grid.of(image.shape[1:], phantom.grid, 0),
         )
+
+    def _mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """The mask in the resized image; where it falls between the pixels, the one that has most of it."""
+        nearest = self.preprocessing.mask(mask)
+        if nearest.any():
+            return nearest
+        share = resized(mask.astype(np.float32), nearest.shape)
+        return np.asarray((share > 0) & (share == share.max()))
 
 
 def cases(
@@ -155,6 +174,7 @@ def cases(
     preprocessing: Preprocessing | None = None,
     marker: Marker | None = None,
     finding: Finding = "contrast",
+    finding_mm: tuple[float, float] | None = None,
 ) -> Cases:
     """``count`` simulated cases, half of each class, each of a patient of its own.
 
@@ -162,23 +182,29 @@ def cases(
         count: how many.
         seed: of the series.
         first: index of the first; disjoint ranges of one seed are disjoint patients.
-        preprocessing: window and size; the protocol's by default.
+        preprocessing: window and size; by default the protocol's size and a window that shows the finding.
         marker: to plant in the cases with contrast agent, or with the finding, as a shortcut.
         finding: what tells the classes apart: ``contrast``, ``nodule``, ``calcification``, ``consolidation``,
-            ``emphysema`` or ``lesion``. Of the lung are nodules, consolidation and emphysema: a window that shows
-            lung goes with them.
+            ``emphysema`` or ``lesion``.
+        finding_mm: least and largest diameter of the finding; by default nodules are 4 to 20 mm across, calcifications
+            3 to 7, consolidation and emphysema 30 to 70, lesions 8 to 24.
 
     Raises:
-        SettingsError: a finding of another name.
+        SettingsError: a finding of another name, diameters that it cannot have, or a negative ``count`` or ``first``.
 
     Example:
         >>> [case.mask is None for case in cases(2, finding="nodule")]
         [True, False]
+        >>> bool(cases(2, finding="nodule")[1].evidence.max() > 0.1)
+        True
     """
-    if finding not in get_args(Finding):
-        raise SettingsError(f"finding {finding!r}: simulated cases know {', '.join(get_args(Finding))}")
+    require_finding(finding, finding_mm)
+    for name, value in (("count", count), ("first", first)):
+        if value < 0:
+            raise SettingsError(f"{name} {value}: simulated cases are counted from 0")
+    preprocessing = preprocessing or Preprocessing(window=window_of(finding))
     entries = tuple(
         CaseEntry(name=f"phantom-{index:05d}", label=index % 2, patient=f"phantom-{index:05d}", source=str(index))
         for index in range(first, first + count)
     )
-    return Cases(entries, PhantomReader(seed, preprocessing or Preprocessing(), marker=marker, finding=finding))
+    return Cases(entries, PhantomReader(seed, preprocessing, marker=marker, finding=finding, finding_mm=finding_mm))
