@@ -149,6 +149,8 @@ def test_the_study_file_is_described_whole(request):
     for line in commented:
         content = {
             "name": "x",
-            "cases": {"source": "phantom" if "marker" in line else "manifest"} | tomllib.loads(line),
+            "cases": {"source": "phantom" if "marker" in line else "manifest"}
+            | ({"source": "phantom", "finding": "nodule"} if "finding_mm" in line else {})
+            | tomllib.loads(line),
         }
         assert settings_from(content, "docs")

@@ -1,22 +1,29 @@
 """Every setting of a study file: one line that names it, or it runs."""
 
 import math
+import re
 import warnings
 from copy import deepcopy
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from quick_study import Moody, quick_cases
-from tomolens.cases import CONTRAST_CLASSES
+from tomolens.api import simulated_cases
+from tomolens.cases import CONTRAST_CLASSES, phantom
+from tomolens.cases.phantom.findings import Finding
 from tomolens.classifier import Classifier, Intensity
 from tomolens.classifier.training import Recipe, train
 from tomolens.errors import CaseError, SettingsError
 from tomolens.estimators import References
 from tomolens.estimators.registry import ESTIMATORS
+from tomolens.progress import silent
+from tomolens.study import networks
 from tomolens.study.evaluate import evaluate
 from tomolens.study.settings import StudySettings, read_settings, settings_from
 
@@ -220,3 +227,65 @@ def test_numbers_in_python_are_checked_likewise():
         Recipe(epochs=0)
     assert len(ESTIMATORS) > 0
     assert FULL["cases"]["classes"] == CONTRAST_CLASSES
+
+
+def test_a_finding_brings_its_classes_and_window():
+    made = settings_from({"name": "x", "cases": {"source": "phantom", "finding": "nodule"}}, "x.toml").cases
+    assert made.classes == ("without nodule", "with nodule")
+    assert made.window == (-1000.0, 400.0)
+    given = {"classes": ["clean", "ill"], "window": [-600, 200], "finding_mm": [8, 20]}
+    own = settings_from({"name": "x", "cases": {"source": "phantom", "finding": "nodule"} | given}, "x.toml").cases
+    assert own.classes == ("clean", "ill")
+    assert own.window == (-600.0, 200.0)
+    assert own.finding_mm == (8.0, 20.0)
+    plain = settings_from({"name": "x", "cases": {"source": "phantom"}}, "x.toml").cases
+    assert (plain.classes, plain.window) == (CONTRAST_CLASSES, (-160.0, 240.0))
+
+
+@pytest.mark.parametrize("finding", get_args(Finding))
+def test_what_a_finding_brings_is_read_again_as_it_was_stored(finding):
+    made = settings_from({"name": "x", "cases": {"source": "phantom", "finding": finding}}, "x.toml")
+    assert settings_from(made.model_dump(mode="json"), "study.json") == made
+    changed = made.model_copy(update={"cases": made.cases.model_copy(update={"window": (-500.0, 500.0)})})
+    assert settings_from(changed.model_dump(mode="json"), "study.json") == changed
+
+
+@pytest.mark.parametrize(
+    ("cases", "words"),
+    [
+        ({"finding": "nodule"}, "cases: finding 'nodule': only simulated cases"),
+        ({"source": "phantom", "finding": "tumour"}, "cases.finding: Input should be 'contrast', 'nodule'"),
+        ({"source": "phantom", "finding": ["nodule"]}, "cases.finding: "),
+        ({"source": "phantom", "finding_mm": [8, 20]}, "contrast agent has no size"),
+        ({"source": "phantom", "finding": "nodule", "finding_mm": [20, 8]}, "expected the least diameter"),
+        ({"source": "phantom", "finding": "nodule", "classes": ["a", "b", "c"]}, "simulated cases have two"),
+    ],
+)
+def test_a_finding_that_cannot_be_is_refused(cases, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        settings_from({"name": "x", "cases": cases}, "x.toml")
+
+
+def test_simulated_cases_carry_the_finding_of_the_study():
+    content = {"source": "phantom", "finding": "nodule", "finding_mm": [14, 20], "size": 32, "train": 6, "test": 4}
+    made = settings_from({"name": "x", "cases": content}, "x.toml")
+    cases = simulated_cases(made)
+    assert cases.classes == ("without nodule", "with nodule")
+    assert [entry.split for entry in cases.entries] == ["train"] * 6 + ["test"] * 4
+    assert [case.mask is None for case in cases[:2]] == [True, False]
+    same = phantom.cases(10, preprocessing=made.cases.preprocessing, finding="nodule", finding_mm=(14, 20))
+    np.testing.assert_array_equal(cases.images(), same.images())
+
+
+def test_pretraining_shows_the_finding_of_the_study(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(networks.phantom, "cases", lambda count, **rest: asked.append((count, rest)))
+    monkeypatch.setattr(networks, "_train_into", lambda *_: {})
+    monkeypatch.setattr(networks, "load_weights", lambda _: (Classifier(nn.Identity()), {}))
+    for cases in ({"source": "phantom", "finding": "lesion", "finding_mm": [9, 12]}, {"source": "manifest"}):
+        made = settings_from({"name": "x", "cases": cases, "classifier": {"pretraining": {"cases": 7}}}, "x.toml")
+        networks._pretrained(made, tmp_path / "no.safetensors", "cpu", silent)
+    (count, lesion), (_, other) = asked
+    assert count == 7
+    assert (lesion["finding"], lesion["finding_mm"]) == ("lesion", (9.0, 12.0))
+    assert (other["finding"], other["finding_mm"]) == ("contrast", None)

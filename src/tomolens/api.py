@@ -287,7 +287,12 @@ def simulated_cases(settings: StudySettings) -> Cases:
     """Training and test phantoms of one seed, each with its side."""
     chosen = settings.cases
     drawn = phantom.cases(
-        chosen.train + chosen.test, seed=settings.seed, preprocessing=chosen.preprocessing, marker=chosen.marker
+        chosen.train + chosen.test,
+        seed=settings.seed,
+        preprocessing=chosen.preprocessing,
+        marker=chosen.marker,
+        finding=chosen.finding,
+        finding_mm=chosen.finding_mm,
     )
     entries = tuple(
         replace(entry, split="train" if index < chosen.train else "test") for index, entry in enumerate(drawn.entries)

@@ -80,7 +80,13 @@ def _pretrained(settings: StudySettings, file: Path, device: str, progress: Prog
     if chosen is None:
         return None
     if not file.exists():
-        simulated = phantom.cases(chosen.cases, seed=settings.seed, preprocessing=settings.cases.preprocessing)
+        simulated = phantom.cases(
+            chosen.cases,
+            seed=settings.seed,
+            preprocessing=settings.cases.preprocessing,
+            finding=settings.cases.task_finding,
+            finding_mm=settings.cases.finding_mm,
+        )
         stage = "pretraining on simulated cases"
         _train_into(file, settings, simulated, chosen.recipe, None, device, stage, progress)
     return load_weights(file)[0].network

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
+from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
 from ..errors import SettingsError
@@ -63,7 +64,9 @@ class _Section(BaseModel):
 class CaseSettings(_Section):
     """Which cases, what the network sees of them, and which of them are held out.
 
-    ``source = "phantom"`` simulates ``train`` and ``test`` cases; ``marker`` plants a shortcut in those with contrast.
+    ``source = "phantom"`` simulates ``train`` and ``test`` cases. ``finding`` tells their classes apart, ``finding_mm``
+    is its least and largest diameter (its own by default), and ``marker`` plants a shortcut in those with contrast or
+    with the finding. ``classes`` and ``window`` are the finding's unless they are given.
     ``source = "manifest"`` reads the CSV given on the command line, or a folder with one sub-folder a class; with
     ``folds`` each case is explained by a network that never saw its patient, with ``hold_out`` about this share of the
     patients is kept for the test, and without either the CSV's ``split`` column decides. ``train_per_scan`` thins the
@@ -85,6 +88,8 @@ class CaseSettings(_Section):
     window: tuple[float, float] = (-160.0, 240.0)
     train: Count = 240
     test: Count = 24
+    finding: Finding = "contrast"
+    finding_mm: tuple[float, float] | None = None
     marker: Marker | None = None
     folds: Annotated[int, Field(ge=2, le=1_000)] | None = None
     hold_out: Annotated[float, Field(ge=0.01, le=0.5)] | None = None
@@ -105,6 +110,25 @@ class CaseSettings(_Section):
         names = None if self.mask is None else tuple(str(name) for name in self.mask)
         return MaskChoice(names, self.mask_names, self.resample_masks)
 
+    @property
+    def task_finding(self) -> Finding:
+        """What simulated cases of the same task show: the study's own, or those on which its network learns first."""
+        if self.source == "phantom":
+            return self.finding
+        return cast("Finding", getattr(self, "implant", None) or "contrast")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_finding(cls, content: Any) -> Any:
+        """Classes and window that go with a finding, where none are given."""
+        if not isinstance(content, Mapping) or content.get("source") != "phantom":
+            return content
+        finding = content.get("finding")
+        if not isinstance(finding, str) or finding not in KINDS:
+            return content
+        chosen = cast("Finding", finding)
+        return {"classes": classes_of(chosen), "window": window_of(chosen), **content}
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         low, high = self.window
@@ -124,6 +148,12 @@ class CaseSettings(_Section):
             raise ValueError(f"classes: simulated cases have two, and {len(self.classes)} are named")
         if self.source == "phantom" and isinstance(self.size, tuple) and len(self.size) != 2:
             raise ValueError(f"size {list(self.size)}: simulated cases have two axes, rows and columns")
+        if self.source != "phantom" and (self.finding != "contrast" or self.finding_mm is not None):
+            raise ValueError(
+                f"finding '{self.finding}': only simulated cases (source = 'phantom') are given one; of other cases it "
+                "is the label"
+            )
+        require_finding(self.finding, self.finding_mm)
         if self.source != "phantom" and self.marker is not None:
             raise ValueError("marker: only simulated cases can carry a planted shortcut")
         if self.folds is not None and self.hold_out is not None:

@@ -221,6 +221,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+def classes_of(finding: Finding) -> tuple[str, str]:
+    """Names of the labels 0 and 1."""
+    return f"without {finding}", f"with {finding}"
+
+
 def window_of(finding: Finding) -> tuple[float, float]:
     """The window in HU that shows a finding, or contrast agent."""
     return KINDS[finding].window if finding in KINDS else SOFT_TISSUE
