@@ -30,6 +30,23 @@ SMALL = 1 << 24
 """Voxels that an image may have however well it is packed."""
 
 
+@dataclass(frozen=True, eq=False)
+class Upright:
+    """An image as its files hold it, front up, the patient's right on the left, feet first.
+
+    Attributes:
+        hu: float32 ``(*spatial)``.
+        mask: bool ``(*spatial)`` of the expert, or None where there is none.
+        spacing: distance of neighbours along each axis, mm.
+        notes: what is odd about the files and no reason to refuse them, in words.
+    """
+
+    hu: NDArray[np.float32]
+    mask: NDArray[np.bool_] | None
+    spacing: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class FileReader:
     """Reads the files of an entry.
@@ -56,6 +73,14 @@ class FileReader:
         Raises:
             CaseError: naming case and file.
         """
+        return self.case(entry, self.upright(entry))
+
+    def upright(self, entry: CaseEntry) -> Upright:
+        """What the files hold in Hounsfield units, before window and size.
+
+        Raises:
+            CaseError: naming case and file.
+        """
         try:
             image = self.image(entry)
             mask = self.mask(entry, image)
@@ -64,21 +89,32 @@ class FileReader:
         hu = self._spatial(image.grid.turn_upright(image.hu))
         try:
             notes = (*image.notes, *_calibration(hu), *_stretching(hu.shape, self.preprocessing))
-            seen = self.preprocessing.image(hu)
-            if float(np.ptp(seen)) < LEAST_CONTRAST:
-                low, high = self.preprocessing.window
-                raise CaseError(
-                    f"values from {hu.min():.6g} to {hu.max():.6g} HU are one grey in the window {low:g} to {high:g} HU"
-                )
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
+        spacing = image.grid.upright().spacing[-self.dimensions :]
+        return Upright(hu, None if mask is None else self._spatial(mask), spacing, notes)
+
+    def case(self, entry: CaseEntry, upright: Upright) -> Case:
+        """What a network sees of an upright image: windowed and resized.
+
+        Raises:
+            CaseError: one grey in the window; naming case and file.
+        """
+        hu, mask = upright.hu, upright.mask
+        seen = self.preprocessing.image(hu)
+        if float(np.ptp(seen)) < LEAST_CONTRAST:
+            low, high = self.preprocessing.window
+            raise CaseError(
+                f"case {entry.name}: {entry.source}: values from {hu.min():.6g} to {hu.max():.6g} HU are one grey "
+                f"in the window {low:g} to {high:g} HU"
+            )
         return Case(
             name=entry.name,
             image=seen,
             label=entry.label,
             patient=entry.patient,
-            mask=None if mask is None else self.preprocessing.mask(self._spatial(mask)),
-            notes=notes,
+            mask=None if mask is None else self.preprocessing.mask(mask),
+            notes=upright.notes,
             body=self.preprocessing.body(hu),
             grid=self._grid(entry, seen.shape[1:]),
         )

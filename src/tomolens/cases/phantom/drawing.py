@@ -34,6 +34,28 @@ class Blob:
         return Blob(self.x, self.y, self.rx + margin, self.ry + margin, self.angle, self.waves, self.power)
 
 
+def coverage_of(blob: Blob, x: Coverage, y: Coverage, pixel: float) -> Coverage:
+    """The share that a blob covers of each pixel: of their centres in mm, and of their size."""
+    dx, dy = x - np.float32(blob.x), y - np.float32(blob.y)
+    cos, sin = np.float32(np.cos(blob.angle)), np.float32(np.sin(blob.angle))
+    u, v = (cos * dx + sin * dy) / np.float32(blob.rx), (cos * dy - sin * dx) / np.float32(blob.ry)
+    if blob.power == 2:
+        radius = np.sqrt(u * u + v * v)
+    else:
+        radius = (np.abs(u) ** blob.power + np.abs(v) ** blob.power) ** np.float32(1 / blob.power)
+    outline: Coverage | float = 1.0
+    if blob.waves:
+        theta = np.arctan2(v, u)
+        outline = np.ones_like(theta)
+        for order, amplitude, phase in blob.waves:
+            outline += np.float32(amplitude) * np.cos(np.float32(order) * theta + np.float32(phase))
+    # Distance to the outline, exact on a circle, good near the edge of an ellipse.
+    slope = np.sqrt(np.square(u / np.float32(blob.rx)) + np.square(v / np.float32(blob.ry)))
+    distance = (radius - outline) * radius / np.maximum(slope, np.float32(1e-6))
+    covered: Coverage = np.clip(0.5 - distance / np.float32(pixel), 0.0, 1.0)
+    return covered
+
+
 class Canvas:
     """Hounsfield units without (``hu[0]``) and with (``hu[1]``) contrast agent, and the blood's share of a pixel.
 
@@ -73,23 +95,7 @@ class Canvas:
         reach = max(blob.rx, blob.ry) * (1.5 if blob.power > 2 else 1.0)
         reach *= 1.0 + sum(abs(amplitude) for _, amplitude, _ in blob.waves)
         box = where or self.window(blob.x, blob.y, reach)
-        dx, dy = self.x[box] - np.float32(blob.x), self.y[box] - np.float32(blob.y)
-        cos, sin = np.float32(np.cos(blob.angle)), np.float32(np.sin(blob.angle))
-        u, v = (cos * dx + sin * dy) / np.float32(blob.rx), (cos * dy - sin * dx) / np.float32(blob.ry)
-        if blob.power == 2:
-            radius = np.sqrt(u * u + v * v)
-        else:
-            radius = (np.abs(u) ** blob.power + np.abs(v) ** blob.power) ** np.float32(1 / blob.power)
-        outline: Coverage | float = 1.0
-        if blob.waves:
-            theta = np.arctan2(v, u)
-            outline = np.ones_like(theta)
-            for order, amplitude, phase in blob.waves:
-                outline += np.float32(amplitude) * np.cos(np.float32(order) * theta + np.float32(phase))
-        # Distance to the outline, exact on a circle, good near the edge of an ellipse.
-        slope = np.sqrt(np.square(u / np.float32(blob.rx)) + np.square(v / np.float32(blob.ry)))
-        distance = (radius - outline) * radius / np.maximum(slope, np.float32(1e-6))
-        return box, np.clip(0.5 - distance / np.float32(self.pixel), 0.0, 1.0)
+        return box, coverage_of(blob, self.x[box], self.y[box], self.pixel)
 
     def lay(
         self,
