@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from .cases import CONTRAST_CLASSES, Cases, from_manifest, phantom
+from .cases.implants import IMPLANTS, implanted
 from .cases.sources.class_folders import index_folder
 from .cases.sources.dicom_tree import IndexOptions
 from .classifier import Classifier
@@ -83,17 +84,27 @@ class Study:
 
     @property
     def on_error(self) -> Literal["stop", "skip"]:
-        """What an unreadable case does: a folder may hold anything, a CSV names what is meant."""
-        is_folder = any(place.is_dir() for place in self.places)
-        return self.settings.cases.on_error or ("skip" if is_folder else "stop")
+        """What an unreadable case does: a folder may hold anything, a CSV names what is meant.
+
+        Not every slice can take an implant: those that cannot are left out.
+        """
+        chosen = self.settings.cases
+        may_hold_anything = any(place.is_dir() for place in self.places) or chosen.implant is not None
+        return chosen.on_error or ("skip" if may_hold_anything else "stop")
 
     def load_cases(self, progress: Progress = silent) -> Cases:
         """All cases of the study, lazy.
 
         Raises:
             SettingsError: a manifest where cases are simulated, or none where they are not.
-            CaseError: see `from_manifest` and `index_folder`.
+            CaseError: see `from_manifest`, `index_folder` and `implanted`.
         """
+        chosen, cases = self.settings.cases, self._original_cases(progress)
+        if chosen.implant is None:
+            return cases
+        return replace(implanted(cases, chosen.implant, self.settings.seed), classes=chosen.classes)
+
+    def _original_cases(self, progress: Progress) -> Cases:
         if self.cases is not None:
             return self.cases
         settings = self.settings.cases
@@ -109,6 +120,11 @@ class Study:
         if self.places[0].is_dir():
             if len(self.places) > 1:
                 raise SettingsError(f"{self.places[0]}: a folder of classes stands alone; join CSV files instead")
+            if settings.implant is not None and not IMPLANTS[settings.implant].both_ways:
+                raise SettingsError(
+                    f"{self.places[0]}: a {settings.implant} goes into cases without one, and a folder has one "
+                    "sub-folder a class: give a CSV whose labels are all 0"
+                )
             options = IndexOptions(
                 classes=None if settings.classes == CONTRAST_CLASSES else settings.classes,
                 keep_patients=settings.keep_patients,

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
+from ..cases.implants import Implant
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
@@ -72,6 +73,9 @@ class CaseSettings(_Section):
     patients is kept for the test, and without either the CSV's ``split`` column decides. ``train_per_scan`` thins the
     slices of training scans, as the paper does.
 
+    ``implant`` puts findings into the slices of a manifest, each of which then has a twin; see `implanted`. Its window
+    and its two classes are the defaults, and slices that cannot take it are left out and counted.
+
     ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
     maps that have no names, and ``resample_masks`` allows masks on another grid. ``on_error = "skip"`` leaves out
     cases that cannot be read and counts them (the default for folders; ``stop`` for a CSV). Patients are pseudonyms
@@ -91,6 +95,7 @@ class CaseSettings(_Section):
     finding: Finding = "contrast"
     finding_mm: tuple[float, float] | None = None
     marker: Marker | None = None
+    implant: Implant | None = None
     folds: Annotated[int, Field(ge=2, le=1_000)] | None = None
     hold_out: Annotated[float, Field(ge=0.01, le=0.5)] | None = None
     train_per_scan: Count | None = None
@@ -113,17 +118,15 @@ class CaseSettings(_Section):
     @property
     def task_finding(self) -> Finding:
         """What simulated cases of the same task show: the study's own, or those on which its network learns first."""
-        if self.source == "phantom":
-            return self.finding
-        return cast("Finding", getattr(self, "implant", None) or "contrast")
+        return self.finding if self.source == "phantom" else self.implant or "contrast"
 
     @model_validator(mode="before")
     @classmethod
     def _of_the_finding(cls, content: Any) -> Any:
-        """Classes and window that go with a finding, where none are given."""
-        if not isinstance(content, Mapping) or content.get("source") != "phantom":
+        """Classes and window that go with a finding or an implant, where none are given."""
+        if not isinstance(content, Mapping):
             return content
-        finding = content.get("finding")
+        finding = content.get("finding" if content.get("source") == "phantom" else "implant")
         if not isinstance(finding, str) or finding not in KINDS:
             return content
         chosen = cast("Finding", finding)
@@ -156,6 +159,12 @@ class CaseSettings(_Section):
         require_finding(self.finding, self.finding_mm)
         if self.source != "phantom" and self.marker is not None:
             raise ValueError("marker: only simulated cases can carry a planted shortcut")
+        if self.implant is not None and self.source == "phantom":
+            raise ValueError("implant: it goes into the slices of a manifest; simulated cases have findings drawn in")
+        if self.implant is not None and len(self.classes) != 2:
+            raise ValueError(f"classes: an implant is there or not, and {len(self.classes)} are named")
+        if self.implant is not None and isinstance(self.size, tuple) and len(self.size) != 2:
+            raise ValueError(f"size {list(self.size)}: implants go into slices, with two axes, rows and columns")
         if self.folds is not None and self.hold_out is not None:
             raise ValueError("folds and hold_out are two ways to split: give one")
         return self

@@ -1,0 +1,69 @@
+"""Reads a case in two versions: the original, and the one with the implant."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import CaseError
+from ...randomness import generator
+from ..case import Case, CaseEntry
+from ..files import LEAST_CONTRAST, FileReader
+from ..phantom.drawing import Coverage
+from ..preprocessing import Preprocessing, resized
+from .registry import IMPLANTS, Implant
+
+
+@dataclass(frozen=True)
+class ImplantReader:
+    """Reads the files of an entry and shows one version of its slice; the other one is its twin.
+
+    Both are made in HU on the scanner's grid, and go through the same window and size.
+
+    Attributes:
+        files: reads them.
+        implant: what is put in, or taken out.
+        seed: of place, size and density, with the case's name.
+        shown: names of the cases that show the altered version.
+    """
+
+    files: FileReader
+    implant: Implant
+    seed: int
+    shown: frozenset[str]
+
+    def __call__(self, entry: CaseEntry) -> Case:
+        """Read, alter, window and resize.
+
+        Raises:
+            CaseError: a file that cannot be read, or a slice that cannot take the implant; naming the case.
+        """
+        kind, is_altered = IMPLANTS[self.implant], entry.name in self.shown
+        original = self.files.upright(entry)
+        label = 1 - entry.label if kind.both_ways and is_altered else entry.label
+        try:
+            alteration = kind.alter(original, label, generator(self.seed, "implant", self.implant, entry.name))
+        except CaseError as error:
+            raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
+        altered = replace(original, hu=alteration.hu)
+        image, twin = (altered, original) if is_altered else (original, altered)
+        case = self.files.case(entry, image)
+        other = self.files.preprocessing.image(twin.hu)
+        evidence = np.abs(case.image - other).sum(axis=0)
+        if float(evidence.max()) < LEAST_CONTRAST:
+            low, high = self.files.preprocessing.window
+            raise CaseError(
+                f"case {entry.name}: {entry.source}: the {self.implant} does not show in the window {low:g} to "
+                f"{high:g} HU: {kind.window[0]:g} to {kind.window[1]:g} HU would do"
+            )
+        if kind.both_ways:
+            return replace(case, twin=other, evidence=evidence)
+        # Nothing tells where a finding would be that is not there.
+        mask = finding_mask(alteration.coverage, self.files.preprocessing) if is_altered else None
+        return replace(case, twin=other, evidence=evidence if is_altered else None, mask=mask)
+
+
+def finding_mask(coverage: Coverage, preprocessing: Preprocessing) -> NDArray[np.bool_]:
+    """Pixels of the resized image that a finding covers by more than half, or the one that it covers most."""
+    seen = resized(coverage, preprocessing.shape(coverage.ndim))
+    return np.asarray(seen > 0.5 if (seen > 0.5).any() else seen == seen.max(), dtype=bool)
