@@ -15,7 +15,7 @@ from .tissue import Region, find_soft_tissue, pixel_of
 
 PLAIN, ENHANCED = (35.0, 50.0), (150.0, 400.0)
 """HU of blood without and with contrast agent."""
-LIMIT = 100.0
+LIMIT = 80.0
 """HU between blood without contrast agent and blood with it."""
 BLOOD = (0.0, 110.0)
 """HU of what may be blood without contrast agent, smoothed."""
@@ -25,6 +25,8 @@ LEAST_AREA = 50.0
 """mm^2 of blood that a mask must hold."""
 NEAR = 3.0
 """mm within which an edge of the blood ends."""
+EVEN, STEP = 3.0, 50.0
+"""mm over which enhanced blood is averaged, and HU from one brightness that is told apart to the next."""
 PLAQUE = 3.0
 """mm that calcium reaches from its middle."""
 RIM = 2.0
@@ -60,11 +62,12 @@ def alter_contrast(slice: Upright, label: int, random: np.random.Generator) -> A
 def _added(slice: Upright, smoothed: Slice, random: np.random.Generator) -> tuple[Slice, Coverage]:
     """HU to add, and the share of each pixel that is blood."""
     mask = _mask(slice)
-    core = mask & (smoothed > BLOOD[0]) & (smoothed < BLOOD[1])
-    plain = _level(slice, core, "blood without contrast agent")
-    if float(np.median(smoothed[mask])) > LIMIT:
-        found = float(np.median(smoothed[mask]))
-        raise CaseError(f"labelled without contrast, and the blood in its mask is at {found:.0f} HU")
+    found = float(np.median(smoothed[mask]))
+    if found > BLOOD[1]:
+        raise CaseError(
+            f"labelled without contrast, and what its mask holds is at {found:.0f} HU, expected at most {BLOOD[1]:g}"
+        )
+    plain = _level(slice, mask & (smoothed > BLOOD[0]) & (smoothed < BLOOD[1]), "blood without contrast agent")
     beyond = np.minimum(_darkest_near(smoothed, slice.spacing), FAT)
     # Noise of what is smoothed must not show: three quarters of the way to blood is blood.
     share = np.clip((smoothed - beyond) / (0.75 * (plain - beyond)), 0.0, 1.0) * mask
@@ -78,16 +81,32 @@ def _added(slice: Upright, smoothed: Slice, random: np.random.Generator) -> tupl
 def _removed(slice: Upright, smoothed: Slice, target: float) -> tuple[Slice, Coverage]:
     """HU to add (below 0), and the share of each pixel that is enhanced blood."""
     mask = _mask(slice)
-    local = _median(slice, mask)
-    core = mask & (local > LIMIT) & (smoothed > LIMIT)
+    local = np.maximum(_median(slice, mask), smoothed)  # of vessels thinner than the median only the mean is left
+    core = mask & (local > LIMIT)
     _level(slice, core, "blood with contrast agent")
     nearest = ndimage.distance_transform_edt(~core, sampling=slice.spacing, return_distances=False, return_indices=True)
-    level = local[tuple(nearest)]
+    even = _evened(slice, local, core)
+    level = even[tuple(nearest)]
     reach = ndimage.distance_transform_edt(~mask, sampling=slice.spacing) <= RIM
     beyond = np.minimum(_darkest_near(smoothed, slice.spacing), target)
     share = np.clip((local - beyond) / (0.9 * (level - beyond)), 0.0, 1.0) * reach
     change = share * (target - level)
     return np.asarray(change, dtype=np.float32), np.asarray(share, dtype=np.float32)
+
+
+def _evened(slice: Upright, local: Slice, core: Region) -> Slice:
+    """The mean of enhanced blood over `EVEN` mm, of pixels whose own median is about the same.
+
+    So no noise is in it, and chambers of different brightness keep their borders: a bilateral grid of hat functions.
+    """
+    sigma = EVEN / pixel_of(slice.spacing)
+    guide = np.clip(local, LIMIT, ENHANCED[1])
+    even = np.zeros_like(local)
+    for level in np.arange(LIMIT, ENHANCED[1] + STEP, STEP):
+        hat = np.asarray(np.clip(1 - np.abs(guide - level) / STEP, 0.0, 1.0) * core, dtype=np.float32)
+        if hat.any():
+            even += hat * smooth(hat * local, sigma) / np.maximum(smooth(hat, sigma), np.float32(1e-6))
+    return even
 
 
 def _without_streaks(slice: Upright, altered: Slice, blur: float, random: np.random.Generator) -> Slice:

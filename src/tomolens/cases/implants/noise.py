@@ -11,11 +11,11 @@ from ...errors import CaseError
 from ...randomness import generator
 from ..phantom.scanner import Slice, correlated_noise
 
-WINDOW = 9
+WINDOW = 7
 """Pixels along each side of the places in which noise is measured."""
 QUIET = 20.0
 """Percentile of their standard deviations that is noise alone: in the others there is anatomy too."""
-FEWEST = 100
+FEWEST = 50
 """Places from which noise is taken."""
 GRAINS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 2.5, 3.0)
 """Grains in pixels that are told apart; see `correlated_noise`."""

@@ -51,10 +51,10 @@ class ImplantReader:
         other = self.files.preprocessing.image(twin.hu)
         evidence = np.abs(case.image - other).sum(axis=0)
         if float(evidence.max()) < LEAST_CONTRAST:
-            low, high = self.files.preprocessing.window
+            seen, shape = self.files.preprocessing.window, " x ".join(map(str, evidence.shape))
             raise CaseError(
-                f"case {entry.name}: {entry.source}: the {self.implant} does not show in the window {low:g} to "
-                f"{high:g} HU: {kind.window[0]:g} to {kind.window[1]:g} HU would do"
+                f"case {entry.name}: {entry.source}: the {self.implant} does not show in {shape} pixels and the window "
+                f"{seen[0]:g} to {seen[1]:g} HU; in more pixels, or in {kind.window[0]:g} to {kind.window[1]:g}, it may"
             )
         if kind.both_ways:
             return replace(case, twin=other, evidence=evidence)
