@@ -51,6 +51,7 @@ class Study:
         classifier: str | Path | Classifier | None = None,
         *,
         vary: bool = False,
+        calibrate: bool = False,
     ) -> "Study":
         """A study from its file (the built-in one without), with a manifest or cases of one's own.
 
@@ -59,13 +60,15 @@ class Study:
             cases: CSV manifest or several, a folder with one sub-folder a class, or cases.
             classifier: weights (safetensors) of a network that TomoLens trained, or any classifier.
             vary: also try other options for the choices that matter, see `VarySettings`.
+            calibrate: also put implants into the cases, to see which views can judge maps; see `Calibration`.
 
         Raises:
             SettingsError: a file that is missing or wrong; see `read_settings`.
             NetworkError: weights that cannot be used; see `load_weights`.
         """
         settings = read_settings(None if path is None else Path(path))
-        return cls.of(settings.varied() if vary else settings, cases, classifier)
+        settings = settings.varied() if vary else settings
+        return cls.of(settings.calibrated() if calibrate else settings, cases, classifier)
 
     @classmethod
     def of(

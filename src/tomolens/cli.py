@@ -69,6 +69,9 @@ def study(
     vary: Annotated[
         bool, typer.Option("--vary", help="Also try other scores, fills, noise, steps, ...: which choices matter.")
     ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Put implants into the cases: which views can judge these maps?")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, in another folder if this one is taken.")] = False,
     verify: Annotated[
         Path | None, typer.Option(help="Compute some cases of this finished study again and compare.", metavar="FOLDER")
@@ -94,7 +97,9 @@ def study(
         return
     if dry_run:
         with bars(quiet) as progress:
-            cost = Study.from_toml(file, cases, model, vary=vary).estimate(device=device, progress=progress)
+            cost = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate).estimate(
+                device=device, progress=progress
+            )
         _say(cost.lines(), quiet)
         if as_json:
             last_line(asdict(cost))
@@ -102,7 +107,7 @@ def study(
     if fresh:
         out = free_folder(out)
     with bars(quiet) as progress:
-        findings = Study.from_toml(file, cases, model, vary=vary).run(
+        findings = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate).run(
             out, device=device, workers=workers, executor=executor, address=address, progress=progress
         )
     _show(findings, out, quiet, as_json)

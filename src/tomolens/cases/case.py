@@ -30,6 +30,7 @@ class Case:
             and the image itself shows it.
         twin: float32 ``(C, *spatial)``, the same image with another label and all else equal, or None.
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
+        origin: fingerprint of the image that it was made of by an implant; empty where it is as it came.
         notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.
         body: bool ``(*spatial)``, without the air around the patient, told by HU; None where only the image is known.
         grid: where its pixels lie in the patient and in the scan; None where that is not known.
@@ -43,13 +44,16 @@ class Case:
     evidence: NDArray[np.float32] | None = None
     twin: NDArray[np.float32] | None = None
     unmarked: NDArray[np.float32] | None = None
+    origin: str = ""
     notes: tuple[str, ...] = ()
     body: NDArray[np.bool_] | None = None
     grid: Grid | None = None
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the image's shape and pixels: equal for exact duplicates."""
+        """Hash of the image's shape and pixels, or its `origin`: equal for exact duplicates, whatever was put in."""
+        if self.origin:
+            return self.origin
         digest = hashlib.blake2b(repr(self.image.shape).encode(), digest_size=16)
         digest.update(np.ascontiguousarray(self.image).tobytes())
         return digest.hexdigest()

@@ -15,14 +15,14 @@ from ..cases.body import AIR, body_of
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
 from ..declarations import BLURRED, FORMS
-from ..errors import TomolensError
+from ..errors import MapError, TomolensError
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.fills import fill_image, of_class
 from ..metrics.ranked import RankedMap, absolute, rank_map
-from ..results.rows import NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
+from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
 from .variations import measure_calibration, measure_variations
@@ -74,7 +74,7 @@ def evaluate(
     plan: Plan,
     references: References | None = None,
     atlas: NDArray[np.float64] | None = None,
-    calibration: Case | None = None,
+    calibration: Case | str | None = None,
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and what it must beat.
 
@@ -82,7 +82,7 @@ def evaluate(
     fidelity asks whether decisions about it are right. A baseline has no negative values and is measured once, and so
     are each estimator's blurred map and the truth, where the case has a twin about which the network decides otherwise.
     ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
-    with an implant, whose maps are measured beside.
+    with an implant, whose maps are measured beside, or why it can have none.
 
     Raises:
         TomolensError: a network that fails on this case, or for every estimator; the message names the case.
@@ -96,9 +96,7 @@ def evaluate(
             *(one for name in plan.metrics.names for one in measured(name, evaluand)),
             *measure_variations(plan, evaluand, prepared.explaining),
         )
-        if calibration is not None:
-            other = prepare(calibration, classifier, plan, references, atlas)
-            measurements += tuple(measure_calibration(plan, other.evaluand, bool(other.turns)))
+        measurements += tuple(_calibrated(calibration, classifier, plan, references, atlas))
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     regions: dict[MapKey, NDArray[np.float64]] = vars(evaluand).get("region_maps", {})  # where a metric made them
@@ -110,6 +108,27 @@ def evaluate(
         {key: one for key, one in regions.items() if _is_own(key, evaluand)},
         prepared.fill,
     )
+
+
+def _calibrated(
+    calibration: Case | str | None,
+    classifier: Classifier,
+    plan: Plan,
+    references: References | None,
+    atlas: NDArray[np.float64] | None,
+) -> Iterator[Measurement]:
+    """What is measured of the case with an implant; why not, where it can have none or the network fails on it."""
+    if calibration is None:
+        return
+    try:
+        if isinstance(calibration, str):
+            raise MapError(calibration)
+        other = prepare(calibration, classifier, plan, references, atlas)
+    except TomolensError as error:
+        note = f"calibration: {error}"
+        yield Measurement("", "", NOT_ASSESSED, note=note, choice=CALIBRATION, option=plan.calibration)
+        return
+    yield from measure_calibration(plan, other.evaluand, bool(other.turns))
 
 
 def _is_own(key: MapKey, evaluand: Evaluand) -> bool:

@@ -29,6 +29,7 @@ from ..results.gallery import write_gallery_case
 from ..results.kept_maps import KeptMaps
 from ..results.store import Store
 from ..results.writer import Writer
+from .calibration import Calibration
 from .executors import Executor, local_executor, workers_for
 from .folds import Fold, folds_of
 from .networks import Fitted, networks_of
@@ -118,6 +119,7 @@ def run_study(
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     _require_references(settings, folds)
     _require_twins(settings, found)
+    calibration_of(settings, found.cases)  # refuses what cannot be calibrated before anything is written
     description = describe(settings, found, classifier, resources)
     store.open(description)
     description["missing_baselines"] = missing_baselines(settings, found, folds)
@@ -221,7 +223,17 @@ def job_of(
         examples=frozenset(shown[: settings.examples]),
         gallery=frozenset(shown[: settings.gallery]),
         keep_maps=settings.keep_maps,
+        calibration=calibration_of(settings, found.cases),
     )
+
+
+def calibration_of(settings: StudySettings, cases: Cases) -> Calibration | None:
+    """The cases with the study's calibration implant; None where none is asked for.
+
+    Raises:
+        SettingsError: cases that are not read from files in HU.
+    """
+    return None if settings.calibrate is None else Calibration.of(settings.calibrate, cases, settings.seed)
 
 
 def _evaluate_all(

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
-from ..cases.implants import Implant
+from ..cases.implants import IMPLANTS, Implant
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
@@ -314,6 +314,7 @@ class StudySettings(_Section):
     network as it is.
     ``examples`` cases are kept whole for the figures, and ``gallery`` small for the page, one of each class in turn.
     ``vary`` tries other options for the choices that the literature leaves open.
+    ``calibrate`` measures each case once more with an implant, to see which views can judge maps of this network.
     ``keep_maps`` keeps every importance map in ``maps.zarr``; ``resources`` is what a cluster gives each worker.
     """
 
@@ -331,6 +332,7 @@ class StudySettings(_Section):
     metrics: MetricSettings = MetricSettings()
     statistics: StatisticsSettings = StatisticsSettings()
     verdict: VerdictSettings = VerdictSettings()
+    calibrate: Implant | None = None
     vary: VarySettings | None = None
 
     @property
@@ -345,12 +347,38 @@ class StudySettings(_Section):
             batch_size=self.batch_size,
             baselines=(*(BASELINES[name] for name in chosen.baselines), TRUTH),
             blur=chosen.blur,
+            calibration=self.calibrate or "",
             variations=None if self.vary is None else self.vary.variations(estimators),
         )
 
     def varied(self) -> "StudySettings":
         """The same study with the options of its ``[vary]`` section, or the usual ones."""
         return self.model_copy(update={"vary": self.vary or VarySettings()})
+
+    def calibrated(self) -> "StudySettings":
+        """The same study, calibrated with the implant that it names, or with the one that its classes are of.
+
+        Raises:
+            SettingsError: classes of no implant, or cases that have twins already.
+        """
+        fitting = next((name for name, kind in IMPLANTS.items() if kind.classes == self.cases.classes), None)
+        chosen = self.calibrate or fitting
+        if chosen is None:
+            raise SettingsError(
+                f"--calibrate: which implant is the finding of the classes {', '.join(self.cases.classes)}? Give the "
+                f"study calibrate = one of {', '.join(map(repr, IMPLANTS))}"
+            )
+        return settings_from({**self.model_dump(mode="json"), "calibrate": chosen}, f"study '{self.name}'")
+
+    @model_validator(mode="after")
+    def _calibrates_what_has_no_twins(self) -> Self:
+        if self.calibrate is None:
+            return self
+        if self.cases.source == "phantom" or self.cases.implant is not None:
+            raise ValueError("calibrate: these cases have twins, by which their views are controlled already")
+        if len(self.cases.classes) != 2:
+            raise ValueError(f"calibrate: an implant is there or not, and {len(self.cases.classes)} classes are named")
+        return self
 
     @model_validator(mode="after")
     def _pretrains_what_it_trains(self) -> Self:

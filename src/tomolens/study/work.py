@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from ..cases import Case, Cases
+from ..cases import Case, CaseEntry, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
 from ..errors import is_out_of_memory
@@ -19,6 +19,7 @@ from ..metrics.registry import METRICS
 from ..results.example import Example
 from ..results.gallery import encode
 from ..results.rows import rows_of_evaluation, rows_of_failure
+from .calibration import Calibration
 from .evaluate import Evaluation, evaluate
 from .plan import Plan
 from .survey import without_places
@@ -41,6 +42,7 @@ class Job:
         examples: cases that are kept whole for the figures.
         gallery: cases that are kept small for the page.
         keep_maps: whether every case's maps are kept.
+        calibration: the cases with an implant, or None where none is asked for.
     """
 
     cases: Cases
@@ -55,6 +57,7 @@ class Job:
     examples: frozenset[int]
     gallery: frozenset[int]
     keep_maps: bool
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,9 @@ class Worker:
         mask = job.masks[index]
         try:
             case = job.cases[index]
+            altered = None if job.calibration is None else _without_places(job.calibration.case(entry.name), entry)
             with one_thread(job.device):
-                evaluation, note = self._within_memory(case)
+                evaluation, note = self._within_memory(case, altered)
         except Exception as error:  # a network may raise anything; the study goes on and tells
             reason = without_places(_reason(error), entry)
             return Outcome(index, rows_of_failure(index, entry, job.fold, mask, reason), failure=reason)
@@ -130,12 +134,12 @@ class Worker:
             maps={name: one.cpu().numpy() for name, one in evaluation.maps.items()} if job.keep_maps else {},
         )
 
-    def _within_memory(self, case: Case) -> tuple[Evaluation, str]:
+    def _within_memory(self, case: Case, altered: Case | str | None) -> tuple[Evaluation, str]:
         """Evaluate with batches that are halved until they fit."""
         job, classifier, plan = self.job, self.classifier, self.job.plan
         while True:
             try:
-                evaluation = evaluate(case, classifier, plan, job.references, job.atlas)
+                evaluation = evaluate(case, classifier, plan, job.references, job.atlas, altered)
             except Exception as error:
                 if not is_out_of_memory(error) or plan.batch_size == 1:
                     raise
@@ -147,6 +151,10 @@ class Worker:
                 torch.cuda.empty_cache()
             # The quick backend was made for full batches.
             classifier, plan = job.classifier, replace(plan, batch_size=plan.batch_size // 2)
+
+
+def _without_places(altered: Case | str | None, entry: CaseEntry) -> Case | str | None:
+    return without_places(altered, entry) if isinstance(altered, str) else altered
 
 
 def _example(case: Case, evaluation: Evaluation, classifier: Classifier) -> Example:

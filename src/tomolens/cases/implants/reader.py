@@ -56,6 +56,9 @@ class ImplantReader:
                 f"case {entry.name}: {entry.source}: the {self.implant} does not show in {shape} pixels and the window "
                 f"{seen[0]:g} to {seen[1]:g} HU; in more pixels, or in {kind.window[0]:g} to {kind.window[1]:g}, it may"
             )
+        # Two files of one slice get different implants, and must not part in a split for all that.
+        origin = replace(case, image=other).fingerprint if is_altered else case.fingerprint
+        case = replace(case, origin=origin)
         if kind.both_ways:
             return replace(case, twin=other, evidence=evidence)
         # Nothing tells where a finding would be that is not there.
