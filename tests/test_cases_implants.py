@@ -1,5 +1,7 @@
 """Findings put into slices in HU: where they lie, how sharp and noisy they are, and what a case says of them."""
 
+import doctest
+
 import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter, uniform_filter
@@ -8,7 +10,7 @@ from ct_files import write_slice, write_volume
 from tomolens.api import Study
 from tomolens.cases import Preprocessing, from_manifest, phantom
 from tomolens.cases.files import FileReader, Upright
-from tomolens.cases.implants import IMPLANTS, implanted
+from tomolens.cases.implants import IMPLANTS, implanted, sharpness, sides
 from tomolens.cases.implants.noise import noise_of
 from tomolens.cases.implants.sharpness import blur_of, edge_width
 from tomolens.cases.implants.tissue import draw_place, find_lungs, find_soft_tissue
@@ -336,6 +338,11 @@ def test_what_cannot_take_implants_is_refused(tmp_path):
     twice = implanted(cases, "contrast")
     with pytest.raises(SettingsError, match="come from ImplantReader"):
         implanted(twice, "contrast")
+
+
+@pytest.mark.parametrize("module", [sides, sharpness])
+def test_the_examples_run(module):
+    assert doctest.testmod(module) == (0, {sides: 10, sharpness: 2}[module])
 
 
 def settings(**cases):

@@ -33,9 +33,17 @@ def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5)
         CaseError: cases that are said to have the finding already.
 
     Example:
-        >>> cases = implanted(from_manifest("cases.csv"), "nodule", seed=1)   # doctest: +SKIP
-        >>> cases[0].twin.shape == cases[0].image.shape   # doctest: +SKIP
-        True
+        >>> import tempfile, pathlib, SimpleITK as sitk
+        >>> from tomolens.cases import from_manifest, phantom
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> drawn = phantom.draw(seed=0, index=0)
+        >>> image = sitk.GetImageFromArray(drawn.image[None])
+        >>> image.SetSpacing((drawn.spacing, drawn.spacing, 1.0))
+        >>> sitk.WriteImage(image, str(folder / "a.nii.gz"))
+        >>> _ = (folder / "cases.csv").write_text("case,image,label,patient\\na,a.nii.gz,0,p")
+        >>> cases = implanted(from_manifest(folder / "cases.csv", keep_patients=True), "lesion", share=1.0)
+        >>> cases.classes[cases[0].label], cases[0].twin.shape, bool(cases[0].mask.any())
+        ('with lesion', (1, 224, 224), True)
     """
     if implant not in get_args(Implant):
         raise SettingsError(f"implant {implant!r}, expected {', '.join(get_args(Implant))}")
