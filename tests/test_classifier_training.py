@@ -21,7 +21,7 @@ from tomolens.classifier.training import (
     train,
 )
 from tomolens.classifier.weights import load_weights, save_weights, weights_hash
-from tomolens.errors import CaseError, NetworkError
+from tomolens.errors import CaseError, NetworkError, SettingsError
 from tomolens.study.settings import read_settings
 
 SMALL = Preprocessing(size=48)
@@ -67,6 +67,33 @@ def test_early_stopping_keeps_the_best_epoch():
     assert trained.validation_loss == min(losses) == losses[trained.epoch - 1]
     assert len(losses) <= trained.epoch + recipe.patience
     assert not trained.network.training
+
+
+def test_twins_are_learned_in_the_step_of_their_case(monkeypatch):
+    steps = []
+    step = training._step
+    monkeypatch.setattr(
+        training, "_step", lambda *arguments: (steps.append((arguments[1], arguments[2])), step(*arguments))[1]
+    )
+    cases = phantom.cases(24, preprocessing=Preprocessing(32, (-1000, 400)), finding="consolidation")
+    recipe = Recipe("resnet18", epochs=1, batch_size=8, augment=False, twins=True)
+    trained = train(cases, recipe)
+    pairs = {case.image.tobytes(): (case.twin.tobytes(), case.label) for case in cases}
+    assert sum(len(labels) for _, labels in steps) == 2 * round(0.8 * 24)
+    assert max(len(labels) for _, labels in steps) <= 8
+    for images, labels in steps:
+        half = len(images) // 2
+        for image, twin, label, other in zip(images, images[half:], labels, labels[half:], strict=False):
+            assert pairs[image.numpy().tobytes()] == (twin.numpy().tobytes(), int(label))
+            assert other == 1 - label
+    assert len(trained.history) == 1
+
+
+def test_what_has_no_twin_is_not_learned_with_one():
+    with pytest.raises(CaseError, match="case .* has no twin"):
+        train(blobs(12, classes=2), Recipe("resnet18", epochs=1, twins=True))
+    with pytest.raises(SettingsError, match="twins: a twin has the other label of two, the cases have 3 classes"):
+        train(blobs(12), Recipe("resnet18", epochs=1, twins=True))
 
 
 def test_too_few_patients_to_validate():

@@ -43,13 +43,15 @@ class Recipe:
     Attributes:
         architecture: a name in `ARCHITECTURES`.
         epochs: at most so many passes over the training cases.
-        batch_size: cases a step.
+        batch_size: images a step.
         learning_rate: peak of the one-cycle schedule of AdamW.
         weight_decay: of AdamW.
         validation: share of the patients held out to choose the epoch.
         patience: stop after so many epochs without a better validation loss.
         rotation: largest random rotation in radians.
         augment: whether to flip, rotate, scale, shift, and change contrast and noise.
+        twins: whether to learn each case together with its twin, the same image with the other label, in one step: what
+            both have in common then cancels, and small findings are learned from hundreds of cases, not thousands.
 
     Raises:
         SettingsError: an unknown architecture, or a number outside its range in `RANGES`.
@@ -64,6 +66,7 @@ class Recipe:
     patience: int = 6
     rotation: float = 0.15
     augment: bool = True
+    twins: bool = False
 
     def __post_init__(self) -> None:
         require_known(self.architecture)
@@ -136,11 +139,13 @@ def train(
         progress: called after each epoch.
 
     Raises:
-        CaseError: a case that cannot be read, a label outside the classes, or too few patients to hold any out.
+        CaseError: a case that cannot be read, a label outside the classes, too few patients to hold any out, or a case
+            without a twin where the recipe asks for it.
+        SettingsError: twins of more than two classes.
         NetworkError: a start of other outputs.
     """
     recipe = recipe or Recipe()
-    images, labels, classes = torch.from_numpy(cases.images()), cases.labels, len(cases.classes)
+    images, labels, classes = torch.from_numpy(_images(cases, recipe)), cases.labels, len(cases.classes)
     if labels.min() < 0 or labels.max() >= classes:
         raise CaseError(f"labels from {labels.min()} to {labels.max()}, the cases have the classes 0 to {classes - 1}")
     groups = inseparable_groups(cases.patients, cases.fingerprints)
@@ -151,7 +156,9 @@ def train(
             f"the {len(cases)} training cases of {len(np.unique(groups))} patients are too few to hold out "
             f"validation = {recipe.validation:g} of the recipe for choosing the epoch ({error})"
         ) from error
-    training = np.flatnonzero(~held_out)
+    training, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if recipe.twins:  # they follow the cases, in the same order
+        labels, validation = np.append(labels, 1 - labels), np.append(validation, validation + len(cases))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
         if start is not None:
@@ -165,11 +172,26 @@ def train(
         torch.from_numpy(labels),
         classes,
         training,
-        np.flatnonzero(held_out),
+        validation,
         recipe,
         seed,
         progress,
     )
+
+
+def _images(cases: Cases, recipe: Recipe) -> NDArray[np.float32]:
+    """All images, followed by those of all twins where the recipe learns from them."""
+    if not recipe.twins:
+        return cases.images()
+    if len(cases.classes) != 2:
+        raise SettingsError(f"twins: a twin has the other label of two, the cases have {len(cases.classes)} classes")
+    images, twins = [], []
+    for case in cases:
+        if case.twin is None:
+            raise CaseError(f"case {case.name} has no twin: the recipe's twins = true is for simulated findings")
+        images.append(case.image)
+        twins.append(case.twin)
+    return np.stack(images + twins)
 
 
 def _fit(
@@ -186,7 +208,8 @@ def _fit(
     network, device = classifier.network, classifier.device
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
     # Batch norm has no variance of one case: an odd case joins another step.
-    steps = max(1, min(-(-len(training) // recipe.batch_size), len(training) // 2))
+    seen = len(training) * (2 if recipe.twins else 1)
+    steps = max(1, min(-(-seen // recipe.batch_size), len(training) // 2))
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     total = recipe.epochs * steps
     # A rise of a single step divides by zero in torch; from ten steps on the rise is a fifth of them.
@@ -202,6 +225,8 @@ def _fit(
         order = generator(seed, "order", epoch).permutation(training)
         losses = []
         for chosen in np.array_split(order, steps):
+            if recipe.twins:
+                chosen = np.append(chosen, chosen + len(images) // 2)
             batch = images[chosen]
             if augment is not None:
                 batch = torch.stack([torch.as_tensor(augment(image)).clamp(0.0, 1.0) for image in batch])
