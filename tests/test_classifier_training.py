@@ -124,11 +124,12 @@ def test_weights_come_back_as_they_were(tmp_path):
     assert not loaded.network.training
 
 
+@pytest.mark.parametrize("name", ["resnet18", "local"])
 @pytest.mark.parametrize(("channels", "classes", "dimensions"), [(2, 5, 2), (1, 3, 3), (3, 2, 3)])
-def test_any_network_is_rebuilt_from_its_header(tmp_path, channels, classes, dimensions):
-    network = build("resnet18", channels, classes, dimensions).eval()
+def test_any_network_is_rebuilt_from_its_header(tmp_path, name, channels, classes, dimensions):
+    network = build(name, channels, classes, dimensions).eval()
     assert built_with(network) == {"channels": channels, "classes": classes, "dimensions": dimensions}
-    save_weights(network, tmp_path / "n.safetensors", "resnet18")
+    save_weights(network, tmp_path / "n.safetensors", name)
     loaded, _ = load_weights(tmp_path / "n.safetensors")
     images = torch.rand(2, channels, *[32] * dimensions)
     assert loaded.output == ("logit" if classes == 2 else "logits")

@@ -11,6 +11,7 @@ import torch
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.architectures import build, output_of
+from ..classifier.training import Recipe
 from ..estimators.answers import answers
 from ..estimators.estimator import Cost
 from ..estimators.questions import Kind
@@ -112,10 +113,11 @@ def estimate(
     gradient = _gradient_time(classifier, batch)
     if epochs:
         # Weights need gradients too, which cost about as much again as those of the images.
-        seconds["training"] = epochs * trained_on * 1.5 * gradient
-        chosen = settings.classifier.pretraining
+        chosen, recipe = settings.classifier.pretraining, settings.classifier.recipe
+        seconds["training"] = epochs * trained_on * _images_a_case(recipe) * 1.5 * gradient
         if chosen is not None:
-            seconds["pretraining"] = chosen.recipe.epochs * chosen.cases * 1.5 * gradient
+            count = chosen.recipe.epochs * chosen.cases * _images_a_case(chosen.recipe)
+            seconds["pretraining"] = count * 1.5 * gradient
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
@@ -128,7 +130,7 @@ def estimate(
     numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return StudyCost(
         cases=held_out,
-        training=epochs * trained_on,
+        training=epochs * trained_on * _images_a_case(settings.classifier.recipe),
         maps=maps,
         asked=asked,
         images=shown,
@@ -138,6 +140,10 @@ def estimate(
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.name if classifier.quick else "plain",
     )
+
+
+def _images_a_case(recipe: Recipe) -> int:
+    return 2 if recipe.twins else 1
 
 
 def _gradient_time(classifier: Classifier, batch: torch.Tensor) -> float:
