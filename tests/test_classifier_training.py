@@ -89,6 +89,19 @@ def test_twins_are_learned_in_the_step_of_their_case(monkeypatch):
     assert len(trained.history) == 1
 
 
+def test_a_case_and_its_twin_are_altered_alike():
+    images = torch.rand(6, 2, 32, 32)
+    twins = images.clone()
+    twins[:, :, 10:14, 10:14] += 0.5
+    recipe = Recipe(twins=True)
+    batch = training._batch(torch.cat([images, twins]), np.array([4, 1]), recipe, augmentation(recipe, (32, 32), 0))
+    assert batch.shape == (4, 2, 32, 32)
+    assert not torch.equal(batch[:2], images[[4, 1]])
+    changed = (batch[2:] - batch[:2]).mean(dim=1)
+    assert (changed.flatten(1).topk(4).values > 0.3).all()
+    assert changed.abs().flatten(1).median() < 0.06, "but for the noise"
+
+
 def test_what_has_no_twin_is_not_learned_with_one():
     with pytest.raises(CaseError, match="case .* has no twin"):
         train(blobs(12, classes=2), Recipe("resnet18", epochs=1, twins=True))

@@ -225,11 +225,9 @@ def _fit(
         order = generator(seed, "order", epoch).permutation(training)
         losses = []
         for chosen in np.array_split(order, steps):
+            batch = _batch(images, chosen, recipe, augment)
             if recipe.twins:
                 chosen = np.append(chosen, chosen + len(images) // 2)
-            batch = images[chosen]
-            if augment is not None:
-                batch = torch.stack([torch.as_tensor(augment(image)).clamp(0.0, 1.0) for image in batch])
             losses.append(_step(classifier, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
             schedule.step()
         settle_batch_norm(
@@ -248,6 +246,16 @@ def _fit(
     network.load_state_dict(best_state)
     network.eval()
     return best
+
+
+def _batch(images: Tensor, chosen: NDArray[np.intp], recipe: Recipe, augment: Compose | None) -> Tensor:
+    """The images of a step, followed by their twins, which are altered as they are."""
+    shown = images[chosen]
+    if recipe.twins:
+        shown = torch.cat([shown, images[chosen + len(images) // 2]], dim=1)
+    if augment is not None:
+        shown = torch.stack([torch.as_tensor(augment(image)).clamp(0.0, 1.0) for image in shown])
+    return torch.cat(shown.chunk(2, dim=1)) if recipe.twins else shown
 
 
 def _step(
