@@ -19,6 +19,7 @@ LOWEST_LESS := --deselect 'tests/test_cases_dicom.py::test_series_equal_simpleit
 
 study: $(VENV)/.installed
 	@$(BIN)/tomolens study --out $(OUT)
+	@$(BIN)/tomolens study studies/nodule.toml --out $(OUT)-nodule
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' --cov -n 2 --dist worksteal
@@ -62,4 +63,4 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) $(LOWEST) results .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(LOWEST) results results-nodule .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
