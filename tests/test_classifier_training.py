@@ -171,7 +171,7 @@ def test_headers_that_make_no_network(tmp_path, header, message):
 
 
 def test_networks_without_layers_to_tell_are_not_kept(tmp_path):
-    with pytest.raises(NetworkError, match="Identity is none of resnet50, resnet18: its weights are not kept"):
+    with pytest.raises(NetworkError, match="Identity is none of resnet50, resnet18, local: its weights are not kept"):
         save_weights(torch.nn.Identity(), tmp_path / "n.safetensors", "resnet18")
 
 
