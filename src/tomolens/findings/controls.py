@@ -1,12 +1,12 @@
 """Controls: which views of a study can judge maps. A view in which the truth does not win cannot.
 
-The positive control is the truth map, known of simulated cases and of implants. Negative controls never look at the
-network, or are an estimator's own map, blurred: masking favours smooth maps whether or not they are right.
+The positive control is the truth map, known of simulated cases and of implants. It must beat every map that never
+looks at the network, and no estimator's own map, blurred, may beat it: masking favours smooth maps.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,13 @@ from .inference import compared, gains_over
 from .measured import Key, Measured
 
 CanJudge = Literal["yes", "no", "cannot be told", "not controlled"]
-"""Whether the truth beats every negative control in a view; not controlled where no truth is known."""
+"""Whether the truth beats every blind map in a view and no blurred one beats it; not controlled where none is known."""
 
 
 def controls_table(
     measured: Measured, views: Sequence[Output], description: Description, resampling: Resampling, confidence: float
 ) -> pd.DataFrame:
-    """For each view the truth against the best negative control, over the cases in which the truth is known.
+    """For each view the truth against the negative control that decides, over the cases in which the truth is known.
 
     Args:
         measured: all maps of the study.
@@ -36,8 +36,8 @@ def controls_table(
 
     Returns:
         A row a view: ``can_judge``, see `CanJudge`; ``control``, the implant of a calibration, empty for the study's
-        own cases; the truth's ``value``; ``baseline`` and ``baseline_form``, the best negative control, with its value;
-        and the gain with its interval.
+        own cases; the truth's ``value``; ``baseline`` and ``baseline_form``, the best blind map, or the blurred one
+        that beats the truth, with its value; and the truth's gain over it with its interval.
     """
     rows = []
     found, control = of_truth(measured, description)
@@ -66,9 +66,9 @@ def turned(measured: Measured) -> tuple[int, int]:
     return int(np.nansum(told)), int((~np.isnan(told)).sum())
 
 
-def is_negative(key: Key, description: Description) -> bool:
-    """Whether a map is a negative control."""
-    return key[1] == BLURRED or (key[0] in description.blind and key[1] != "absolute")
+def is_blind(key: Key, description: Description) -> bool:
+    """Whether a map never looks at the network."""
+    return key[0] in description.blind and key[1] not in ("absolute", BLURRED)
 
 
 def _row(
@@ -78,16 +78,36 @@ def _row(
     if view.name not in measured.numbers:
         return {}
     known = ~np.isnan(measured.numbers[view.name][:, measured.maps.index(truth)])
-    negative = [key for key in measured.maps if is_negative(key, description)]
+    blind = [key for key in measured.maps if is_blind(key, description)]
+    blurred = [key for key in measured.maps if key[1] == BLURRED]
     if not known.any():
         return {}
-    data = compared(measured.of_cases(known).only([truth, *negative]), view, resampling)
-    gains = pd.DataFrame() if data is None else gains_over(data, negative)
-    if gains.empty:
+    there = measured.of_cases(known)
+    over_blind, over_blurred = (_gain(there, view, truth, keys, resampling) for keys in (blind, blurred))
+    row = over_blind
+    if row is None:
         return {}
-    row = gains.iloc[0].to_dict()
     can_judge: CanJudge = "yes" if row["p"] < 1 - confidence and row["ci_low"] > 0 else "no"
     if np.isnan(row["p"]):
         can_judge = "cannot be told"
+    elif can_judge == "yes" and over_blurred is not None and _is_beaten(over_blurred, confidence):
+        can_judge, row = "no", over_blurred
+    return {"can_judge": can_judge, **row}
+
+
+def _gain(
+    measured: Measured, view: Output, truth: Key, controls: Sequence[Key], resampling: Resampling
+) -> dict[str, Any] | None:
+    """Of the truth over the best of some controls."""
+    data = compared(measured.only([truth, *controls]), view, resampling)
+    gains = pd.DataFrame() if data is None or truth not in data.maps else gains_over(data, controls)
+    if gains.empty:
+        return None
+    row = gains.iloc[0].to_dict()
     shown = ("value", "baseline", "baseline_form", "baseline_value", "gain", "ci_low", "ci_high", "p")
-    return {"can_judge": can_judge, **{name: row[name] for name in (*shown, "cases", "patients")}}
+    return {name: row[name] for name in (*shown, "cases", "patients")}
+
+
+def _is_beaten(row: dict[str, Any], confidence: float) -> bool:
+    """Whether a blurred map is better than the truth; a tie is no fault of the view, as a good map blurred is right."""
+    return bool(row["ci_high"] < 0 and 1 - row["p"] < 1 - confidence)
