@@ -28,7 +28,8 @@ class Case:
         mask: bool ``(*spatial)`` of the expert, or None where there is none.
         evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known
             and the image itself shows it.
-        twin: float32 ``(C, *spatial)``, the same image with another label and all else equal, or None.
+        twin: float32 ``(C, *spatial)``, the same image with another label and all else equal, or None. Measures by the
+            twin need ``evidence`` too, which is |image - twin| where the image shows it.
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.
         origin: fingerprint of the image that it was made of by an implant; empty where it is as it came.
         notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.

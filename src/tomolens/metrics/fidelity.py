@@ -327,12 +327,13 @@ FIDELITY_TWIN = Metric(
             heading="Fidelity by the twin: the model's view",
             text="As fidelity, but a masked pixel takes the value that it has in the twin, which differs in the label "
             "alone: every image stays one that a scanner could have made, and all masked is the twin itself, about "
-            "which the network decides otherwise. Measured where there is a twin and the network tells the two apart.",
+            "which the network decides otherwise. Measured where the network tells a case from its twin, and the image "
+            "itself shows what tells them apart: nothing tells where a finding would be that is not there.",
         ),
         "Accuracy while the pixels of the images take the values of their twins, averaged over the classes; the area "
         "between the two curves of a map is its fidelity by the twin.",
     ),
     measure_fidelity_twin,
-    needs=frozenset({"twin"}),
+    needs=frozenset({"twin", "evidence"}),
     images=_images,
 )

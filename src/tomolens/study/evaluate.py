@@ -16,6 +16,7 @@ from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
 from ..declarations import BLURRED, FORMS
 from ..errors import MapError, TomolensError
+from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
@@ -163,7 +164,9 @@ def prepare(
         names=[case.name],
         batch_size=plan.batch_size,
     )
-    made = explaining(classifier, image[None], [*plan.estimators, *drawable(plan, scene)])
+    # Of an image without the finding no map can know where it would be: there is no truth to compare with.
+    beside = [one for one in drawable(plan, scene) if one is not TRUTH or told.evidence is not None]
+    made = explaining(classifier, image[None], [*plan.estimators, *beside])
     failures = [made.failed.get(one.name) for one in plan.asking]
     if failures and all(failures):
         raise next(error for error in failures if error is not None)
