@@ -147,10 +147,13 @@ def test_the_study_file_is_described_whole(request):
             assert re.search(rf"^(# )?{key} = |^\[{section}\.{key}\]", block, flags=re.MULTILINE), key
     commented = [line[2:].split("   ")[0] for line in block.splitlines() if line.startswith("# ")]
     for line in commented:
+        read = tomllib.loads(line)
+        top = {"calibrate": read.pop("calibrate")} if "calibrate" in read else {}
         content = {
             "name": "x",
+            **top,
             "cases": {"source": "phantom" if "marker" in line else "manifest"}
             | ({"source": "phantom", "finding": "nodule"} if "finding_mm" in line else {})
-            | tomllib.loads(line),
+            | read,
         }
         assert settings_from(content, "docs")
