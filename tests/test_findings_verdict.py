@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import synthetic_results as made
@@ -12,6 +13,8 @@ from tomolens.declarations import FORMS
 from tomolens.findings import Findings
 from tomolens.findings.measured import CASE, Measured
 from tomolens.findings.verdict import TrustCard
+from tomolens.results.rows import SCHEMA
+from tomolens.results.store import Store
 
 WITH_TRUTH = (*made.ESTIMATORS, made.TRUTH_MAP)
 
@@ -60,9 +63,9 @@ def test_a_map_that_finds_the_mask_and_is_not_faithful_is_not_believed(tmp_path)
     findings = judged(tmp_path / "s", unfaithful)
     assert names(findings) == []
     verdict = findings.verdict
-    assert verdict.sentence.startswith("None can be believed: on these 24 cases of 24 patients no map beats the best")
+    assert verdict.sentence.startswith("None can be believed: on these 24 cases of 24 patients no map surely beats the")
     assert verdict.sentence.endswith("Do not use these maps to say where the network looks.")
-    assert "“Atlas of masks”, by drop (" in verdict.sentence
+    assert "“Atlas of masks”, in every view of the model that can judge (the nearest, by drop: " in verdict.sentence
     assert "in which a good map can win" in verdict.next_steps[0]
 
 
@@ -71,13 +74,15 @@ def test_a_faithful_map_that_misses_a_known_truth_is_not_believed(tmp_path):
     findings = judged(tmp_path / "s", missing)
     assert names(findings) == []
     assert "Steep slope (absolute) beats every map that never looks at the network" in findings.verdict.sentence
-    assert "does not find the truth better than" in findings.verdict.sentence
+    assert "does not surely find the truth better than" in findings.verdict.sentence
 
 
 def test_a_view_that_cannot_judge_takes_no_part(tmp_path):
     findings = judged(tmp_path / "s", {("the-truth", "drop"): 0.4})
     assert names(findings) == []
-    assert "no view of the model's behaviour can judge maps" in findings.verdict.sentence
+    assert (
+        "no view of the model's behaviour by which these maps were measured can judge maps" in findings.verdict.sentence
+    )
     assert "Cannot judge maps here, and took no part: drop." in findings.verdict.reasons
     assert "another fill" in findings.verdict.next_steps[0]
     no_truth = judged(tmp_path / "t", {("the-truth", "twin_share"): 0.2, ("steep-slope", "twin_share"): 0.1})
@@ -95,7 +100,60 @@ def test_without_controls_a_verdict_says_so(tmp_path):
 def test_few_patients_cannot_tell(tmp_path):
     findings = judged(tmp_path / "s", count=6)
     assert names(findings) == []
-    assert findings.verdict.sentence.startswith("Cannot be told: too few patients for any test.")
+    assert findings.verdict.sentence.startswith("Cannot be told: too few patients.")
+
+
+def two_views(folder, skill, **options):
+    other = replace(made.ERASING.outputs[0], name="drop2", view=replace(made.ERASING.outputs[0].view, name="drop2"))
+    second = replace(made.ERASING, name="erasing2", outputs=(other,), charts=())
+    return judged(folder, skill, metrics=(made.ERASING, second, made.TRUTH), **options)
+
+
+def test_the_sentence_names_a_view_that_was_failed(tmp_path):
+    """Passed in the first view of the model and failed in the second: that is the one to be told."""
+    findings = two_views(tmp_path / "s", {(name, "drop2"): 0.3 for name in ("slope", "steep-slope", "positive")})
+    card = findings.verdict.cards[0]
+    assert [check.state for check in card.of("faithful")] == ["passed", "failed"]
+    assert names(findings) == []
+    failed = card.of("faithful")[1]
+    assert f"{10 * failed.value:.2f} against {10 * failed.against_value:.2f}" in findings.verdict.sentence
+
+
+def test_a_blind_map_that_lacks_many_cases_is_said_not_to_be_beaten(tmp_path):
+    folder = tmp_path / "s"
+    judged(folder)
+    store = Store(folder)
+    tables = []
+    for block in store.shards.blocks():
+        lacking = (block["estimator"].to_pandas() == "mask-atlas") & (block["index"].to_pandas() < 3)
+        tables.append(block.filter(pa.array(~lacking)))
+    for file in store.shards.folder.glob("*"):
+        file.unlink()
+    store.shards.write([pa.concat_tables(tables).cast(SCHEMA)], range(24))
+    verdict = Findings.from_folder(folder).verdict
+    assert "no number in many of the cases: “Atlas of masks”." in " ".join(verdict.reasons)
+
+
+def test_controls_that_cannot_be_told_are_not_called_controlled(tmp_path):
+    verdict = judged(tmp_path / "s", turns=lambda index: index < 3).verdict
+    assert not verdict.controlled
+    assert any(reason.startswith("Whether it can judge maps here cannot be told: drop") for reason in verdict.reasons)
+    assert "tells few cases from their twins" in verdict.next_steps[0]
+    nothing = judged(tmp_path / "t", turns=lambda index: False).verdict
+    assert "--calibrate" not in " ".join(nothing.next_steps)
+
+
+def test_controls_of_one_class_alone_are_told(tmp_path):
+    verdict = judged(tmp_path / "s", turns=lambda index: index % 2 == 0).verdict
+    assert (
+        "Views are controlled by images of the class “without” alone: of others no truth is known." in verdict.reasons
+    )
+
+
+def test_what_a_shortcut_vindicates_must_be_faithful_by_its_card(tmp_path):
+    unfaithful = {(name, "drop"): 0.2 for name in ("slope", "steep-slope", "positive")}
+    verdict = judged(tmp_path / "s", unfaithful, metrics=(*made.METRICS, made.PLANTED), shortcut=True).verdict
+    assert not any("looks elsewhere" in reason for reason in verdict.reasons)
 
 
 def test_without_the_models_view_nothing_can_be_believed(tmp_path):

@@ -60,7 +60,19 @@ def test_everything_promised_is_written(finished_study):
         pd.testing.assert_frame_equal(pd.read_csv(out / "tables" / f"{name}.csv"), findings.table(name), rtol=1e-12)
     columns = list(pd.read_csv(out / "tables" / "fidelity.csv").columns)
     gains = ["gain", "gain_ci_low", "gain_ci_high", "beats_blind"]
-    assert columns == ["estimator", "form", "fidelity", "ci_low", "ci_high", "cases", "patients", "undefined", *gains]
+    assert columns == [
+        "estimator",
+        "form",
+        "fidelity",
+        "ci_low",
+        "ci_high",
+        "class_0",
+        "class_1",
+        "cases",
+        "patients",
+        "undefined",
+        *gains,
+    ]
     pictures = {file.stem for file in (out / "figures").glob("*.png")}
     assert {"perturbation", "roc", "dice", "example-1-maps", "example-1-regions"} <= pictures
     assert (out / "report.html").stat().st_size > 100_000

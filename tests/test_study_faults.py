@@ -310,7 +310,7 @@ def test_tables_alone_as_csv_and_latex(tmp_path, undisturbed):
     done = runner.invoke(app, ["report", str(tmp_path / "r"), "--format", "latex"])
     assert done.output.strip().endswith("findings.tex")
     text = (tmp_path / "r" / "tables" / "findings.tex").read_text()
-    assert "50 \\% of\\_all: mean with 95\\,\\% interval" in text
+    assert "Mean with 95\\,\\% interval" in text
     rows = [line for line in text.splitlines() if line.startswith(("Backpropagation", "SmoothGrad", "Random"))]
     assert len(rows) == 4  # the square and random are their own absolute
     assert all(row.count("&") == 4 and row.endswith("\\\\") for row in rows)

@@ -216,7 +216,8 @@ def _fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=total, pct_start=max(0.2, min(0.9, 2 / total))
     )
-    weight = class_weights(labels[training], classes)
+    # A case and its twin are of both classes, and a step has as many of each.
+    weight = torch.ones(classes) if recipe.twins else class_weights(labels[training], classes)
     best: Trained | None = None
     best_state: dict[str, Tensor] = {}
     history: list[tuple[float, float, float]] = []
@@ -230,9 +231,10 @@ def _fit(
                 chosen = np.append(chosen, chosen + len(images) // 2)
             losses.append(_step(classifier, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
             schedule.step()
-        settle_batch_norm(
-            network, images[generator(seed, "settle", epoch).permutation(training)[:SETTLING_CASES]], recipe
-        )
+        settling = generator(seed, "settle", epoch).permutation(training)[:SETTLING_CASES]
+        if recipe.twins:  # in turn with their cases, so that every batch has both
+            settling = np.stack([settling, settling + len(images) // 2], axis=1).ravel()[:SETTLING_CASES]
+        settle_batch_norm(network, images[settling], recipe)
         loss, accuracy = validate(classifier, images[validation], labels[validation], classes)
         history.append((float(np.mean(losses)), loss, accuracy))
         if best is None or loss < best.validation_loss:
@@ -249,7 +251,7 @@ def _fit(
 
 
 def _batch(images: Tensor, chosen: NDArray[np.intp], recipe: Recipe, augment: Compose | None) -> Tensor:
-    """The images of a step, followed by their twins, which are altered as they are."""
+    """The images of a step, followed by their twins, which are moved as they are; their noise is their own."""
     shown = images[chosen]
     if recipe.twins:
         shown = torch.cat([shown, images[chosen + len(images) // 2]], dim=1)

@@ -15,7 +15,7 @@ from ..declarations import BLURRED, Output
 from ..results.description import Description
 from ..results.rows import CALIBRATION, TWIN_TURNS
 from .bootstrap import Resampling
-from .inference import compared, gains_over
+from .inference import Compared, compared, gains_over, is_beaten
 from .measured import Key, Measured
 
 CanJudge = Literal["yes", "no", "cannot be told", "not controlled"]
@@ -23,7 +23,12 @@ CanJudge = Literal["yes", "no", "cannot be told", "not controlled"]
 
 
 def controls_table(
-    measured: Measured, views: Sequence[Output], description: Description, resampling: Resampling, confidence: float
+    measured: Measured,
+    views: Sequence[Output],
+    description: Description,
+    resampling: Resampling,
+    confidence: float,
+    least_turned: float = 0.0,
 ) -> pd.DataFrame:
     """For each view the truth against the negative control that decides, over the cases in which the truth is known.
 
@@ -33,6 +38,7 @@ def controls_table(
         description: of the study.
         resampling: of the patients.
         confidence: with which the truth must win.
+        least_turned: share of the twins about which the network must decide otherwise for any view to be told.
 
     Returns:
         A row a view: ``can_judge``, see `CanJudge`; ``control``, the implant of a calibration, empty for the study's
@@ -41,8 +47,11 @@ def controls_table(
     """
     rows = []
     found, control = of_truth(measured, description)
+    count, of = turned(measured)
     for view in views:
         row = _row(found, view, description, resampling, confidence) if found else {}
+        if row and count < least_turned * of:
+            row["can_judge"] = "cannot be told"
         rows.append({"view": view.judges.name, "control": control, "can_judge": "not controlled", **row})
     return pd.DataFrame(rows)
 
@@ -83,31 +92,25 @@ def _row(
     if not known.any():
         return {}
     there = measured.of_cases(known)
-    over_blind, over_blurred = (_gain(there, view, truth, keys, resampling) for keys in (blind, blurred))
-    row = over_blind
-    if row is None:
+    data = compared(there.only([truth, *blind]), view, resampling)
+    if data is None or truth not in data.maps or len(data.maps) < 2:
         return {}
+    row = _gain(data, truth, [key for key in data.maps if key != truth])
     can_judge: CanJudge = "yes" if row["p"] < 1 - confidence and row["ci_low"] > 0 else "no"
     if np.isnan(row["p"]):
-        can_judge = "cannot be told"
-    elif can_judge == "yes" and over_blurred is not None and _is_beaten(over_blurred, confidence):
-        can_judge, row = "no", over_blurred
-    return {"can_judge": can_judge, **row}
+        return {**row, "can_judge": "cannot be told"}
+    soft = compared(there.only([truth, *blurred]), view, resampling)
+    if can_judge == "yes" and soft is not None and truth in soft.maps:
+        # A tie is no fault of the view: blurred, a good map may be as right as the truth.
+        better = [key for key, beaten in is_beaten(soft, truth, confidence).items() if beaten]
+        if better:
+            can_judge, row = "no", _gain(soft, truth, better)
+    return {**row, "can_judge": can_judge}
 
 
-def _gain(
-    measured: Measured, view: Output, truth: Key, controls: Sequence[Key], resampling: Resampling
-) -> dict[str, Any] | None:
+def _gain(data: Compared, truth: Key, controls: Sequence[Key]) -> dict[str, Any]:
     """Of the truth over the best of some controls."""
-    data = compared(measured.only([truth, *controls]), view, resampling)
-    gains = pd.DataFrame() if data is None or truth not in data.maps else gains_over(data, controls)
-    if gains.empty:
-        return None
-    row = gains.iloc[0].to_dict()
+    gains = gains_over(data, controls)
+    row = gains[gains["estimator"] == truth[0]].iloc[0].to_dict()
     shown = ("value", "baseline", "baseline_form", "baseline_value", "gain", "ci_low", "ci_high", "p")
     return {name: row[name] for name in (*shown, "cases", "patients")}
-
-
-def _is_beaten(row: dict[str, Any], confidence: float) -> bool:
-    """Whether a blurred map is better than the truth; a tie is no fault of the view, as a good map blurred is right."""
-    return bool(row["ci_high"] < 0 and 1 - row["p"] < 1 - confidence)

@@ -194,7 +194,9 @@ class Findings:
     def controls(self) -> pd.DataFrame:
         """For each view the truth against the best negative control; see `controls_table`."""
         views = list(self.views.values())
-        return controls_table(self.measured, views, self.description, self.resampling, self.confidence)
+        return controls_table(
+            self.measured, views, self.description, self.resampling, self.confidence, self.least_turned
+        )
 
     def controls_of(self, view: Output) -> pd.Series:
         """The row of one view."""
@@ -210,6 +212,16 @@ class Findings:
     def implant(self) -> str:
         """With which implant the views were controlled; empty for none, or where the study's own cases have twins."""
         return of_truth(self.measured, self.description)[1]
+
+    @property
+    def labels_of_truth(self) -> list[int]:
+        """The classes of the cases in which the truth is known."""
+        found, _ = of_truth(self.measured, self.description)
+        if found is None:
+            return []
+        truth = [place for place, key in enumerate(found.maps) if key[0] == self.description.truth]
+        known = [~np.isnan(numbers[:, truth]).all(axis=1) for numbers in found.numbers.values()]
+        return sorted(set(found.cases["label"][np.any(known, axis=0)].tolist()))
 
     @property
     def confidence(self) -> float:

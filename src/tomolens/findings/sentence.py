@@ -18,7 +18,8 @@ DO_NOT = "Do not use these maps to say where the network looks."
 def verdict_of(findings: "Findings") -> Verdict:
     """The verdict of a study, in numbers and in words."""
     states = dict(findings.can_judge)
-    controlled = any(state != "not controlled" for state in states.values())
+    of_model = [states[view.judges.name] for view in _of_model(findings)]
+    controlled = bool(of_model) and all(state in ("yes", "no") for state in of_model)
     verdict = Verdict(cards_of(findings), states, controlled)
     return replace(
         verdict,
@@ -28,25 +29,26 @@ def verdict_of(findings: "Findings") -> Verdict:
     )
 
 
+def _of_model(findings: "Findings") -> list[Output]:
+    return views_that(findings, "model", ("yes", "no", "cannot be told", "not controlled"))
+
+
 def _sentence(findings: "Findings", verdict: Verdict) -> str:
-    views = views_that(findings, "model", ("yes", "no", "cannot be told", "not controlled"))
-    deciding = [view for view in views if verdict.views[view.judges.name] != "no"]
+    views = _of_model(findings)
     if not views:
         return (
             "Cannot be told: no view of the model's own behaviour was measured, and to be believed is to be faithful."
         )
-    if not deciding:
-        view = views[0]
-        row = findings.controls_of(view)
+    if all(verdict.views[view.judges.name] == "no" for view in views):
+        view, row = views[0], findings.controls_of(views[0])
         best = opponent(findings, str(row["baseline"]), str(row["baseline_form"]))
+        verb = "is beaten by" if row["gain"] < 0 else "does not surely beat"
         return (
-            f"None can be believed: on these {_basis(int(row['cases']), int(row['patients']))} no view of the model's "
-            f"behaviour can judge maps, as the truth itself does not beat {best} by {view.judges.title} "
-            f"({printed(view, row['value'])} against {printed(view, row['baseline_value'])}). {DO_NOT}"
+            "None can be believed: no view of the model's behaviour by which these maps were measured can judge maps. "
+            f"By {view.judges.title} the truth itself {verb} {best} ({printed(view, row['value'])} against "
+            f"{printed(view, row['baseline_value'])}, {basis(int(row['cases']), int(row['patients']))}). {DO_NOT}"
         )
-    if verdict.believed:
-        return _believe(findings, verdict)
-    return _none(findings, verdict, deciding)
+    return _believe(findings, verdict) if verdict.believed else _none(findings, verdict)
 
 
 def _believe(findings: "Findings", verdict: Verdict) -> str:
@@ -56,69 +58,99 @@ def _believe(findings: "Findings", verdict: Verdict) -> str:
     passed = [check for question in ASKED for check in first.of(question) if check.state == "passed"]
     numbers = _listed([_against(findings, check) for check in passed])
     they = "it beats" if len(cards) == 1 else "they beat"
-    of = f" {title(findings, first.estimator)}:" if len(cards) > 1 else ""
-    model = passed[0]
+    of = f"{title(findings, first.estimator)}: " if len(cards) > 1 else ""
     only = "only " if len(cards) < len(verdict.cards) else ""
     return (
         f"Believe {only}{names}, to say where this network looks: {they} every map that never looks at the network "
-        f"({of.strip()}{' ' if of else ''}{numbers}; {_basis(model.cases, model.patients)})."
+        f"({of}{numbers})."
     )
 
 
-def _none(findings: "Findings", verdict: Verdict, deciding: Sequence[Output]) -> str:
-    checks = [check for card in verdict.cards for check in card.of("faithful") if check.state != "not assessed"]
-    if not checks:
-        few = any(check.reason == "too few patients" for card in verdict.cards for check in card.checks)
-        why = "too few patients for any test" if few else "no map could be compared with a map that never looks at it"
-        return f"Cannot be told: {why}. {DO_NOT}"
+def _none(findings: "Findings", verdict: Verdict) -> str:
+    made = [(card, check) for card in verdict.cards for check in card.of("faithful")]
+    failed = [(card, check) for card, check in made if check.state == "failed"]
     faithful = [card for card in verdict.cards if card.state("faithful") == "passed"]
     if faithful:
         card = faithful[0]
         check = next(check for check in card.of("truth") if check.state == "failed")
         return (
-            f"None can be believed: on these {_basis(check.cases, check.patients)} "
-            f"{map_title(findings, *card.key)} beats every map that never looks at the network in the model's view, "
-            f"and does not find the truth better than {opponent(findings, check.against)} "
+            f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the network "
+            f"in the model's view, and does not surely find the truth better than {opponent(findings, check.against)} "
             f"({_numbers(findings, card, check)}). {DO_NOT}"
         )
-    view = deciding[0]
-    made = [(card, check) for card in verdict.cards for check in card.of("faithful") if check.view == view.judges.name]
-    card, best = max(made, key=lambda one: one[1].gain)
-    return (
-        f"None can be believed: on these {_basis(best.cases, best.patients)} no map beats the best one that never "
-        f"looks at the network, “{title(findings, best.against)}”, by {view.judges.title} "
-        f"({_numbers(findings, card, best)}). {DO_NOT}"
-    )
+    if failed:
+        card, check = max(failed, key=lambda one: one[1].gain)
+        view = findings.views[check.view]
+        return (
+            f"None can be believed: on these {basis(check.cases, check.patients)} no map surely beats the best one "
+            f"that never looks at the network, “{title(findings, check.against)}”, in every view of the model that can "
+            f"judge (the nearest, by {view.judges.title}: {_numbers(findings, card, check)}). {DO_NOT}"
+        )
+    reasons = list(dict.fromkeys(check.reason for _, check in made if check.reason))
+    why = "; ".join(reasons) or "no map could be compared with one that never looks at the network"
+    return f"Cannot be told: {why}. {DO_NOT}"
 
 
 def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
     """Which views took part, what the network looks at where that is known, and what cannot be told."""
     found = []
-    cannot = [findings.views[name].judges.title for name, state in verdict.views.items() if state == "no"]
-    if cannot:
-        found.append(f"Cannot judge maps here, and took no part: {_listed(cannot)}.")
-    if not verdict.controlled:
-        found.append("Views not controlled: no truth is known here by which to tell whether they can judge maps.")
     count, of = turned(findings.measured)
+    for state, words in (
+        ("no", "Cannot judge maps here, and took no part"),
+        ("cannot be told", "Whether it can judge maps here cannot be told"),
+        ("not controlled", "Views not controlled: no truth is known here of"),
+    ):
+        names = [findings.views[name].judges.title for name, one in verdict.views.items() if one == state]
+        if names and (verdict.cards or state == "no"):
+            found.append(f"{words}{' ' if state == 'not controlled' else ': '}{_listed(names)}.")
     if of:
-        what = "The implant turns" if findings.implant else "The twin turns"
+        what = f"The implant ({findings.implant}) turns" if findings.implant else "The twin turns"
         found.append(f"{what} the network's decision in {count} of {of} cases; only there is it a truth.")
+        found += _one_sided(findings)
+    missing = _not_compared(findings)
+    if missing:
+        found.append(f"Not among the maps to beat, as they have no number in many of the cases: {_listed(missing)}.")
     if len(verdict.believed) > 1 and not _told_apart(findings, verdict.believed):
         found.append("Which of them is best cannot be told: the intervals of their ranks meet.")
-    if findings.shortcut is not None and len(findings.shortcut.vindicated):
-        names = [map_title(findings, *key) for key in findings.shortcut.vindicated[["estimator", "form"]].to_numpy()]
-        found.append(f"Faithful, and the network looks elsewhere than the expert's mask: {_listed(names)}.")
+    if findings.shortcut is not None:
+        faithful = {card.key for card in verdict.cards if card.state("faithful") == "passed"}
+        keys = [tuple(key) for key in findings.shortcut.vindicated[["estimator", "form"]].to_numpy()]
+        names = [map_title(findings, *key) for key in keys if key in faithful]
+        if names:
+            found.append(f"Faithful, and the network looks elsewhere than the expert's mask: {_listed(names)}.")
     return found
 
 
+def _one_sided(findings: "Findings") -> list[str]:
+    """Where the truth is known of images of some classes only, while a view averages over all of them."""
+    labels = findings.labels_of_truth
+    classes = findings.description.classes
+    balanced = any(view.balanced for view in _of_model(findings))
+    if not labels or not balanced or len(labels) == len(classes):
+        return []
+    names = _listed([f"“{classes[label]}”" for label in labels])
+    return [f"Views are controlled by images of the class {names} alone: of others no truth is known."]
+
+
+def _not_compared(findings: "Findings") -> list[str]:
+    """Blind maps that a view of the model leaves out, because they lack many of its cases."""
+    blind = findings.description.blind
+    partial = [key for view in _of_model(findings) for key in findings.measured.partial(view) if key[0] in blind]
+    return list(dict.fromkeys(f"“{title(findings, name)}”" for name, _ in partial))
+
+
 def _next_steps(findings: "Findings", verdict: Verdict) -> list[str]:
-    steps = []
-    cannot = views_that(findings, "model", ("no",))
-    if cannot and not views_that(findings, "model", ("yes",)):
+    views, steps = _of_model(findings), []
+    if not views:
+        return ["Next: measure fidelity (metrics.names)."]
+    if all(verdict.views[view.judges.name] == "no" for view in views):
         steps.append(
             "Next: another fill (metrics.fill, or from twins where there are some), as this one cannot judge maps."
         )
-    if not verdict.controlled:
+    count, of = turned(findings.measured)
+    if of and count < max(1.0, findings.least_turned * of):
+        steps.append("Next: a network that notices the finding, or a larger one: it tells few cases from their twins.")
+    elif not of and not verdict.controlled:
         steps.append(
             "Next: run the study with --calibrate, which puts implants into the same cases and says which views can "
             "judge maps."
@@ -145,7 +177,8 @@ def _told_apart(findings: "Findings", cards: Sequence[TrustCard]) -> bool:
 def _against(findings: "Findings", check: Check) -> str:
     view = findings.views[check.view]
     numbers = f"{printed(view, check.value)} against {printed(view, check.against_value)}"
-    return f"{view.judges.title} {numbers} of {opponent(findings, check.against)}"
+    against = opponent(findings, check.against)
+    return f"{view.judges.title} {numbers} of {against}, {basis(check.cases, check.patients)}"
 
 
 def _numbers(findings: "Findings", card: TrustCard, check: Check) -> str:
@@ -161,7 +194,8 @@ def opponent(findings: "Findings", name: str, form: str = "original") -> str:
     return f"the blind map “{title(findings, name)}”"
 
 
-def _basis(cases: int, patients: int) -> str:
+def basis(cases: int, patients: int) -> str:
+    """On how much a number rests."""
     return f"{cases} case{'s' * (cases != 1)} of {patients} patient{'s' * (patients != 1)}"
 
 

@@ -107,7 +107,7 @@ class Verdict:
     Attributes:
         cards: of every estimator that looks at the network, those that are believed first, best first.
         views: whether each view can judge maps.
-        controlled: whether a truth was known by which the views could be controlled.
+        controlled: whether a truth told of every view of the model that it can judge maps, or that it cannot.
         sentence: the verdict in one sentence, with its numbers.
         reasons: what must be said with it.
         next_steps: what to do next.

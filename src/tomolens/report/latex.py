@@ -45,7 +45,7 @@ def latex_table(findings: Findings) -> str:
         f"{100 * findings.resampling.confidence:.0f}\\,\\% interval (BCa bootstrap over patients; "
         f"{len(findings.measured.cases)} cases of {patients} patients), in brackets of each class in turn. "
         "\\textdagger: does not beat the best blind baseline. \\textdaggerdbl: in some of the cases only, compared "
-        "with no other. \\textsection: cannot judge maps here."
+        "with no other. \\textsection: cannot judge maps here. ?: whether it can cannot be told."
     )
     lines = [
         "\\begin{table}",
@@ -68,7 +68,7 @@ def _cells(findings: Findings, view: Output) -> dict[Key, str]:
     best = (view.sign * values["value"][~values["partial"]]).max()
     for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
         value, ends = printed(view, row["value"]), interval_words(view, row, " [{}, {}]")
-        leads = not row["partial"] and view.sign * row["value"] == best
+        leads = not row["partial"] and view.sign * row["value"] == best and findings.can_judge[view.column] != "no"
         shown = f"\\textbf{{{value}}}" if leads else value
         mark = "\\textdagger" if key in not_above else "\\textdaggerdbl" if row["partial"] else ""
         classes = [printed(view, row[name]) for name in values.columns if str(name).startswith(CLASS)]

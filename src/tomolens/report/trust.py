@@ -4,7 +4,7 @@ import pandas as pd
 
 from ..findings import Findings
 from ..findings.printing import NOTHING, confidence, interval_words, judged, map_title, printed, title
-from ..findings.sentence import opponent
+from ..findings.sentence import basis, opponent
 from ..findings.verdict import QUESTIONS, Check, Question
 
 CAN_JUDGE = {
@@ -97,9 +97,9 @@ def view_sentence(findings: Findings, view_name: str) -> str:
         return ""
     against = opponent(findings, str(row["baseline"]), str(row["baseline_form"]))
     numbers = f"the truth gets {printed(view, row['value'])}, {against} {printed(view, row['baseline_value'])}"
-    where = f", with an implanted {findings.implant}" if findings.implant else ""
+    where = f", by implants ({findings.implant})" if findings.implant else ""
     verb = {"yes": "can judge maps here", "no": "cannot judge maps here", "cannot be told": "may or may not judge maps"}
-    cases = f"{int(row['cases'])} cases of {int(row['patients'])} patients"
+    cases = basis(int(row["cases"]), int(row["patients"]))
     return f"This view {verb[state]}: {numbers}{where} ({cases})."
 
 

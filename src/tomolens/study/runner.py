@@ -182,7 +182,9 @@ def _require_references(settings: StudySettings, folds: Sequence[Fold]) -> None:
 
 def _require_twins(settings: StudySettings, found: Survey) -> None:
     wanting = [one.name for one in settings.plan.estimators if "twin" in one.needs]
-    wanting += ["metrics.fill = 'twin'"] if settings.metrics.fill == "twin" else []
+    fills = [settings.metrics.fill, *(settings.vary.fills if settings.vary else ())]
+    fills = [one for fill in fills for one in (fill if isinstance(fill, tuple) else (fill,))]
+    wanting += ["the fill 'twin'"] if "twin" in fills else []
     if wanting and not found.twins:
         raise SettingsError(
             f"{', '.join(wanting)}: no case of the study has a twin; simulated cases have one, and cases with "
