@@ -291,3 +291,29 @@ def test_augmentation_moves_along_every_axis_and_is_seeded(shape, channels):
     assert (centres(0).std(axis=0) > 0.3).all()
     np.testing.assert_array_equal(centres(0), centres(0))
     assert (centres(0) != centres(1)).any()
+
+
+def test_unbalanced_cases_with_twins_are_learned_from_both_classes(monkeypatch):
+    """Steps hold as many of each class: no class weighs more, and batch norm is settled on twins too."""
+
+    weights, settled = [], []
+    step, settle = training._step, training.settle_batch_norm
+
+    def stepping(classifier, images, labels, weight, optimizer):
+        weights.append((labels.bincount(minlength=2).tolist(), weight.tolist()))
+        return step(classifier, images, labels, weight, optimizer)
+
+    def settling(network, images, recipe):
+        settled.append(images.clone())
+        settle(network, images, recipe)
+
+    monkeypatch.setattr(training, "_step", stepping)
+    monkeypatch.setattr(training, "settle_batch_norm", settling)
+    drawn = phantom.cases(24, 3, preprocessing=Preprocessing(32, (-1000, 400)), finding="nodule", finding_mm=(20, 30))
+    alike = drawn.select([*range(0, 20, 2), 1, 3])  # ten without a nodule, two with
+    recipe = Recipe(architecture="local", epochs=1, batch_size=4, validation=0.2, augment=False, twins=True)
+    train(alike, recipe, seed=0)
+    assert all(counts[0] == counts[1] and weight == [1.0, 1.0] for counts, weight in weights)
+    shown = {image.numpy().tobytes() for image in settled[0]}
+    twins = {case.twin.tobytes() for case in alike}
+    assert len(shown & twins) == len(shown) // 2

@@ -90,10 +90,10 @@ def sections(findings: Findings) -> list[Section]:
 
 def _verdict_sections(findings: Findings) -> list[Section]:
     """The trust cards, the checks behind them, and which views can judge maps."""
-    controls = Table(control_columns(findings), control_rows(findings))
+    controls = Table(control_columns(findings), control_rows(findings), left=3)
     text = (
-        "A view can judge maps where the truth itself beats every map that cannot be right: the blind ones, and each "
-        "estimator's own map blurred, as masking favours smooth maps. A view that cannot takes no part in the verdict."
+        "A view can judge maps where the truth itself beats every map that never looks at the network, and no blurred "
+        "map beats the truth: masking favours smooth maps. A view that cannot takes no part in the verdict."
     )
     found = [Section("Which views can judge maps", text, controls)] if findings.verdict.controlled else []
     if not findings.verdict.cards:

@@ -73,15 +73,8 @@ def control_rows(findings: Findings) -> list[list[str | int]]:
 
 def control_columns(findings: Findings) -> list[str]:
     """Of `control_rows`."""
-    return [
-        "view",
-        "maps",
-        "truth",
-        "best control",
-        "its value",
-        f"gain of the truth ({confidence(findings)})",
-        "cases",
-    ]
+    gain = f"gain of the truth ({confidence(findings)})"
+    return ["view", "maps", "best control", "its value", "truth", gain, "cases"]
 
 
 def questions() -> list[str]:
