@@ -9,7 +9,7 @@ import pandas as pd
 from tomolens.declarations import Output
 from tomolens.findings import Findings
 from tomolens.findings.measured import BOTH
-from tomolens.report.printing import confidence, in_sentence, number, title, values_of
+from tomolens.findings.printing import confidence, in_sentence, number, title, values_of
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results: begin (benchmarks/readme_table.py) -->", "<!-- results: end -->"
@@ -42,7 +42,7 @@ def replaced(text: str, table: str) -> str:
 def results_table(findings: Findings) -> str:
     """Markdown: a row for each estimator, the best by fidelity first, and the best blind baseline."""
     values = findings.view_values
-    views = [view for name, view in findings.views.items() if name in set(values["view"])]
+    views = [view for name, view in findings.views.items() if name in set(values["view"]) and name in HEADINGS]
     rows = [
         [f"original / absolute (its {confidence(findings)})", *(HEADINGS[view.column] for view in views)],
         ["---"] * (1 + len(views)),

@@ -272,7 +272,7 @@ def test_lower_is_better_mirrors_higher_is_better(both_ways):
     up, down = both_ways
     negative = {
         "gains": {"value", "baseline_value", "baseline_value_without_masks"},
-        "baselines": {"value"},
+        "baselines": {"value", "class_0", "class_1"},
         "choices": {"value"},
         "strata": {"value"},
         "patients": {"value"},
@@ -358,5 +358,7 @@ def test_tables_of_a_real_study_are_the_protocols(finished_study):
     assert len(findings.table("ranks")) == 14
     assert all(len(found.maps) == 14 for found in findings.critical_differences.values())
     assert len(findings.table("pairs")) == len(findings.compared) * 14 * 13 / 2
-    with pytest.raises(SettingsError, match="no table 'dice', there are fidelity, roc, overlap, evidence"):
+    with pytest.raises(
+        SettingsError, match="no table 'dice', there are fidelity, fidelity-twin, roc, overlap, evidence"
+    ):
         findings.table("dice")

@@ -199,7 +199,7 @@ def test_the_two_sides_show_two_maps(page):
 
 
 def test_a_click_sorts_a_table(page):
-    table = page.locator("table.sortable").first
+    table = page.locator("table.sortable").filter(has_text="gain over the best blind baseline").first
     heading = table.locator("th button").nth(2)
 
     def column():

@@ -142,7 +142,7 @@ def _not_compared(findings: "Findings") -> list[str]:
 def _next_steps(findings: "Findings", verdict: Verdict) -> list[str]:
     views, steps = _of_model(findings), []
     if not views:
-        return ["Next: measure fidelity (metrics.names)."]
+        return ["Next: measure the network's own behaviour too (metrics.names)."]
     if all(verdict.views[view.judges.name] == "no" for view in views):
         steps.append(
             "Next: another fill (metrics.fill, or from twins where there are some), as this one cannot judge maps."
@@ -157,8 +157,8 @@ def _next_steps(findings: "Findings", verdict: Verdict) -> list[str]:
         )
     if not verdict.believed and verdict.cards and not steps:
         steps.append(
-            "Next: a task in which a good map can win, as findings at random places (cases.finding, cases.implant), or "
-            "more patients."
+            "Next: a task in which a good map can win, as findings at varying places (cases.finding, cases.implant), "
+            "or more patients."
         )
     return steps
 
