@@ -183,6 +183,24 @@ def test_findings_and_report_know_nothing_by_name():
     assert not word.search((files[-1].parent / "page.js").read_text(encoding="utf-8"))
 
 
+def test_what_stands_below_each_heading_of_the_controls(tmp_path):
+    findings = made.write_study(tmp_path, estimators=(*made.ESTIMATORS, made.TRUTH_MAP), turns=lambda index: True)
+    (section,) = (one for one in sections(findings) if one.title == "Which views can judge maps")
+    row = dict(zip(section.table.columns, section.table.rows[0], strict=True))
+    found = findings.controls_of(findings.views["drop"])
+    assert row["truth"] == printed(findings.views["drop"], found["value"])
+    assert row["its value"] == printed(findings.views["drop"], found["baseline_value"])
+    assert row["best control"] == "the blind map “Atlas of masks”"
+    assert row["maps"] == "can judge maps here"
+    assert row["cases"] == 24
+
+
+def test_controls_that_cannot_be_told_are_shown_too(tmp_path):
+    few = made.write_study(tmp_path, estimators=(*made.ESTIMATORS, made.TRUTH_MAP), turns=lambda index: index < 4)
+    (section,) = (one for one in sections(few) if one.title == "Which views can judge maps")
+    assert {row[1] for row in section.table.rows} == {"cannot be told"}
+
+
 def test_where_lower_is_better_the_lowest_leads(tmp_path):
     metrics = (made.ERASING, dataclasses.replace(made.INSIDE, areas=()))  # whose curves are not turned round
     up = made.write_study(tmp_path / "up", metrics, varied=True)

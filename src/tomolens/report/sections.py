@@ -95,7 +95,8 @@ def _verdict_sections(findings: Findings) -> list[Section]:
         "A view can judge maps where the truth itself beats every map that never looks at the network, and no blurred "
         "map beats the truth: masking favours smooth maps. A view that cannot takes no part in the verdict."
     )
-    found = [Section("Which views can judge maps", text, controls)] if findings.verdict.controlled else []
+    told = any(state != "not controlled" for state in findings.can_judge.values())
+    found = [Section("Which views can judge maps", text, controls)] if told else []
     if not findings.verdict.cards:
         return found
     cards = Table(card_columns(), card_rows(findings), left=len(card_columns()))

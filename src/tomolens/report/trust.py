@@ -10,7 +10,7 @@ from ..findings.verdict import QUESTIONS, Check, Question
 CAN_JUDGE = {
     "yes": "can judge maps here",
     "no": "cannot judge maps here",
-    "cannot be told": "cannot be told: too few patients",
+    "cannot be told": "cannot be told",
     "not controlled": "not controlled: no truth is known here",
 }
 SHORT: dict[Question, str] = {
@@ -65,9 +65,10 @@ def control_rows(findings: Findings) -> list[list[str | int]]:
         if "value" not in row or pd.isna(row["value"]):
             rows.append([view.label, state, *[NOTHING] * 5])
             continue
-        numbers = [printed(view, row["value"]), opponent(findings, str(row["baseline"]), str(row["baseline_form"]))]
-        numbers += [printed(view, row["baseline_value"]), f"{printed(view, row['gain'])} ({interval_words(view, row)})"]
-        rows.append([view.label, state, *numbers, int(row["cases"])])
+        control = opponent(findings, str(row["baseline"]), str(row["baseline_form"]))
+        numbers = [printed(view, row["baseline_value"]), printed(view, row["value"])]
+        gain = f"{printed(view, row['gain'])} ({interval_words(view, row)})"
+        rows.append([view.label, state, control, *numbers, gain, int(row["cases"])])
     return rows
 
 
