@@ -12,7 +12,7 @@ import synthetic_results as made
 from tomolens.declarations import FORMS
 from tomolens.findings import Findings
 from tomolens.findings.measured import CASE, Measured
-from tomolens.findings.verdict import TrustCard
+from tomolens.findings.verdict import Check, TrustCard
 from tomolens.results.rows import SCHEMA
 from tomolens.results.store import Store
 
@@ -219,14 +219,12 @@ def test_its_json_holds_all_of_it_and_no_nan(tmp_path):
 
 def test_the_state_of_a_question_is_the_worst_of_its_checks():
     check = judged_check("passed"), judged_check("not assessed"), judged_check("failed")
-    assert TrustCard("e", "both", check[:2], False).state("faithful") == "passed"
-    assert TrustCard("e", "both", check, False).state("faithful") == "failed"
-    assert TrustCard("e", "both", check[1:2], False).state("faithful") == "not assessed"
+    assert TrustCard("e", "both", check[:2]).state("faithful") == "passed"
+    assert TrustCard("e", "both", check).state("faithful") == "failed"
+    assert TrustCard("e", "both", check[1:2]).state("faithful") == "not assessed"
 
 
 def judged_check(state):
-    from tomolens.findings.verdict import Check
-
     return Check("faithful", state, "drop")
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from tomolens.api import Study
@@ -12,8 +11,9 @@ from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
 from tomolens.declarations import BLURRED
 from tomolens.errors import SettingsError
+from tomolens.metrics.planes import blurred
 from tomolens.results.rows import TWIN_TURNS
-from tomolens.study.evaluate import blurred, evaluate
+from tomolens.study.evaluate import evaluate
 from tomolens.study.settings import StudySettings
 
 SIZE = 16
@@ -104,7 +104,7 @@ def test_each_estimator_that_asks_is_measured_blurred():
 
 
 def test_a_blurred_map_keeps_its_sum_away_from_the_edges_and_spreads_by_its_share():
-    spike = torch.zeros(1, 101, 101)
+    spike = np.zeros((1, 101, 101))
     spike[0, 50, 50] = 1.0
     soft = blurred(spike, 0.05)[0]
     assert soft.sum() == pytest.approx(1.0)

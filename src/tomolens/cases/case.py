@@ -151,14 +151,23 @@ class Cases(Sequence[Case]):
         """Hash of each image; reads the images that were not read before."""
         return tuple(self._seen.get(entry.name) or self._read(entry).fingerprint for entry in self.entries)
 
-    def images(self) -> NDArray[np.float32]:
+    def images(self, *, twins: bool = False) -> NDArray[np.float32]:
         """All images as float32 ``(N, C, *spatial)``; for training, which needs them many times.
 
+        Args:
+            twins: whether the twins of all follow, in the same order: ``(2 N, C, *spatial)``.
+
         Raises:
-            CaseError: images of several shapes.
+            CaseError: images of several shapes, or a case without a twin.
         """
-        images = [case.image for case in self]
-        for name, image in zip(self.names, images, strict=True):
+        images, others = [], []
+        for case in self:
+            images.append(case.image)
+            if twins and case.twin is None:
+                raise CaseError(f"case {case.name} has no twin: the recipe's twins = true is for simulated findings")
+            if twins and case.twin is not None:
+                others.append(case.twin)
+        for name, image in zip(self.names * (1 + twins), images + others, strict=True):
             if image.shape != images[0].shape:
                 raise CaseError(f"case {name}: image of shape {image.shape}, the first case has {images[0].shape}")
-        return np.stack(images)
+        return np.stack(images + others)

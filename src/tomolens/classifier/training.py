@@ -181,17 +181,9 @@ def train(
 
 def _images(cases: Cases, recipe: Recipe) -> NDArray[np.float32]:
     """All images, followed by those of all twins where the recipe learns from them."""
-    if not recipe.twins:
-        return cases.images()
-    if len(cases.classes) != 2:
+    if recipe.twins and len(cases.classes) != 2:
         raise SettingsError(f"twins: a twin has the other label of two, the cases have {len(cases.classes)} classes")
-    images, twins = [], []
-    for case in cases:
-        if case.twin is None:
-            raise CaseError(f"case {case.name} has no twin: the recipe's twins = true is for simulated findings")
-        images.append(case.image)
-        twins.append(case.twin)
-    return np.stack(images + twins)
+    return cases.images(twins=recipe.twins)
 
 
 def _fit(

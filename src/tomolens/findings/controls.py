@@ -15,7 +15,7 @@ from ..declarations import BLURRED, Output
 from ..results.description import Description
 from ..results.rows import CALIBRATION, TWIN_TURNS
 from .bootstrap import Resampling
-from .inference import Compared, compared, gains_over, is_beaten
+from .inference import Compared, better_than, compared, gains_over
 from .measured import Key, Measured
 
 CanJudge = Literal["yes", "no", "cannot be told", "not controlled"]
@@ -102,7 +102,7 @@ def _row(
     soft = compared(there.only([truth, *blurred]), view, resampling)
     if can_judge == "yes" and soft is not None and truth in soft.maps:
         # A tie is no fault of the view: blurred, a good map may be as right as the truth.
-        better = [key for key, beaten in is_beaten(soft, truth, confidence).items() if beaten]
+        better = better_than(soft, truth, confidence)
         if better:
             can_judge, row = "no", _gain(soft, truth, better)
     return {**row, "can_judge": can_judge}

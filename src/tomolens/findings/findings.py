@@ -208,15 +208,19 @@ class Findings:
         table = self.controls
         return dict(zip(table["view"], table["can_judge"], strict=True)) if len(table) else {}
 
+    @cached_property
+    def _of_truth(self) -> tuple[Measured | None, str]:
+        return of_truth(self.measured, self.description)
+
     @property
     def implant(self) -> str:
         """With which implant the views were controlled; empty for none, or where the study's own cases have twins."""
-        return of_truth(self.measured, self.description)[1]
+        return self._of_truth[1]
 
-    @property
+    @cached_property
     def labels_of_truth(self) -> list[int]:
         """The classes of the cases in which the truth is known."""
-        found, _ = of_truth(self.measured, self.description)
+        found, _ = self._of_truth
         if found is None:
             return []
         truth = [place for place, key in enumerate(found.maps) if key[0] == self.description.truth]

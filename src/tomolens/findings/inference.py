@@ -234,13 +234,13 @@ def gains_over(data: Compared, opponents: Collection[Key]) -> pd.DataFrame:
     )
 
 
-def is_beaten(data: Compared, key: Key, confidence: float) -> dict[Key, bool]:
-    """Whether each other map is better than one, tested together (Holm)."""
+def better_than(data: Compared, key: Key, confidence: float) -> list[Key]:
+    """The maps that are better than one, tested together (Holm)."""
     means, draws, place = data.resampled.point, data.resampled.draws, data.maps.index(key)
     others = [where for where in range(len(data.maps)) if where != place]
     gain, drawn = means[0, others] - means[0, place], draws[:, others] - draws[:, [place]]
     corrected = holm(_above_zero(gain, drawn, len(data.means)))
-    return {data.maps[where]: bool(p < 1 - confidence) for where, p in zip(others, corrected, strict=True)}
+    return [data.maps[where] for where, p in zip(others, corrected, strict=True) if p < 1 - confidence]
 
 
 def _above_zero(gain: Values, draws: Values, patients: int) -> Values:

@@ -37,7 +37,7 @@ def in_sentence(name: str) -> str:
 def map_title(findings: "Findings", estimator: str, form: str) -> str:
     """A map's name as it is printed; one that is its own absolute, or is measured once, needs no word on its form."""
     name = title(findings, estimator)
-    if form == BOTH or findings.description.is_beside(estimator):
+    if form == BOTH or estimator in findings.description.baselines:
         return name
     return f"{name}, {form}" if form == BLURRED else f"{name} ({form})"
 

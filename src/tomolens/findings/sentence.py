@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..declarations import BLURRED, Output
 from .controls import turned
 from .printing import map_title, printed, title
-from .verdict import ASKED, Check, TrustCard, Verdict, cards_of, views_that
+from .verdict import ASKED, Check, TrustCard, Verdict, cards_of
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -30,7 +30,8 @@ def verdict_of(findings: "Findings") -> Verdict:
 
 
 def _of_model(findings: "Findings") -> list[Output]:
-    return views_that(findings, "model", ("yes", "no", "cannot be told", "not controlled"))
+    """The views of the model by which maps were measured."""
+    return [view for view in findings.views.values() if view.judges.judge == "model" and len(findings.means[view.name])]
 
 
 def _sentence(findings: "Findings", verdict: Verdict) -> str:

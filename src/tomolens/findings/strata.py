@@ -10,7 +10,7 @@ from ..declarations import Output
 from ..results.rows import MASK_SHARE
 from .bootstrap import Resampling
 from .measured import Measured
-from .tables import CLASS, by_view, values_table
+from .tables import by_view, class_columns, values_table
 
 SIZES = ("small", "middle", "large")
 """Thirds of the usable masks by their share of the image."""
@@ -22,7 +22,7 @@ def strata_table(measured: Measured, views: Sequence[Output], resampling: Resamp
     for stratum, value, chosen in strata(measured):
         if chosen.any() and not chosen.all():
             table = values_table(measured.of_cases(chosen), views, resampling)
-            table = table[[name for name in table.columns if not str(name).startswith(CLASS)]].copy()
+            table = table.drop(columns=class_columns(table))
             table.insert(0, "stratum", stratum)
             table.insert(1, "of", value)
             parts.append(table)

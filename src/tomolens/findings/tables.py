@@ -57,6 +57,12 @@ def means_table(
     return pd.DataFrame([rows[which] for which in sorted(rows)])
 
 
+def class_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that hold the means of each class, in the order of the labels."""
+    found = [name for name in map(str, table.columns) if name.startswith(CLASS)]
+    return sorted(found, key=lambda name: int(name.removeprefix(CLASS)))
+
+
 def values_table(measured: Measured, views: Sequence[Output], resampling: Resampling) -> pd.DataFrame:
     """The one number of each map in each view with its interval: what ranks the maps."""
     return by_view({view.judges.name: means_table(measured, view, resampling) for view in views})

@@ -4,8 +4,8 @@ To be believed is to be faithful to the network. Agreement with the expert's mas
 for: a network may look elsewhere, and an honest map then shows it.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -77,13 +77,17 @@ class TrustCard:
         estimator: its name.
         form: of the map: ``original``, ``absolute``, or ``both`` where they are one.
         checks: all of them.
-        believed: whether its map can be believed.
     """
 
     estimator: str
     form: str
     checks: tuple[Check, ...]
-    believed: bool
+
+    @property
+    def believed(self) -> bool:
+        """Whether its map can be believed: it passes the first of what is asked, and fails none."""
+        states = [self.state(question) for question in ASKED]
+        return states[0] == "passed" and "failed" not in states
 
     @property
     def key(self) -> Key:
@@ -118,7 +122,7 @@ class Verdict:
     controlled: bool
     sentence: str = ""
     reasons: tuple[str, ...] = ()
-    next_steps: tuple[str, ...] = field(default=())
+    next_steps: tuple[str, ...] = ()
 
     @property
     def believed(self) -> tuple[TrustCard, ...]:
@@ -137,7 +141,7 @@ class Verdict:
             "views": self.views,
             "reasons": list(self.reasons),
             "next_steps": list(self.next_steps),
-            "cards": [_plain(asdict(card)) for card in self.cards],
+            "cards": [{**_plain(asdict(card)), "believed": card.believed} for card in self.cards],
         }
 
 
@@ -158,8 +162,7 @@ def cards_of(findings: "Findings") -> tuple[TrustCard, ...]:
     for (estimator, form), rows in gains.groupby(["estimator", "form"], sort=False):
         if estimator not in description.blind:
             checks = (*_checks(findings, str(estimator), rows), *_later())
-            card = TrustCard(str(estimator), str(form), checks, False)
-            found.setdefault(card.estimator, []).append(_judged(findings, card))
+            found.setdefault(str(estimator), []).append(TrustCard(str(estimator), str(form), checks))
     best = [max(cards, key=_standing) for cards in found.values()]
     return tuple(sorted(best, key=lambda card: (not card.believed, -_lead(card))))
 
@@ -213,12 +216,6 @@ def _later() -> Iterator[Check]:
         yield Check(question, "not assessed", reason="not measured by this version")
 
 
-def _judged(findings: "Findings", card: TrustCard) -> TrustCard:
-    states = [card.state(question) for question in ASKED]
-    believed = states[0] == "passed" and "failed" not in states
-    return TrustCard(card.estimator, card.form, card.checks, believed)
-
-
 def _standing(card: TrustCard) -> tuple[bool, int, float, bool]:
     """By which of its maps an estimator is judged: the one that passes most of what is asked, then the better one."""
     passed = sum(card.state(question) == "passed" for question in ASKED)
@@ -230,12 +227,3 @@ def _lead(card: TrustCard) -> float:
     deciding = [check for check in card.of(ASKED[0]) if check.state != "not assessed"] or list(card.checks)
     gains = [check.gain for check in deciding if not np.isnan(check.gain)]
     return gains[0] if gains else -np.inf
-
-
-def views_that(findings: "Findings", judge: str, states: Sequence[CanJudge]) -> list[Output]:
-    """The views of a judge in one of some states."""
-    return [
-        view
-        for name, view in findings.views.items()
-        if view.judges.judge == judge and findings.can_judge[name] in states and len(findings.means[view.name])
-    ]

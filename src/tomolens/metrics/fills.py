@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..classifier.intensity import Intensity
 from ..errors import SettingsError
+from .planes import blurred
 from .road import imputation_noise, imputed
 
 Fill = float | str | tuple[float | str, ...]
@@ -101,8 +101,7 @@ def fill_image(
             raise SettingsError(f"fill = 'twin' needs a twin, and the case {found}, or the network does not tell them")
         return np.asarray(twin, dtype=np.float32)
     if known == "blur":
-        sigma = BLUR * max(image.shape[1:])
-        return np.stack([gaussian_filter(channel, sigma) for channel in image]).astype(np.float32)
+        return blurred(image, BLUR).astype(np.float32)
     if known in ("mean", "road"):
         means = image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
         return np.broadcast_to(means, image.shape).astype(np.float32)

@@ -22,7 +22,8 @@ from ..findings.printing import (
     title,
     values_of,
 )
-from ..findings.tables import CLASS, undefined_masks
+from ..findings.sentence import basis
+from ..findings.tables import CLASS, class_columns, undefined_masks
 from ..results.rows import NOT_ASSESSED
 
 
@@ -52,10 +53,10 @@ def _leader(findings: Findings, view: Output) -> str:
     if best["partial"]:
         return f"{name[0].upper()}{name[1:]}: no two maps have the same cases, so none is compared."
     value, ends = printed(view, best["value"]), interval_words(view, best)
-    basis = f"{best['cases']} cases of {best['patients']} patients"
+    rests = basis(int(best["cases"]), int(best["patients"]))
     sure = f"{confidence(findings)} {ends}{_rank_words(findings, view, best)}"
     return (
-        f"{map_title(findings, best['estimator'], best['form'])} leads {view.judges.title} ({judged(view)}, {basis}): "
+        f"{map_title(findings, best['estimator'], best['form'])} leads {view.judges.title} ({judged(view)}, {rests}): "
         f"{view.judges.sentence.format(value)}, {'too few patients for an interval' if ends == NOTHING else sure}."
     )
 
@@ -235,11 +236,11 @@ def step_sentences(findings: Findings) -> list[str]:
         if points.empty or values.empty:
             continue
         step = 1.0 / (len(points["x"].unique()) - 1)
-        for column in (name for name in values.columns if str(name).startswith(CLASS)):
+        for column in class_columns(values):
             near = values[column].abs() <= step * (1 + 1e-9)
             if near.any():
                 sentences.append(
-                    f"{view.judges.title if view.view else view.label}, {class_names(findings, [str(column)])}: "
+                    f"{view.judges.title if view.view else view.label}, {class_names(findings, [column])}: "
                     f"{int(near.sum())} of {int(values[column].notna().sum())} maps are within one step of the masking "
                     f"({printed(view, step)}), which is as good as 0"
                 )

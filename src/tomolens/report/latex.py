@@ -6,7 +6,7 @@ from ..declarations import Output
 from ..findings import Findings
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, interval_words, not_above_blind, printed, title, values_of
-from ..findings.tables import CLASS, keys_of
+from ..findings.tables import class_columns, keys_of
 
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -71,7 +71,7 @@ def _cells(findings: Findings, view: Output) -> dict[Key, str]:
         leads = not row["partial"] and view.sign * row["value"] == best and findings.can_judge[view.column] != "no"
         shown = f"\\textbf{{{value}}}" if leads else value
         mark = "\\textdagger" if key in not_above else "\\textdaggerdbl" if row["partial"] else ""
-        classes = [printed(view, row[name]) for name in values.columns if str(name).startswith(CLASS)]
+        classes = [printed(view, row[name]) for name in class_columns(values)]
         by_class = f" ({' / '.join(classes)})" if classes else ""
         cells[key] = f"{shown}{mark}{'' if ends == NOTHING else ends}{by_class}"
     return cells

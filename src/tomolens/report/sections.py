@@ -11,7 +11,7 @@ from ..findings import Findings
 from ..findings.choices import OWN
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
-from ..findings.tables import CLASS, keys_of
+from ..findings.tables import class_columns, keys_of
 from . import choices, ranks
 from .answer import agreement_sentences, audit_sentence, class_names, concordance_words
 from .series import views_beside
@@ -135,7 +135,7 @@ def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> T
     """A row a map, best first, with its mean in each class; ``beside`` are the metric's other numbers."""
     gains, values = _gains(findings, view), values_of(findings, view)
     others = [dict(zip(keys_of(means := findings.means[one.name]), means["value"], strict=True)) for one in beside]
-    rows, classes = [], [str(name) for name in values.columns if str(name).startswith(CLASS)]
+    rows, classes = [], class_columns(values)
     for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
         more = [printed(view, row[column]) for column in classes]
         more += [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]

@@ -11,7 +11,7 @@ from ..declarations import FORMS, Output
 from ..findings import Findings
 from ..findings.measured import BOTH
 from ..findings.printing import NOTHING, interval_words, judged, not_above_blind, number, printed, title, values_of
-from ..findings.tables import CLASS, keys_of
+from ..findings.tables import class_columns, keys_of
 from ..findings.verdict import LATER
 from .answer import class_names, headline, warnings
 from .trust import CAN_JUDGE, SHORT, card_columns, card_rows
@@ -55,8 +55,7 @@ def _table(findings: Findings, view: Output, values: pd.DataFrame) -> Table:
     marked = not_above_blind(findings, view)
     name, state = f"{view.label} ({judged(view)})", findings.can_judge[view.column]
     name += f": {CAN_JUDGE[state]}" if state in ("no", "cannot be told") else ""
-    of_class = [f"{CLASS}{label}" for label in range(len(findings.description.classes))] if view.balanced else []
-    of_class = [column for column in of_class if column in values]
+    of_class = class_columns(values)
     name += f"\nthen in each class: {class_names(findings, of_class)}" if of_class else ""
     drawn = Table(title=name, box=box.SIMPLE_HEAD, title_justify="left")
     drawn.add_column("estimator")

@@ -126,10 +126,6 @@ class Description:
         """Name of the positive control; empty where results have none."""
         return next((one.name for one in self.estimators if one.truth), "")
 
-    def is_beside(self, name: str) -> bool:
-        """Whether a map is measured beside the estimators', once and as it is."""
-        return name in self.baselines
-
     @cached_property
     def of_twin(self) -> frozenset[str]:
         """Names of the estimators that have seen the image's twin."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ..cases import Case, Cases
 from ..cases.implants import IMPLANTS, Implant, implanted
 from ..errors import CaseError
+from .survey import without_places
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Calibration:
         """The case with its implant; why it can have none; or None where the implant does not fit its class."""
         if name not in self.places:
             return None
+        place = self.places[name]
         try:
-            return self.cases[self.places[name]]
+            return self.cases[place]
         except CaseError as error:
-            return str(error)
+            return without_places(str(error), self.cases.entries[place])

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..cases import Case
@@ -15,13 +14,14 @@ from ..cases.body import AIR, body_of
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
 from ..declarations import BLURRED, FORMS
-from ..errors import MapError, TomolensError
+from ..errors import TomolensError
 from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.fills import fill_image, of_class
+from ..metrics.planes import blurred
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
@@ -119,17 +119,17 @@ def _calibrated(
     atlas: NDArray[np.float64] | None,
 ) -> Iterator[Measurement]:
     """What is measured of the case with an implant; why not, where it can have none or the network fails on it."""
-    if calibration is None:
-        return
-    try:
-        if isinstance(calibration, str):
-            raise MapError(calibration)
-        other = prepare(calibration, classifier, plan, references, atlas)
-    except TomolensError as error:
-        note = f"calibration: {error}"
+    if isinstance(calibration, Case):
+        try:
+            other = prepare(calibration, classifier, plan, references, atlas)
+        except TomolensError as error:
+            calibration = str(error)
+        else:
+            yield from measure_calibration(plan, other.evaluand, bool(other.turns))
+            return
+    if calibration is not None:
+        note = f"calibration: {calibration}"
         yield Measurement("", "", NOT_ASSESSED, note=note, choice=CALIBRATION, option=plan.calibration)
-        return
-    yield from measure_calibration(plan, other.evaluand, bool(other.turns))
 
 
 def _is_own(key: MapKey, evaluand: Evaluand) -> bool:
@@ -194,8 +194,8 @@ def prepare(
         },
         twin=told.twin,
     )
-    fills = (one for one in (scene.fill, case.twin, case.image) if one is not None)
-    return Prepared(evaluand, made, explaining, turns, float(classifier.intensity.share(next(fills)).mean()))
+    masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
+    return Prepared(evaluand, made, explaining, turns, float(classifier.intensity.share(masked).mean()))
 
 
 def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:
@@ -255,12 +255,6 @@ def _ranked(maps: Mapping[str, Tensor], own: Mapping[str, Tensor], plan: Plan, n
         same = torch.equal(magnitude, importance) or plan.metrics.channels == "norm"  # which has no sign
         rankings[estimator, "absolute"] = original if same else rank(magnitude)
         if plan.blur and estimator in asking:
-            rankings[estimator, BLURRED] = rank(blurred(magnitude, plan.blur))
+            values = magnitude.detach().cpu().double().numpy()
+            rankings[estimator, BLURRED] = rank(blurred(values, plan.blur))
     return rankings
-
-
-def blurred(importance: Tensor, share: float) -> NDArray[np.float64]:
-    """A map ``(C, *spatial)`` smoothed by a Gaussian; its standard deviation is a share of the longest side."""
-    values = importance.detach().cpu().double().numpy()
-    sigma = share * max(values.shape[1:])
-    return np.stack([gaussian_filter(channel, sigma) for channel in values])

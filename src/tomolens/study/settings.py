@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import (
     BaseModel,
@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
-from ..cases.implants import IMPLANTS, Implant
+from ..cases.implants import Implant
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
 from ..classifier.training import Recipe
@@ -361,12 +361,12 @@ class StudySettings(_Section):
         Raises:
             SettingsError: classes of no implant, or cases that have twins already.
         """
-        fitting = next((name for name, kind in IMPLANTS.items() if kind.classes == self.cases.classes), None)
+        fitting = next((name for name in get_args(Implant) if classes_of(name) == self.cases.classes), None)
         chosen = self.calibrate or fitting
         if chosen is None:
             raise SettingsError(
                 f"--calibrate: which implant is the finding of the classes {', '.join(self.cases.classes)}? Give the "
-                f"study calibrate = one of {', '.join(map(repr, IMPLANTS))}"
+                f"study calibrate = one of {', '.join(map(repr, get_args(Implant)))}"
             )
         return settings_from({**self.model_dump(mode="json"), "calibrate": chosen}, f"study '{self.name}'")
 

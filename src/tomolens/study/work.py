@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from ..cases import Case, CaseEntry, Cases
+from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
 from ..errors import is_out_of_memory
@@ -116,7 +116,7 @@ class Worker:
         mask = job.masks[index]
         try:
             case = job.cases[index]
-            altered = None if job.calibration is None else _without_places(job.calibration.case(entry.name), entry)
+            altered = None if job.calibration is None else job.calibration.case(entry.name)
             with one_thread(job.device):
                 evaluation, note = self._within_memory(case, altered)
         except Exception as error:  # a network may raise anything; the study goes on and tells
@@ -151,10 +151,6 @@ class Worker:
                 torch.cuda.empty_cache()
             # The quick backend was made for full batches.
             classifier, plan = job.classifier, replace(plan, batch_size=plan.batch_size // 2)
-
-
-def _without_places(altered: Case | str | None, entry: CaseEntry) -> Case | str | None:
-    return without_places(altered, entry) if isinstance(altered, str) else altered
 
 
 def _example(case: Case, evaluation: Evaluation, classifier: Classifier) -> Example:

@@ -10,6 +10,7 @@ from ...randomness import generator
 from ..case import Case, CaseEntry
 from ..files import LEAST_CONTRAST, FileReader
 from ..phantom.drawing import Coverage
+from ..phantom.findings import mostly_covered, window_of
 from ..preprocessing import Preprocessing, resized
 from .registry import IMPLANTS, Implant
 
@@ -51,10 +52,11 @@ class ImplantReader:
         other = self.files.preprocessing.image(twin.hu)
         evidence = np.abs(case.image - other).sum(axis=0)
         if float(evidence.max()) < LEAST_CONTRAST:
-            seen, shape = self.files.preprocessing.window, " x ".join(map(str, evidence.shape))
+            seen, shows = self.files.preprocessing.window, window_of(self.implant)
+            shape = " x ".join(map(str, evidence.shape))
             raise CaseError(
                 f"case {entry.name}: {entry.source}: the {self.implant} does not show in {shape} pixels and the window "
-                f"{seen[0]:g} to {seen[1]:g} HU; in more pixels, or in {kind.window[0]:g} to {kind.window[1]:g}, it may"
+                f"{seen[0]:g} to {seen[1]:g} HU; in more pixels, or in {shows[0]:g} to {shows[1]:g}, it may"
             )
         # Two files of one slice get different implants, and must not part in a split for all that.
         origin = replace(case, image=other).fingerprint if is_altered else case.fingerprint
@@ -68,5 +70,4 @@ class ImplantReader:
 
 def finding_mask(coverage: Coverage, preprocessing: Preprocessing) -> NDArray[np.bool_]:
     """Pixels of the resized image that a finding covers by more than half, or the one that it covers most."""
-    seen = resized(coverage, preprocessing.shape(coverage.ndim))
-    return np.asarray(seen > 0.5 if (seen > 0.5).any() else seen == seen.max(), dtype=bool)
+    return mostly_covered(np.asarray(resized(coverage, preprocessing.shape(coverage.ndim)), dtype=np.float32))

@@ -10,6 +10,7 @@ from ...errors import CaseError, SettingsError
 from ...randomness import generator
 from ..case import CaseEntry, Cases
 from ..files import FileReader
+from ..phantom.findings import classes_of
 from .reader import ImplantReader
 from .registry import IMPLANTS, Implant
 
@@ -62,7 +63,7 @@ def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5)
     entries = tuple(
         replace(entry, label=1 - entry.label if entry.name in shown else entry.label) for entry in cases.entries
     )
-    return Cases(entries, ImplantReader(cases.read, implant, seed, shown), kind.classes)
+    return Cases(entries, ImplantReader(cases.read, implant, seed, shown), classes_of(implant))
 
 
 def _require_labels(cases: Cases, implant: str, both_ways: bool) -> None:
