@@ -1,4 +1,5 @@
 import copy
+import json
 import os
 
 import numpy as np
@@ -11,9 +12,10 @@ from torch.nn import functional
 from quick_study import blobs
 from tomolens.cases import Case, CaseEntry, Cases, Preprocessing, phantom
 from tomolens.classifier import Classifier, training
-from tomolens.classifier.architectures import build, built_with
+from tomolens.classifier.architectures import arguments_for, build
 from tomolens.classifier.training import (
     Recipe,
+    Trained,
     augmentation,
     balanced_accuracy,
     balanced_cross_entropy,
@@ -118,7 +120,12 @@ def test_too_few_patients_to_validate():
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.4, 0.45])
 def test_validation_holds_out_what_it_says(share, monkeypatch):
     sizes = []
-    monkeypatch.setattr(training, "_fit", lambda *arguments: sizes.append(list(map(len, arguments[4:6]))))
+
+    def remember(*arguments):
+        sizes.append(list(map(len, arguments[4:6])))
+        return Trained(arguments[0].network, 1, 0.0, 1.0)
+
+    monkeypatch.setattr(training, "_fit", remember)
     train(phantom.cases(40, preprocessing=Preprocessing(size=8)), Recipe("resnet18", validation=share))
     assert sizes == [[40 - round(40 * share), round(40 * share)]]
 
@@ -137,22 +144,34 @@ def test_weights_come_back_as_they_were(tmp_path):
     assert not loaded.network.training
 
 
-@pytest.mark.parametrize("name", ["resnet18", "local"])
+SMALL_VIT = {"hidden_size": 24, "num_heads": 2, "num_layers": 2, "mlp_dim": 24}
+SMALL_DENSENET = {"init_features": 8, "growth_rate": 4, "block_config": [2, 2], "norm": ["group", {"num_groups": 4}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"), [("resnet18", {}), ("local", {}), ("monai:ViT", SMALL_VIT), ("monai:DenseNet", SMALL_DENSENET)]
+)
 @pytest.mark.parametrize(("channels", "classes", "dimensions"), [(2, 5, 2), (1, 3, 3), (3, 2, 3)])
-def test_any_network_is_rebuilt_from_its_header(tmp_path, name, channels, classes, dimensions):
-    network = build(name, channels, classes, dimensions).eval()
-    assert built_with(network) == {"channels": channels, "classes": classes, "dimensions": dimensions}
-    save_weights(network, tmp_path / "n.safetensors", name)
+def test_any_network_is_rebuilt_from_its_header(tmp_path, name, extra, channels, classes, dimensions):
+    network = build(name, channels, classes, dimensions, (32,) * dimensions, extra).eval()
+    arguments = arguments_for(name, channels, classes, dimensions, (32,) * dimensions, extra)
+    save_weights(network, tmp_path / "n.safetensors", name, arguments=arguments)
     loaded, _ = load_weights(tmp_path / "n.safetensors")
     images = torch.rand(2, channels, *[32] * dimensions)
     assert loaded.output == ("logit" if classes == 2 else "logits")
     assert loaded.class_scores(images).shape == (2, classes)
     assert torch.equal(loaded.network(images), network(images))
     with safe_open(str(tmp_path / "n.safetensors"), framework="pt") as file:
-        metadata = file.metadata()
-    assert [metadata[name] for name in ("channels", "classes", "dimensions")] == list(
-        map(str, (channels, classes, dimensions))
-    )
+        assert json.loads(file.metadata()["arguments"]) == arguments
+
+
+@pytest.mark.parametrize(("channels", "classes", "dimensions"), [(2, 5, 2), (1, 3, 3)])
+def test_a_header_of_earlier_versions_says_channels_classes_and_dimensions(tmp_path, channels, classes, dimensions):
+    network = build("local", channels, classes, dimensions).eval()
+    header = {"architecture": "local", "channels": str(channels), "classes": str(classes)}
+    save_file(network.state_dict(), tmp_path / "n.safetensors", {**header, "dimensions": str(dimensions)})
+    images = torch.rand(2, channels, *[32] * dimensions)
+    assert torch.equal(load_weights(tmp_path / "n.safetensors")[0].network(images), network(images))
 
 
 @pytest.mark.parametrize(
@@ -170,8 +189,8 @@ def test_headers_that_make_no_network(tmp_path, header, message):
         load_weights(tmp_path / "n.safetensors")
 
 
-def test_networks_without_layers_to_tell_are_not_kept(tmp_path):
-    with pytest.raises(NetworkError, match="Identity is none of resnet50, resnet18, local: its weights are not kept"):
+def test_networks_that_are_none_of_the_architecture_are_not_kept(tmp_path):
+    with pytest.raises(NetworkError, match="Identity is no resnet18 with"):
         save_weights(torch.nn.Identity(), tmp_path / "n.safetensors", "resnet18")
 
 
@@ -179,7 +198,7 @@ def test_three_classes_of_two_channels_are_learned():
     recipe = Recipe("resnet18", epochs=6, batch_size=16)
     trained = train(blobs(120), recipe, seed=1)
     assert trained.output == trained.classifier.output == "logits"
-    assert built_with(trained.network) == {"channels": 2, "classes": 3, "dimensions": 2}
+    assert trained.arguments == arguments_for("resnet18", 2, 3, 2)
     held_out = blobs(60, seed=9)
     predicted = trained.classifier.predict(torch.from_numpy(held_out.images()))
     assert balanced_accuracy(held_out.labels, predicted) >= 0.9
@@ -193,7 +212,7 @@ def test_three_classes_of_two_channels_are_learned():
 def test_volumes_are_trained_on(classes, channels):
     cases = blobs(12, classes, channels, shape=(16, 20, 24))
     trained = train(cases, Recipe("resnet18", epochs=1, batch_size=6, validation=0.5))
-    assert built_with(trained.network)["dimensions"] == 3
+    assert trained.arguments["spatial_dims"] == 3
     assert trained.classifier.predict(torch.from_numpy(cases.images())).shape == (12,)
     assert np.isfinite(trained.history).all()
 
@@ -256,6 +275,9 @@ def test_a_start_of_other_outputs_is_refused():
         train(blobs(24), Recipe("resnet18", epochs=1), start=build("resnet18", channels=2))
 
 
+ARGUMENTS = json.dumps(arguments_for("resnet50"))
+
+
 def test_weights_that_cannot_be_used(tmp_path):
     file = tmp_path / "n.safetensors"
     with pytest.raises(NetworkError, match="no such file"):
@@ -263,10 +285,10 @@ def test_weights_that_cannot_be_used(tmp_path):
     file.write_bytes(b"not safetensors at all")
     with pytest.raises(NetworkError, match="not a safetensors file"):
         load_weights(file)
-    save_weights(build("resnet18"), file, "resnet50")
+    save_file(build("resnet18").state_dict(), file, {"architecture": "resnet50", "arguments": ARGUMENTS})
     with pytest.raises(NetworkError, match="weights do not fit resnet50"):
         load_weights(file)
-    save_weights(build("resnet18"), file, "transformer")
+    save_file(build("resnet18").state_dict(), file, {"architecture": "transformer"})
     with pytest.raises(NetworkError, match="architecture 'transformer', known are resnet50"):
         load_weights(file)
 

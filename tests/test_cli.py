@@ -13,7 +13,7 @@ from test_cases_sources import StandIn
 from tomolens import cli
 from tomolens.api import read_classifier
 from tomolens.cases.sources import download
-from tomolens.classifier.architectures import build
+from tomolens.classifier.architectures import arguments_for, build
 from tomolens.classifier.weights import load_weights, save_weights
 from tomolens.errors import SettingsError
 from tomolens.study.settings import StudySettings
@@ -111,7 +111,8 @@ def test_a_network_that_gives_nan(tomolens, tmp_path, manifest, study_file):
 
 def test_a_network_of_another_size_along_an_axis_is_refused(tmp_path):
     weights = tmp_path / "n.safetensors"
-    save_weights(build("resnet18", classes=3), weights, "resnet18", {"size": [24, 32]})
+    arguments = arguments_for("resnet18", classes=3)
+    save_weights(build("resnet18", classes=3), weights, "resnet18", {"size": [24, 32]}, arguments)
     settings = {"name": "x", "metrics": {"fill": 0.5}, "cases": {"size": [24, 32], "classes": ["a", "b", "c"]}}
     assert read_classifier(weights, StudySettings.model_validate(settings)).output == "logits"
     for size, said in ((24, "24"), ([24, 40], r"\[24, 40\]")):

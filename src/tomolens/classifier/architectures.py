@@ -1,28 +1,19 @@
-"""The networks that TomoLens trains itself. The protocol's is ResNet-50 with one channel and one neuron."""
+"""The networks that may be built by name: those that TomoLens trains itself, and MONAI's classifiers.
 
-from collections.abc import Callable
+A name and literal arguments are all that a file can ask for: what is not in `ARCHITECTURES` is not built.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
+from monai.networks import nets
 from monai.networks.layers.factories import Conv, Norm, Pool
-from monai.networks.nets import resnet18, resnet50
 from torch import Tensor, nn
 
-from ..errors import NetworkError, SettingsError
+from ..errors import SettingsError
 from .classifier import Output
-
-
-def paper_resnet50(channels: int = 1, neurons: int = 1, dimensions: int = 2) -> nn.Module:
-    """ResNet-50, by default of one grey channel and one output neuron; MONAI's has a stem of stride 1 unless told."""
-    return resnet50(  # type: ignore[no-any-return]
-        spatial_dims=dimensions, n_input_channels=channels, num_classes=neurons, conv1_t_stride=2
-    )
-
-
-def small_resnet18(channels: int = 1, neurons: int = 1, dimensions: int = 2) -> nn.Module:
-    """ResNet-18 of the same kind, for quick trials."""
-    return resnet18(  # type: ignore[no-any-return]
-        spatial_dims=dimensions, n_input_channels=channels, num_classes=neurons, conv1_t_stride=2
-    )
 
 
 class LocalNetwork(nn.Module):
@@ -57,17 +48,62 @@ class LocalNetwork(nn.Module):
         return scores
 
 
-def local_network(channels: int = 1, neurons: int = 1, dimensions: int = 2) -> nn.Module:
-    """A small network for small findings, see `LocalNetwork`."""
-    return LocalNetwork(channels, neurons, dimensions, 24)
+@dataclass(frozen=True)
+class Architecture:
+    """How a network is built from literal arguments, and how they are called.
+
+    Attributes:
+        make: the class or function.
+        channels: its argument for the channels of the images.
+        neurons: its argument for the outputs.
+        dimensions: its argument for the number of spatial axes.
+        size: its argument for the pixels along each axis; empty where any number will do.
+        usual: arguments that are given unless others are.
+        fixed: arguments that nobody may give otherwise: they would download, or leave out the head.
+        several: whether it puts out several tensors, of which the first are the scores; only those are kept.
+    """
+
+    make: Callable[..., nn.Module]
+    channels: str = "in_channels"
+    neurons: str = "num_classes"
+    dimensions: str = "spatial_dims"
+    size: str = ""
+    usual: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    several: bool = False
 
 
-ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Module]] = {
-    "resnet50": paper_resnet50,
-    "resnet18": small_resnet18,
-    "local": local_network,
+def _monai(*names: str, **how: Any) -> dict[str, Architecture]:
+    return {f"monai:{name}": Architecture(getattr(nets, name), **how) for name in names}
+
+
+_NOT_DOWNLOADED = {"pretrained": False}
+
+ARCHITECTURES: dict[str, Architecture] = {
+    # MONAI's ResNets have a stem of stride 1 unless told.
+    "resnet50": Architecture(nets.resnet50, "n_input_channels", usual={"conv1_t_stride": 2}, fixed=_NOT_DOWNLOADED),
+    "resnet18": Architecture(nets.resnet18, "n_input_channels", usual={"conv1_t_stride": 2}, fixed=_NOT_DOWNLOADED),
+    "local": Architecture(LocalNetwork, "channels", "neurons", "dimensions", usual={"width": 24}),
+    **_monai("DenseNet", neurons="out_channels"),
+    **_monai("DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", neurons="out_channels", fixed=_NOT_DOWNLOADED),
+    **_monai("EfficientNetBN", usual={"model_name": "efficientnet-b0"}, fixed=_NOT_DOWNLOADED),
+    **_monai(
+        *("resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet200"),
+        channels="n_input_channels",
+        fixed=_NOT_DOWNLOADED,
+    ),
+    **_monai(
+        *("SENet154", "SEResNet50", "SEResNet101", "SEResNet152", "SEResNext50", "SEResNext101"), fixed=_NOT_DOWNLOADED
+    ),
+    **_monai(
+        "ViT",
+        size="img_size",
+        usual={"patch_size": 16, "post_activation": ""},
+        fixed={"classification": True},
+        several=True,
+    ),
 }
-"""By name: from channels, output neurons and spatial dimensions to a network."""
+"""By name: ours, and ``monai:`` with the name in ``monai.networks.nets``."""
 
 
 def require_known(name: str) -> None:
@@ -77,22 +113,84 @@ def require_known(name: str) -> None:
         SettingsError: an unknown name, with the nearest known one.
     """
     if name not in ARCHITECTURES:
-        near = get_close_matches(name, ARCHITECTURES, n=1)
+        near = get_close_matches(name, ARCHITECTURES, n=1) or get_close_matches(f"monai:{name}", ARCHITECTURES, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise SettingsError(f"unknown architecture '{name}': {hint}known are {', '.join(ARCHITECTURES)}")
 
 
-def build(name: str, channels: int = 1, classes: int = 2, dimensions: int = 2) -> nn.Module:
-    """A new network of a registered architecture, weights random.
+def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """A network of a known architecture from its own arguments, weights random.
+
+    Args:
+        name: in `ARCHITECTURES`.
+        arguments: literals: numbers, words, and lists and tables of them.
+
+    Raises:
+        SettingsError: an unknown name or argument, one that may not be given, or arguments that make no network.
+    """
+    require_known(name)
+    known = ARCHITECTURES[name]
+    for argument, value in arguments.items():
+        _require_literal(value, f"{name}: {argument}")
+        if argument in known.fixed and value != known.fixed[argument]:
+            raise SettingsError(f"{name}: {argument} = {value!r}, only {known.fixed[argument]!r} is allowed here")
+    given = {name: _tuples(value) for name, value in {**known.usual, **arguments, **known.fixed}.items()}
+    try:
+        made = known.make(**given)
+    except Exception as error:  # MONAI's own checks are of every kind
+        raise SettingsError(
+            f"{name} cannot be built with {dict(arguments)} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+        ) from error
+    if known.several:
+        made.register_forward_hook(_the_first)
+    return made
+
+
+def _the_first(module: nn.Module, given: Any, outputs: Any) -> Any:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def _require_literal(value: Any, what: str) -> None:
+    """Refuse what is no literal, or a word that MONAI's configurations would evaluate or look up."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            _require_literal(name, what)
+            _require_literal(one, f"{what}.{name}")
+    elif isinstance(value, list | tuple):
+        for one in value:
+            _require_literal(one, what)
+    elif isinstance(value, str):
+        if value[:1] in ("$", "@", "%") or value == "_target_":
+            raise SettingsError(f"{what} = '{value[:80]}' is an expression or a reference, expected a literal")
+    elif value is not None and not isinstance(value, bool | int | float):
+        raise SettingsError(f"{what} is {type(value).__name__}, expected a number, a word, or lists and tables of them")
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, which MONAI asks for in (name, arguments) of norms and activations."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def arguments_for(
+    name: str,
+    channels: int = 1,
+    classes: int = 2,
+    dimensions: int = 2,
+    size: Sequence[int] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The arguments of an architecture for images and classes, to be given to `make`.
 
     Args:
         name: in `ARCHITECTURES`.
         channels: of the images.
         classes: two have one neuron, the logit of class 1; more have a neuron each.
         dimensions: spatial axes of the images, 2 or 3.
+        size: pixels along each axis, for architectures that must know.
+        extra: more arguments, by the architecture's own names.
 
     Raises:
-        SettingsError: see `require_known`, or numbers that make no network.
+        SettingsError: see `require_known`, numbers that make no network, or more arguments that say what the cases say.
     """
     require_known(name)
     if channels < 1 or classes < 2 or dimensions not in (2, 3):
@@ -100,7 +198,32 @@ def build(name: str, channels: int = 1, classes: int = 2, dimensions: int = 2) -
             f"a network of {channels} channels, {classes} classes and {dimensions} dimensions: expected at least 1 "
             "channel, at least 2 classes, 2 or 3 dimensions"
         )
-    return ARCHITECTURES[name](channels, 1 if classes == 2 else classes, dimensions)
+    known = ARCHITECTURES[name]
+    told: dict[str, Any] = {
+        known.channels: channels,
+        known.neurons: 1 if classes == 2 else classes,
+        known.dimensions: dimensions,
+    }
+    if known.size:
+        if size is None:
+            raise SettingsError(f"{name} must know the size of the images")
+        told[known.size] = list(size)
+    for argument in extra or {}:
+        if argument in told:
+            raise SettingsError(f"{name}: {argument} is told by the cases, and cannot be given")
+    return {**known.usual, **told, **(extra or {})}
+
+
+def build(
+    name: str,
+    channels: int = 1,
+    classes: int = 2,
+    dimensions: int = 2,
+    size: Sequence[int] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> nn.Module:
+    """A new network for images and classes, weights random; see `arguments_for` and `make`."""
+    return make(name, arguments_for(name, channels, classes, dimensions, size, extra))
 
 
 def output_of(classes: int) -> Output:
@@ -108,19 +231,14 @@ def output_of(classes: int) -> Output:
     return "logit" if classes == 2 else "logits"
 
 
-def built_with(network: nn.Module) -> dict[str, int]:
-    """The channels, classes and dimensions that a network of `build` was made with, told by its layers.
+def classes_of(name: str, arguments: Mapping[str, Any]) -> int:
+    """Classes of a network that `make` makes with these arguments: 2 of one neuron, as many as neurons of more.
 
     Raises:
-        NetworkError: a network that does not begin with a convolution and end in a linear layer.
+        SettingsError: arguments that do not say how many neurons there are.
     """
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
-    endings = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not convolutions or not endings:
-        raise NetworkError(f"{type(network).__name__} is none of {', '.join(ARCHITECTURES)}: its weights are not kept")
-    first, neurons = convolutions[0], endings[-1].out_features
-    return {
-        "channels": first.in_channels,
-        "classes": 2 if neurons == 1 else neurons,
-        "dimensions": len(first.kernel_size),
-    }
+    asked = ARCHITECTURES[name].neurons
+    neurons = arguments.get(asked)
+    if not isinstance(neurons, int) or neurons < 1:
+        raise SettingsError(f"{name}: {asked} = {neurons!r}, expected a whole number from 1 on")
+    return 2 if neurons == 1 else neurons

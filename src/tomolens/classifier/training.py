@@ -2,8 +2,9 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from ..cases.case import Cases
 from ..cases.splits import hold_out, inseparable_groups
 from ..errors import CaseError, SettingsError
 from ..randomness import generator
-from .architectures import build, output_of, require_known
+from .architectures import arguments_for, make, output_of, require_known
 from .classifier import Classifier, Output
 from .layout import as_channels_last
 
@@ -50,6 +51,7 @@ class Recipe:
         patience: stop after so many epochs without a better validation loss.
         rotation: largest random rotation in radians.
         augment: whether to flip, rotate, scale, shift, and change contrast and noise.
+        arguments: of the architecture, by its own names, beside those that the cases tell.
         twins: whether to learn each case together with its twin, the same image with the other label, in one step: what
             both have in common then cancels, and small findings are learned from hundreds of cases, not thousands.
 
@@ -67,6 +69,7 @@ class Recipe:
     rotation: float = 0.15
     augment: bool = True
     twins: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_known(self.architecture)
@@ -74,6 +77,10 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"{name} {value:g}, expected {low:g} to {high:g}")
+
+    def makes_as(self, other: "Recipe") -> bool:
+        """Whether both make the same network, so that one can start from the other's weights."""
+        return (self.architecture, dict(self.arguments)) == (other.architecture, dict(other.arguments))
 
 
 RANGES = {
@@ -99,6 +106,7 @@ class Trained:
         validation_accuracy: balanced accuracy at that epoch.
         history: (training loss, validation loss, validation accuracy) of each epoch.
         output: what the network returns, for `Classifier`: ``logit`` of two classes, ``logits`` of more.
+        arguments: with which `make` makes such a network.
     """
 
     network: nn.Module
@@ -107,6 +115,7 @@ class Trained:
     validation_accuracy: float
     history: list[tuple[float, float, float]] = field(default_factory=list)
     output: Output = "logit"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classifier(self) -> Classifier:
@@ -141,7 +150,7 @@ def train(
     Raises:
         CaseError: a case that cannot be read, a label outside the classes, too few patients to hold any out, or a case
             without a twin where the recipe asks for it.
-        SettingsError: twins of more than two classes.
+        SettingsError: twins of more than two classes, or arguments with which the architecture cannot be built.
         NetworkError: a start of other outputs.
     """
     recipe = recipe or Recipe()
@@ -159,24 +168,26 @@ def train(
     training, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     if recipe.twins:  # they follow the cases, in the same order
         labels, validation = np.append(labels, 1 - labels), np.append(validation, validation + len(cases))
+    shape = tuple(images.shape)
+    arguments = arguments_for(recipe.architecture, shape[1], classes, len(shape) - 2, shape[2:], recipe.arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
-        if start is not None:
-            network = copy.deepcopy(start)
-        else:
-            network = build(recipe.architecture, images.shape[1], classes, images.ndim - 2)
+        network = make(recipe.architecture, arguments) if start is None else copy.deepcopy(start)
     classifier = Classifier(network.to(device), output_of(classes))
-    return _fit(
-        classifier,
-        images,
-        torch.from_numpy(labels),
-        classes,
-        training,
-        validation,
-        recipe,
-        seed,
-        progress,
-    )
+    with torch.random.fork_rng():
+        torch.manual_seed(int(generator(seed, "dropout").integers(2**31)))
+        fitted = _fit(
+            classifier,
+            images,
+            torch.from_numpy(labels),
+            classes,
+            training,
+            validation,
+            recipe,
+            seed,
+            progress,
+        )
+    return replace(fitted, arguments=arguments)
 
 
 def _images(cases: Cases, recipe: Recipe) -> NDArray[np.float32]:

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,25 +15,45 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import NetworkError, SettingsError
-from .architectures import ARCHITECTURES, build, built_with, output_of
+from .architectures import ARCHITECTURES, arguments_for, make, classes_of, output_of
 from .classifier import Classifier
 
 USUAL = {"channels": 1, "classes": 2, "dimensions": 2}
-"""Of a header that does not say."""
+"""Of a header that says neither these nor its arguments."""
 
 
-def save_weights(network: nn.Module, path: Path, architecture: str, notes: dict[str, object] | None = None) -> None:
-    """Write the weights with their architecture and ``notes`` (plain JSON values) in the header, atomically.
+def save_weights(
+    network: nn.Module,
+    path: Path,
+    architecture: str,
+    notes: dict[str, object] | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the weights with their architecture, its arguments and ``notes`` in the header, atomically.
 
-    The header also has the channels, classes and dimensions of the network, see `build`.
+    Args:
+        network: whose weights are written.
+        path: safetensors file.
+        architecture: in `ARCHITECTURES`.
+        notes: plain JSON values.
+        arguments: with which `make` makes such a network; by default those of one channel and two classes in two
+            dimensions.
 
     Raises:
-        NetworkError: see `built_with`.
+        NetworkError: weights that are not those of such a network.
         SettingsError: a place that cannot be written, or no space left; what was there before still is.
     """
+    given = dict(arguments_for(architecture) if arguments is None else arguments)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    numbers = {name: str(number) for name, number in built_with(network).items()}
-    metadata = {"architecture": architecture, **numbers, "notes": json.dumps(notes or {}, sort_keys=True)}
+    with torch.device("meta"):
+        wanted = make(architecture, given).state_dict()
+    if {name: tensor.shape for name, tensor in state.items()} != {name: one.shape for name, one in wanted.items()}:
+        raise NetworkError(f"{path}: {type(network).__name__} is no {architecture} with {given}: it is not written")
+    metadata = {
+        "architecture": architecture,
+        "arguments": json.dumps(given, sort_keys=True),
+        "notes": json.dumps(notes or {}, sort_keys=True),
+    }
     require_writable(path)
     partial = path.with_name(path.name + ".partial")
     try:
@@ -62,11 +84,31 @@ def require_writable(path: Path) -> None:
 def load_weights(path: Path) -> tuple[Classifier, dict[str, object]]:
     """The classifier of a file that `save_weights` wrote, its network in eval mode, and the notes with it.
 
-    A file that does not say otherwise is of one channel, two classes (one neuron) and two dimensions.
+    Raises:
+        NetworkError: see `read_weights`; a header without a known architecture, with arguments that make no network or
+            notes that are no JSON object; or weights that do not fit it, are of another type or not finite.
+    """
+    state, metadata = read_weights(path)
+    architecture = metadata.get("architecture", "")
+    if architecture not in ARCHITECTURES:
+        raise NetworkError(
+            f"{path}: header names the architecture '{architecture}', known are {', '.join(ARCHITECTURES)}"
+        )
+    notes = _object(metadata.get("notes", "{}"), "notes", path)
+    try:
+        arguments = _arguments(metadata, architecture, path)
+        network, classes = make(architecture, arguments), classes_of(architecture, arguments)
+    except SettingsError as error:
+        raise NetworkError(f"{path}: {error}") from error
+    fill(network, state, f"{path}: ", architecture)
+    return Classifier(network.eval(), output_of(classes)), notes
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a safetensors file by name, and what its header says.
 
     Raises:
-        NetworkError: missing, not safetensors, without a known architecture, of numbers that make no network, notes
-            that are no JSON object, or weights that do not fit it, are of another type or not finite.
+        NetworkError: missing, or not safetensors.
     """
     if not path.is_file():
         raise NetworkError(f"{path}: no such file")
@@ -76,43 +118,56 @@ def load_weights(path: Path) -> tuple[Classifier, dict[str, object]]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise NetworkError(f"{path}: not a safetensors file ({error})") from error
-    architecture = metadata.get("architecture", "")
-    if architecture not in ARCHITECTURES:
-        raise NetworkError(
-            f"{path}: header names the architecture '{architecture}', known are {', '.join(ARCHITECTURES)}"
-        )
-    notes = _notes(metadata.get("notes", "{}"), path)
-    numbers = [_whole(metadata, name, usual, path) for name, usual in USUAL.items()]
-    try:
-        network = build(architecture, *numbers)
-    except SettingsError as error:
-        raise NetworkError(f"{path}: {error}") from error
+    return state, metadata
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], where: str, architecture: str) -> None:
+    """Put weights into a network, all of them and no others.
+
+    Args:
+        network: to be filled.
+        state: by name.
+        where: how an error begins.
+        architecture: as what an error calls the network.
+
+    Raises:
+        NetworkError: weights that do not fit it, are of another type or not finite.
+    """
     for name, wanted in network.state_dict().items():
-        _require_usable(state.get(name, wanted), wanted, f"{path}: weight '{name}'")
+        _require_usable(state.get(name, wanted), wanted, f"{where}weight '{name}'")
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(dict(state))
     except RuntimeError as error:
-        raise NetworkError(
-            f"{path}: weights do not fit {architecture} ({str(error).splitlines()[-1].strip()})"
-        ) from error
-    return Classifier(network.eval(), output_of(numbers[1])), notes
+        raise NetworkError(f"{where}weights do not fit {architecture} ({_misfit(str(error))})") from error
 
 
-def _whole(metadata: dict[str, str], name: str, usual: int, path: Path) -> int:
+def _misfit(text: str) -> str:
+    """What torch says of weights that do not fit, without its long lists."""
+    lines = [" ".join(line.split()) for line in text.splitlines()[1:]] or [text]
+    return "; ".join(line if len(line) < 200 else f"{line[:200]} ..." for line in lines[:3])
+
+
+def _arguments(metadata: Mapping[str, str], architecture: str, path: Path) -> dict[str, Any]:
+    if "arguments" in metadata:
+        return _object(metadata["arguments"], "arguments", path)
+    return arguments_for(architecture, *(_whole(metadata, name, usual, path) for name, usual in USUAL.items()))
+
+
+def _whole(metadata: Mapping[str, str], name: str, usual: int, path: Path) -> int:
     text = metadata.get(name, str(usual))
     if not (text.isascii() and text.isdigit() and len(text) < 5):
         raise NetworkError(f"{path}: header says {name} '{text[:40]}', expected a whole number")
     return int(text)
 
 
-def _notes(text: str, path: Path) -> dict[str, object]:
+def _object(text: str, what: str, path: Path) -> dict[str, Any]:
     try:
-        notes = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NetworkError(f"{path}: the notes in its header are not JSON ({error})") from error
-    if not isinstance(notes, dict):
-        raise NetworkError(f"{path}: the notes in its header are {type(notes).__name__}, expected a JSON object")
-    return notes
+        raise NetworkError(f"{path}: the {what} in its header are not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise NetworkError(f"{path}: the {what} in its header are {type(content).__name__}, expected a JSON object")
+    return content
 
 
 def _require_usable(found: Tensor, wanted: Tensor, what: str) -> None:

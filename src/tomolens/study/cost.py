@@ -97,9 +97,9 @@ def estimate(
     plan = settings.plan
     if classifier is None:
         channels, *spatial = case.image.shape
-        count = len(cases.classes)
-        network = build(settings.classifier.recipe.architecture, channels, count, len(spatial)).to(device).eval()
-        classifier, epochs = Classifier(network, output_of(count)), settings.classifier.recipe.epochs * networks
+        count, recipe = len(cases.classes), settings.classifier.recipe
+        network = build(recipe.architecture, channels, count, len(spatial), spatial, recipe.arguments).to(device).eval()
+        classifier, epochs = Classifier(network, output_of(count)), recipe.epochs * networks
     else:
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()

@@ -122,6 +122,6 @@ def _train_into(
         "window": list(settings.cases.window),
         "classes": list(settings.cases.classes),
     }
-    save_weights(trained.network, file, recipe.architecture, notes)
+    save_weights(trained.network, file, recipe.architecture, notes, trained.arguments)
     progress(stage, recipe.epochs, recipe.epochs, f"validation accuracy {trained.validation_accuracy:.3f}")
     return notes

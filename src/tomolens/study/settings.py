@@ -385,6 +385,13 @@ class StudySettings(_Section):
         if self.classifier.pretraining is not None and len(self.cases.classes) != 2:
             count = len(self.cases.classes)
             raise ValueError(f"classifier.pretraining: simulated cases have two classes, cases.classes names {count}")
+        before = None if self.classifier.pretraining is None else self.classifier.pretraining.recipe
+        if before is not None and not before.makes_as(self.classifier.recipe):
+            raise ValueError(
+                f"classifier.pretraining.recipe: architecture '{before.architecture}' {dict(before.arguments)}, and the "
+                f"network that goes on from there is '{self.classifier.recipe.architecture}' "
+                f"{dict(self.classifier.recipe.arguments)}"
+            )
         return self
 
     @field_validator("metrics")
