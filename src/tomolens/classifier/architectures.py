@@ -138,9 +138,8 @@ def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         made = known.make(**given)
     except Exception as error:  # MONAI's own checks are of every kind
-        raise SettingsError(
-            f"{name} cannot be built with {dict(arguments)} ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-        ) from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise SettingsError(f"{name} cannot be built with {dict(arguments)} ({reason})") from error
     if known.several:
         made.register_forward_hook(_the_first)
     return made

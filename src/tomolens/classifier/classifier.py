@@ -18,6 +18,7 @@ from .label import OneLabel
 from .layout import as_channels_last
 from .numerics import plain_numerics
 from .quick import Quick, quickest
+from .sourced import SourcedNetwork
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
 Score = Literal["logit", "probability"]
@@ -95,6 +96,12 @@ class Classifier:
         for tensor in (*self.network.parameters(), *self.network.buffers()):
             return tensor.device
         return torch.device("cpu")
+
+    @property
+    def forward_only(self) -> str:
+        """Why the network gives scores and no gradients; empty where it gives both."""
+        whole = self.network.network if isinstance(self.network, OneLabel) else self.network
+        return whole.forward_only if isinstance(whole, SourcedNetwork) else ""
 
     def class_scores(self, images: Tensor) -> Tensor:
         """Score S_c of every class, differentiable.

@@ -35,14 +35,14 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
 
 def _structure(network: nn.Module) -> str:
     kinds = {kind for module in network.modules() for kind in type(module).__mro__ if not _of_torch(kind)}
-    graph = getattr(network, "graph", None)
+    graphs = [str(module.graph) for module in network.modules() if hasattr(module, "graph")]
     return "\n".join(
         [
             repr(network),
             *sorted(map(_code, kinds)),
             *(f"{name}: {_held(module)}" for name, module in network.named_modules()),
             *(f"{name}: {_bytes(buffer)}" for name, buffer in network.named_buffers()),
-            str(graph) if graph is not None else "",
+            *graphs,
         ]
     )
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .layout import as_channels_last
+from .sourced import SourcedNetwork
 
 Backend = Callable[[Tensor], Tensor]
 """From images ``(N, C, *spatial)`` float32 to the network's outputs, float32, on the same device."""
@@ -55,6 +56,8 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy of the network in eval mode whose batch norms are part of the convolutions before them."""
     from torch.fx.experimental.optimization import fuse
 
+    if isinstance(network, SourcedNetwork):
+        return network.around(folded(network.network))
     copied = copy.deepcopy(network).eval().requires_grad_(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

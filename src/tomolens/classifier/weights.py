@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import NetworkError, SettingsError
-from .architectures import ARCHITECTURES, arguments_for, make, classes_of, output_of
+from .architectures import ARCHITECTURES, arguments_for, classes_of, make, output_of
 from .classifier import Classifier
 
 USUAL = {"channels": 1, "classes": 2, "dimensions": 2}
@@ -150,7 +150,8 @@ def _misfit(text: str) -> str:
 def _arguments(metadata: Mapping[str, str], architecture: str, path: Path) -> dict[str, Any]:
     if "arguments" in metadata:
         return _object(metadata["arguments"], "arguments", path)
-    return arguments_for(architecture, *(_whole(metadata, name, usual, path) for name, usual in USUAL.items()))
+    channels, classes, dimensions = (_whole(metadata, name, usual, path) for name, usual in USUAL.items())
+    return arguments_for(architecture, channels, classes, dimensions)
 
 
 def _whole(metadata: Mapping[str, str], name: str, usual: int, path: Path) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..classifier.classifier import of_targets
+from ..classifier.sourced import own
 from ..errors import NetworkError
 from .backward_rules import BackwardRule, Coverage
 from .questions import Kind, LayerFeatures
@@ -50,6 +51,8 @@ def answers(classifier: Classifier, kind: Kind, images: Tensor, targets: Tensor)
         with torch.no_grad():
             scores = classifier.class_scores(images)
         return Answers(list(scores), [False] * len(scores))
+    if classifier.forward_only:
+        raise NetworkError(f"the network gives no {kind.asks}: {classifier.forward_only}")
     if kind.asks == "gradients":
         inputs = images.detach().requires_grad_(True)
         (gradient,), clamped, notes = _derived(classifier, kind.rule, inputs, targets, [inputs], "its input")
@@ -113,7 +116,7 @@ def _derived(
 @contextmanager
 def _seen(classifier: Classifier, name: str) -> Iterator[list[Tensor]]:
     """While it is entered, a pass leaves what a layer put out in the list, as the beginning of the graph behind it."""
-    layers: Mapping[str, torch.nn.Module] = dict(classifier.network.named_modules())
+    layers: Mapping[str, torch.nn.Module] = dict(own(classifier.network).named_modules())
     if not name or name not in layers:
         near = ", ".join(get_close_matches(name, list(layers), n=3, cutoff=0.3)) or ", ".join(list(layers)[1:6])
         raise NetworkError(f"the network has no layer '{name}'; near are {near}")

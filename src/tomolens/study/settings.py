@@ -387,10 +387,10 @@ class StudySettings(_Section):
             raise ValueError(f"classifier.pretraining: simulated cases have two classes, cases.classes names {count}")
         before = None if self.classifier.pretraining is None else self.classifier.pretraining.recipe
         if before is not None and not before.makes_as(self.classifier.recipe):
+            after = self.classifier.recipe
             raise ValueError(
-                f"classifier.pretraining.recipe: architecture '{before.architecture}' {dict(before.arguments)}, and the "
-                f"network that goes on from there is '{self.classifier.recipe.architecture}' "
-                f"{dict(self.classifier.recipe.arguments)}"
+                f"classifier.pretraining.recipe: architecture '{before.architecture}' {dict(before.arguments)}, and "
+                f"the network that goes on from there is '{after.architecture}' {dict(after.arguments)}"
             )
         return self
 

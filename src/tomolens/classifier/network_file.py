@@ -1,0 +1,184 @@
+"""``network.toml``, as `tomolens model check` writes it: whence a network comes, what it takes, what it returns."""
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, with_config
+
+from ..errors import NetworkError, SettingsError
+from .classifier import Classifier, Output, Score, Task
+from .contract import InputContract
+from .sourced import SourcedNetwork, loaded_again
+from .sources import KINDS, NetworkSource
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """All that is declared of a network.
+
+    Attributes:
+        source: where it comes from.
+        contract: what it takes.
+        output: what it returns, see `Classifier`.
+        key: name or number of the output that holds the scores, where there are several.
+        task: of classes or of labels.
+        classes: their names, in the order of the outputs.
+        not_translated: what its makers do to images that the contract does not say.
+        checked: what `model check` found, for people.
+    """
+
+    source: NetworkSource
+    contract: InputContract = field(default_factory=InputContract)
+    output: Output = "logits"
+    key: str = ""
+    task: Task = "classes"
+    classes: tuple[str, ...] = ()
+    not_translated: tuple[str, ...] = ()
+    checked: Mapping[str, Any] = field(default_factory=dict)
+
+    def classifier(self, score: Score = "logit") -> Classifier:
+        """The classifier, its network loaded in this process.
+
+        Raises:
+            NetworkError: see `load_source`.
+        """
+        network: SourcedNetwork = loaded_again(self.source, self.contract, self.key, "cpu")
+        return Classifier(network, self.output, score, self.contract.intensity, self.task)
+
+
+def write_network_file(network: NetworkFile, path: Path) -> None:
+    """Write ``network.toml``; the network's place is told from its folder.
+
+    Raises:
+        SettingsError: a place that cannot be written.
+    """
+    source = network.source
+    place = Path(os.path.relpath(source.path, path.resolve().parent)).as_posix()
+    contract = {one.name: getattr(network.contract, one.name) for one in fields(InputContract)}
+    usual = InputContract()
+    sections: dict[str, dict[str, Any]] = {
+        "network": {
+            "kind": source.kind,
+            "file": place,
+            "hash": source.hash,
+            **({"name": source.name} if source.name else {}),
+            **({"arguments": json.loads(source.arguments)} if source.arguments != "{}" else {}),
+        },
+        "input": {name: value for name, value in contract.items() if value != getattr(usual, name)},
+        "output": {
+            "returns": network.output,
+            **({"key": network.key} if network.key else {}),
+            "task": network.task,
+            **({"classes": network.classes} if network.classes else {}),
+        },
+        "checked": dict(network.checked),
+    }
+    first = f"not_translated = {_toml(network.not_translated)}\n\n" if network.not_translated else ""
+    text = first + "\n".join(
+        f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in content.items())
+        for name, content in sections.items()
+        if content
+    )
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _toml(value: Any) -> str:
+    """A literal as TOML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(key))} = {_toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read_network_file(path: Path, *, allow_code: bool = False) -> NetworkFile:
+    """What a ``network.toml`` declares; nothing is loaded.
+
+    Args:
+        path: of the file.
+        allow_code: whether the network may be a function of a Python file, which is run when it is loaded.
+
+    Raises:
+        NetworkError: missing, not TOML, a setting that cannot be, a network that is gone or has changed, or code that
+            is not allowed.
+    """
+    try:
+        content = _Content.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        network = content.network
+        source = NetworkSource.of(network.kind, path.resolve().parent / network.file, network.name, network.arguments)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise NetworkError(f"{path}: cannot be read ({reason})") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise NetworkError(f"{path}: not TOML ({error})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise NetworkError(f"{path}: {place}: {said} (given: {first.get('input')!r:.80})") from error
+    if source.hash != network.hash:
+        raise NetworkError(f"{path}: {source.path} has changed since it was checked: run `tomolens model check` again")
+    if source.kind == "factory" and not allow_code:
+        raise NetworkError(
+            f"{path}: the network is made by running {source.path}: allow it with --allow-code if that is your own"
+        )
+    output = content.output
+    return NetworkFile(
+        source,
+        content.input,
+        output.returns,
+        output.key,
+        output.task,
+        output.classes,
+        content.not_translated,
+        content.checked,
+    )
+
+
+with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(InputContract)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _Network(_Section):
+    kind: str
+    file: Annotated[str, Field(min_length=1)]
+    hash: Annotated[str, Field(min_length=1)]
+    name: str = ""
+    arguments: dict[str, Any] = {}
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in KINDS:
+            raise ValueError(f"expected one of {', '.join(KINDS)}")
+        return kind
+
+
+class _Output(_Section):
+    returns: Output
+    key: str = ""
+    task: Task = "classes"
+    classes: tuple[str, ...] = ()
+
+
+class _Content(_Section):
+    not_translated: tuple[str, ...] = ()
+    network: _Network
+    input: InputContract = InputContract()
+    output: _Output
+    checked: dict[str, Any] = {}
