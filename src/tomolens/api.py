@@ -14,16 +14,18 @@ from .cases.sources.class_folders import index_folder
 from .cases.sources.dicom_tree import IndexOptions
 from .classifier import Classifier
 from .classifier.classifier import usable_device
-from .classifier.weights import load_weights, require_writable
+from .classifier.network_file import NetworkFile
+from .classifier.weights import require_writable
 from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
 from .report import write_latex, write_report, write_tables
 from .results.store import Store
 from .study.cost import StudyCost, estimate
+from .study.given_network import classifier_of, declared, named_in, trained_classifier, with_network
 from .study.networks import fit_network
 from .study.runner import Resources, run_study
-from .study.settings import StudySettings, read_settings, stored_settings
+from .study.settings import StudySettings, settings_from, stored_settings, study_content
 from .study.verify import verify
 
 
@@ -52,34 +54,51 @@ class Study:
         *,
         vary: bool = False,
         calibrate: bool = False,
+        allow_code: bool = False,
     ) -> "Study":
         """A study from its file (the built-in one without), with a manifest or cases of one's own.
 
         Args:
             path: the study file.
             cases: CSV manifest or several, a folder with one sub-folder a class, or cases.
-            classifier: weights (safetensors) of a network that TomoLens trained, or any classifier.
+            classifier: ``network.toml`` of any network, weights (safetensors) of one that TomoLens trained, or a
+                classifier. What ``network.toml`` says of the images holds where the study file says nothing.
             vary: also try other options for the choices that matter, see `VarySettings`.
             calibrate: also put implants into the cases, to see which views can judge maps; see `Calibration`.
+            allow_code: whether ``network.toml`` may name a function of a Python file, which is then run.
 
         Raises:
             SettingsError: a file that is missing or wrong; see `read_settings`.
-            NetworkError: weights that cannot be used; see `load_weights`.
+            NetworkError: a network that cannot be used; see `read_network_file` and `load_weights`.
         """
-        settings = read_settings(None if path is None else Path(path))
+        file = None if path is None else Path(path)
+        content, where = study_content(file)
+        if classifier is None:
+            classifier = named_in(content, file)
+        if isinstance(classifier, str | Path):
+            network = declared(Path(classifier), allow_code=allow_code)
+            if network is not None:
+                content, classifier = with_network(content, network, over=file is None), network
+        settings = settings_from(content, where)
         settings = settings.varied() if vary else settings
-        return cls.of(settings.calibrated() if calibrate else settings, cases, classifier)
+        return cls.of(settings.calibrated() if calibrate else settings, cases, classifier, allow_code=allow_code)
 
     @classmethod
     def of(
         cls,
         settings: StudySettings,
         cases: str | Path | Sequence[str | Path] | Cases | None = None,
-        classifier: str | Path | Classifier | None = None,
+        classifier: str | Path | Classifier | NetworkFile | None = None,
+        *,
+        allow_code: bool = False,
     ) -> "Study":
         """A study from its settings; see `from_toml`."""
         if isinstance(classifier, str | Path):
-            classifier = read_classifier(Path(classifier), settings)
+            place = Path(classifier)
+            network = declared(place, allow_code=allow_code)
+            classifier = trained_classifier(place, settings) if network is None else network
+        if isinstance(classifier, NetworkFile):
+            classifier = classifier_of(classifier, settings)
         if isinstance(cases, Cases):
             return cls(settings, cases=cases, classifier=classifier)
         places = () if cases is None else (cases,) if isinstance(cases, str | Path) else cases
@@ -252,6 +271,7 @@ def verify_study(
     *,
     sample: int = 5,
     device: str = "cpu",
+    allow_code: bool = False,
     progress: Progress = silent,
 ) -> tuple[list[str], bool]:
     """Compute some cases of a finished study again, with its stored networks, and compare every number.
@@ -261,6 +281,7 @@ def verify_study(
         cases: as they were given to the study.
         classifier: as it was given to the study.
         sample: how many cases.
+        allow_code: as it was given to the study.
         device: where networks run; numbers are the same on devices of the same type.
         progress: told how far it is.
 
@@ -271,7 +292,7 @@ def verify_study(
         SettingsError: no study there, or other cases or another network than the study's.
     """
     store = Store(Path(results))
-    study = Study.of(stored_settings(store), cases, classifier)
+    study = Study.of(stored_settings(store), cases, classifier, allow_code=allow_code)
     found = verify(
         study.settings,
         store,
@@ -284,22 +305,6 @@ def verify_study(
     lines = [f"{len(found.checked)} cases computed again: {', '.join(found.checked)}"]
     lines += [f"case {name} differs, by at most {worst:.3g}" for name, worst in found.differing.items()]
     return [*lines, *([] if found.differing else ["every number is the same"])], not found.differing
-
-
-def read_classifier(path: Path, settings: StudySettings) -> Classifier:
-    """The classifier of a weights file that was trained on images as this study makes them.
-
-    Raises:
-        NetworkError: see `load_weights`.
-        SettingsError: the network was trained at another size or window.
-    """
-    classifier, notes = load_weights(path)
-    size = settings.cases.size
-    wanted = {"size": list(size) if isinstance(size, tuple) else size, "window": list(settings.cases.window)}
-    for name, value in wanted.items():
-        if notes.get(name, value) != value:
-            raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {value}")
-    return classifier
 
 
 def simulated_cases(settings: StudySettings) -> Cases:

@@ -29,6 +29,9 @@ Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study th
 Executor = Literal["local", "ray"]
 Format = Literal["html", "csv", "latex"]
 Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="The network is made by Python code of your own, which may be run.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor tables; errors still.")]
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON: what came out, and where it is.")]
 
@@ -57,8 +60,10 @@ def study(
         typer.Option(help="CSV of the cases (may be given twice), or a folder with one sub-folder a class."),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="Evaluate this network (safetensors) instead of training one.")
+        Path | None,
+        typer.Option(help="Evaluate this network instead of training one: network.toml of `tomolens model check`."),
     ] = None,
+    allow_code: AllowCode = False,
     out: Out = Path("results"),
     device: Device = "cpu",
     workers: Annotated[
@@ -88,7 +93,7 @@ def study(
 
     if verify is not None:
         with bars(quiet) as progress:
-            lines, same = verify_study(verify, cases, model, device=device, progress=progress)
+            lines, same = verify_study(verify, cases, model, device=device, allow_code=allow_code, progress=progress)
         _say(lines, quiet)
         if as_json:
             last_line({"folder": str(verify.resolve()), "same": same, "said": lines})
@@ -97,7 +102,7 @@ def study(
         return
     if dry_run:
         with bars(quiet) as progress:
-            cost = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate).estimate(
+            cost = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate, allow_code=allow_code).estimate(
                 device=device, progress=progress
             )
         _say(cost.lines(), quiet)
@@ -107,7 +112,7 @@ def study(
     if fresh:
         out = free_folder(out)
     with bars(quiet) as progress:
-        findings = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate).run(
+        findings = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate, allow_code=allow_code).run(
             out, device=device, workers=workers, executor=executor, address=address, progress=progress
         )
     _show(findings, out, quiet, as_json)

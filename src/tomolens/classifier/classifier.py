@@ -98,10 +98,15 @@ class Classifier:
         return torch.device("cpu")
 
     @property
+    def sourced(self) -> SourcedNetwork | None:
+        """The network with its contract and source, where it was given so."""
+        whole = self.network.network if isinstance(self.network, OneLabel) else self.network
+        return whole if isinstance(whole, SourcedNetwork) else None
+
+    @property
     def forward_only(self) -> str:
         """Why the network gives scores and no gradients; empty where it gives both."""
-        whole = self.network.network if isinstance(self.network, OneLabel) else self.network
-        return whole.forward_only if isinstance(whole, SourcedNetwork) else ""
+        return "" if self.sourced is None else self.sourced.forward_only
 
     def class_scores(self, images: Tensor) -> Tensor:
         """Score S_c of every class, differentiable.

@@ -37,6 +37,7 @@ class InputContract:
         orientation: where the indices of the network's axes rise to, in the letters of MONAI's and nibabel's axis codes
             (``RAS``: to the right, to the front, to the head); in two dimensions those of rows and columns. Empty takes
             images as they are, `OURS`.
+        not_translated: what its makers do to images that none of these says, in words.
 
     Raises:
         SettingsError: numbers that cannot be, with the name of the setting.
@@ -55,6 +56,7 @@ class InputContract:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     orientation: str = ""
+    not_translated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.size, "size", lambda one: one >= 1, (0, 2, 3), "whole numbers from 1 on, one an axis")

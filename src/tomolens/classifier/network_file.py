@@ -29,7 +29,6 @@ class NetworkFile:
         key: name or number of the output that holds the scores, where there are several.
         task: of classes or of labels.
         classes: their names, in the order of the outputs.
-        not_translated: what its makers do to images that the contract does not say.
         checked: what `model check` found, for people.
     """
 
@@ -39,7 +38,6 @@ class NetworkFile:
     key: str = ""
     task: Task = "classes"
     classes: tuple[str, ...] = ()
-    not_translated: tuple[str, ...] = ()
     checked: Mapping[str, Any] = field(default_factory=dict)
 
     def classifier(self, score: Score = "logit") -> Classifier:
@@ -79,8 +77,7 @@ def write_network_file(network: NetworkFile, path: Path) -> None:
         },
         "checked": dict(network.checked),
     }
-    first = f"not_translated = {_toml(network.not_translated)}\n\n" if network.not_translated else ""
-    text = first + "\n".join(
+    text = "\n".join(
         f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in content.items())
         for name, content in sections.items()
         if content
@@ -142,7 +139,6 @@ def read_network_file(path: Path, *, allow_code: bool = False) -> NetworkFile:
         output.key,
         output.task,
         output.classes,
-        content.not_translated,
         content.checked,
     )
 
@@ -177,7 +173,6 @@ class _Output(_Section):
 
 
 class _Content(_Section):
-    not_translated: tuple[str, ...] = ()
     network: _Network
     input: InputContract = InputContract()
     output: _Output

@@ -26,6 +26,7 @@ class SourcedNetwork(nn.Module):
         source: where it came from; None where it was given in Python.
         batch: images that it takes at a time; None takes any number.
         forward_only: why it gives no gradients; empty where it does.
+        notes: what is odd about it and no reason to refuse it, in words.
     """
 
     def __init__(
@@ -36,11 +37,12 @@ class SourcedNetwork(nn.Module):
         source: "NetworkSource | None" = None,
         batch: int | None = None,
         forward_only: str = "",
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
         self.contract, self.key, self.source = contract or InputContract(), key, source
-        self.batch, self.forward_only = batch, forward_only
+        self.batch, self.forward_only, self.notes = batch, forward_only, notes
         self.training = network.training
 
     def forward(self, images: Tensor) -> Tensor:
@@ -90,11 +92,11 @@ class SourcedNetwork(nn.Module):
             if not self.forward_only:
                 raise
             network = self.network
-        return SourcedNetwork(network, self.contract, self.key, self.source, self.batch, self.forward_only)
+        return SourcedNetwork(network, self.contract, self.key, self.source, self.batch, self.forward_only, self.notes)
 
     def around(self, network: nn.Module) -> "SourcedNetwork":
         """The same contract and output of another network, which has no source."""
-        return SourcedNetwork(network, self.contract, self.key, None, self.batch, self.forward_only)
+        return SourcedNetwork(network, self.contract, self.key, None, self.batch, self.forward_only, self.notes)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.source is None:
@@ -108,7 +110,7 @@ def loaded_again(source: "NetworkSource", contract: InputContract, key: str, dev
     from .sources import load_source  # it builds on classifiers, whose networks these are
 
     loaded = load_source(source)
-    made = SourcedNetwork(loaded.network, contract, key, source, loaded.batch, loaded.forward_only)
+    made = SourcedNetwork(loaded.network, contract, key, source, loaded.batch, loaded.forward_only, loaded.notes)
     return made.to(device)
 
 

@@ -278,6 +278,7 @@ def warnings(findings: Findings) -> list[str]:
         found.append(f"{len(skipped)} of {total} cases could not be read and were left out ({reasons}{more})")
     notes: dict[str, int] = findings.description.get("notes", {})
     found += [f"in {odd} of {count} cases {note}" for note, odd in notes.items()]
+    found += findings.description.get("network_notes", [])
     failed = findings.measured.failed
     if len(failed):
         reasons = "; ".join(f"{row.case}: {row.note}" for row in failed.head(5).itertuples())

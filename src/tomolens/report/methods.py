@@ -71,6 +71,11 @@ def hashes(findings: Findings) -> list[tuple[str, str]]:
         ("settings, hash", description["settings_hash"]),
         ("cases, hash", description["content"]["cases"]["hash"]),
         *((f"network {one['fold'] + 1}, hash", one["weights"]) for one in description.get("networks", [])),
+        *(
+            (f"file of network {one['fold'] + 1}, hash", one["file_hash"])
+            for one in description.get("networks", [])
+            if "file_hash" in one
+        ),
         ("study, hash", description["identity"]),
     ]
 

@@ -284,6 +284,6 @@ def _networks_section(findings: Findings) -> Section | None:
         if network["source"] == "trained":
             training = [network["cases"], f"{100 * network['validation_accuracy']:.0f} %", network["epoch"]]
         held_out = network.get("cases_held_out", NOTHING)
-        rows.append([network["fold"] + 1, network["source"], held_out, known, *training])
+        rows.append([network["fold"] + 1, network.get("network", network["source"]), held_out, known, *training])
     columns = ("network", "origin", "cases held out", "accuracy", "trained on", "validation accuracy", "epoch kept")
     return Section("The networks", f"{text} {audit_sentence(findings)}".strip(), Table(columns, rows))

@@ -39,7 +39,7 @@ def networks_of(
     """Each fold with its network, which never saw the fold's held-out patients."""
     for fold in folds:
         if classifier is not None:
-            yield fold, Fitted(with_window(classifier, settings), {"source": "given"})
+            yield fold, Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
             continue
         file = store.weights_file(f"fold-{fold.number}")
         if not file.exists():
@@ -50,6 +50,14 @@ def networks_of(
         fitted, facts = load_weights(file)
         fitted.network.to(device)
         yield fold, Fitted(with_window(fitted, settings), facts)
+
+
+def _cited(classifier: Classifier) -> dict[str, Any]:
+    """Which file a given network came from, as a study cites it."""
+    found = classifier.sourced
+    if found is None or found.source is None:
+        return {}
+    return {"network": str(found.source), "file_hash": found.source.hash}
 
 
 def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:

@@ -336,10 +336,20 @@ def describe(
         "masks": {str(state): int(count) for state, count in states.items()},
         "skipped": found.skipped,
         "notes": found.notes,
+        "network_notes": network_notes(classifier),
         "estimators": [asdict(one) for one in _described(settings)],
         "metrics": [as_json(METRICS[name].declaration) for name in settings.metrics.names],
         **provenance(resources.device, resources.executor),
     }
+
+
+def network_notes(classifier: Classifier | None) -> list[str]:
+    """What is odd about a given network, and what its makers do to images that this study does not."""
+    found = None if classifier is None else classifier.sourced
+    if found is None:
+        return []
+    told = [f"the network's makers also prepare images by {one}, and this study does not" for one in found.contract.not_translated]
+    return [*found.notes, *told]
 
 
 def _described(settings: StudySettings) -> list[Described]:

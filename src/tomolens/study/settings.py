@@ -178,8 +178,14 @@ class PretrainingSettings(_Section):
 
 
 class ClassifierSettings(_Section):
-    """How the network is trained, unless one is given on the command line."""
+    """How the network is trained, unless one is given.
 
+    ``network`` is the ``network.toml`` of one that is given (see `tomolens model check`), seen from the study file's
+    folder, and ``label`` which of its labels is studied, where it has several.
+    """
+
+    network: str = ""
+    label: str = ""
     recipe: Recipe = Recipe()
     pretraining: PretrainingSettings | None = None
 
@@ -412,6 +418,15 @@ def read_settings(path: Path | None) -> StudySettings:
     Raises:
         SettingsError: missing, not TOML, or a setting that cannot be; with its place in the file.
     """
+    return settings_from(*study_content(path))
+
+
+def study_content(path: Path | None) -> tuple[dict[str, Any], str]:
+    """What stands in a study file, or in the built-in one, and what errors call it; nothing of it is checked.
+
+    Raises:
+        SettingsError: missing, or not TOML.
+    """
     if path is None:
         text, where = resources.files("tomolens.study").joinpath("phantom.toml").read_text(), "built-in study"
     else:
@@ -422,7 +437,7 @@ def read_settings(path: Path | None) -> StudySettings:
                 f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'})"
             ) from error
     try:
-        return settings_from(tomllib.loads(text), where)
+        return tomllib.loads(text), where
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{where}: not TOML ({error})") from error
 

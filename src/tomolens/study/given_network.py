@@ -1,0 +1,139 @@
+"""A network that is given to a study: what it tells the study file, and that both agree."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..classifier import Classifier
+from ..classifier.network_file import NetworkFile, read_network_file
+from ..classifier.weights import load_weights
+from ..errors import NetworkError, SettingsError
+from .settings import StudySettings
+
+
+def declared(place: Path, *, allow_code: bool = False) -> NetworkFile | None:
+    """What a ``network.toml`` declares; None of weights that TomoLens trained, which need none.
+
+    Raises:
+        NetworkError: see `read_network_file`, or a network of which nothing is declared.
+    """
+    if place.suffix == ".toml":
+        return read_network_file(place, allow_code=allow_code)
+    if place.suffix == ".safetensors" and place.is_file():
+        return None
+    if not place.exists() and ".py:" not in place.name:
+        raise NetworkError(f"{place}: no such file")
+    raise NetworkError(
+        f"{place}: what goes into this network and what comes out of it is not declared: "
+        f"`tomolens model check {place} --out network.toml` tries it and writes that down; give the study network.toml"
+    )
+
+
+def named_in(content: Mapping[str, Any], study_file: Path | None) -> Path | None:
+    """The network that a study file names, seen from its folder; None where it names none."""
+    classifier = content.get("classifier")
+    name = classifier.get("network") if isinstance(classifier, Mapping) else None
+    if not isinstance(name, str) or not name:
+        return None
+    return (Path() if study_file is None else study_file.parent) / name
+
+
+def with_network(content: Mapping[str, Any], network: NetworkFile, *, over: bool) -> dict[str, Any]:
+    """A study file whose cases are as the network takes them.
+
+    Args:
+        content: of the study file.
+        network: that is given.
+        over: whether the network's word is put over the file's, as over the built-in study's, which is for any network.
+    """
+    cases = content.get("cases", {})
+    if not isinstance(cases, Mapping):
+        return dict(content)
+    told = {name: value for name, value in _told(network, content).items() if over or name not in cases}
+    return {**content, "cases": {**cases, **told}}
+
+
+def _told(network: NetworkFile, content: Mapping[str, Any]) -> dict[str, Any]:
+    contract, told = network.contract, {}
+    if contract.size:
+        told["size"] = contract.size[0] if len(set(contract.size)) == 1 else list(contract.size)
+    if contract.windows:
+        windows = [list(pair) for pair in contract.windows]
+        told["window"] = windows[0] if len(windows) == 1 else windows
+    if contract.spacing:
+        told["spacing"] = contract.spacing[0] if len(set(contract.spacing)) == 1 else list(contract.spacing)
+    classifier = content.get("classifier")
+    label = classifier.get("label", "") if isinstance(classifier, Mapping) else ""
+    if network.task == "labels" and label:
+        told["classes"] = [f"no {label}", label]
+    elif network.task == "classes" and network.classes:
+        told["classes"] = list(network.classes)
+    return told
+
+
+def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
+    """The classifier of a network that agrees with the study, loaded; of several labels the one that the study names.
+
+    Raises:
+        NetworkError: see `load_source`.
+        SettingsError: another size, window, pixel size or other classes than the study's, or no label named.
+    """
+    cases, contract, name = settings.cases, network.contract, network.source.path.name
+    size = cases.preprocessing.shape(len(contract.size)) if contract.size else ()
+    spacing = cases.preprocessing.spacing
+    differing = {
+        "size": (contract.size, size),
+        "window": (contract.windows, cases.preprocessing.windows),
+        "spacing": (contract.spacing, _each(spacing, len(contract.spacing))),
+    }
+    for setting, (wanted, given) in differing.items():
+        if wanted and wanted != given:
+            raise SettingsError(f"{name}: takes cases.{setting} = {_listed(wanted)}, the study has {_listed(given)}")
+    classifier = network.classifier()
+    if network.task == "labels":
+        return classifier.of_label(_label(network, settings.classifier.label))
+    if settings.classifier.label:
+        raise SettingsError(f"classifier.label '{settings.classifier.label}': {name} has classes and no labels")
+    if network.classes and network.classes != cases.classes:
+        raise SettingsError(
+            f"{name}: its outputs are {', '.join(network.classes)}, cases.classes are {', '.join(cases.classes)}: "
+            "name them alike, in the order of its outputs"
+        )
+    return classifier
+
+
+def _label(network: NetworkFile, label: str) -> int:
+    if label in network.classes:
+        return network.classes.index(label)
+    if label.isdigit():
+        return int(label)
+    known = ", ".join(network.classes) or "0, 1, ..."
+    raise SettingsError(
+        f"{network.source.path.name}: has several labels ({known}), and a study is of one: give classifier.label"
+        + (f", which is '{label}'" if label else "")
+    )
+
+
+def _each(value: float | tuple[float, ...] | None, axes: int) -> tuple[float, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, tuple) else (float(value),) * axes
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
+
+
+def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
+    """The classifier of a weights file that TomoLens trained on images as this study makes them.
+
+    Raises:
+        NetworkError: see `load_weights`.
+        SettingsError: the network was trained at another size or window.
+    """
+    classifier, notes = load_weights(path)
+    chosen = settings.model_dump(mode="json")["cases"]
+    for name in ("size", "window"):
+        if notes.get(name, chosen[name]) != chosen[name]:
+            raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {chosen[name]}")
+    return classifier
