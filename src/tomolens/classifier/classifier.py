@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..errors import NetworkError, SettingsError
 from .activation import LastActivation
+from .inputs import require_one_input
 from .intensity import Intensity
 from .label import OneLabel
 from .layout import as_channels_last
@@ -121,7 +122,7 @@ class Classifier:
             ``(N, classes)``.
 
         Raises:
-            NetworkError: an output of another shape, or one that is not finite.
+            NetworkError: a network of several inputs, an output of another shape, or one that is not finite.
         """
         return self.scored(images).scores
 
@@ -131,6 +132,7 @@ class Classifier:
         Raises:
             NetworkError: see `class_scores`.
         """
+        require_one_input(self.network)
         returns_probabilities = self.output in ("probability", "probabilities")
         whole = self.network.network if isinstance(self.network, OneLabel) else self.network
         compiled = hasattr(whole, "_orig_mod")

@@ -17,6 +17,7 @@ import torch
 from ..cases import Cases
 from ..classifier import Classifier
 from ..classifier.identity import identity_of
+from ..classifier.inputs import require_one_input
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
@@ -158,7 +159,8 @@ def _require_classes(settings: StudySettings, cases: Cases) -> None:
 
 
 def _require_outputs(classifier: Classifier, cases: Cases) -> None:
-    """Refuse a network of other classes than the cases', by its scores of the first one."""
+    """Refuse a network of several inputs, or of other classes than the cases', by its scores of the first one."""
+    require_one_input(classifier.network)
     if classifier.task == "labels":
         raise SettingsError(
             "a study is of classes, and the network has several labels: give one of them, classifier.of_label(index)"
