@@ -4,24 +4,35 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, get_args
+from typing import overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..classifier import Classifier
 from ..errors import MapError, NetworkError, SettingsError, TomolensError
 from ..randomness import draw_names
 from .answers import Answers, answers
 from .estimator import Estimator, spelled
+from .given import (
+    Direction,
+    Targets,
+    classifier_of,
+    images_of,
+    network_of,
+    require_direction,
+    require_images,
+    require_references,
+    require_scenes,
+    targets_of,
+)
 from .questions import Asking, Importance, Kind, Question
 from .registry import make_estimator
 from .schedule import Schedule, Work
 from .subject import References, Scene, Subject
 
-Direction = Literal["class", "paper"]
 AnyEstimator = str | Estimator
 NEEDED = {
     "references": "draws training images: give references=tl.References(images, labels)",
@@ -50,11 +61,39 @@ class Explained:
     completeness: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
+@overload
 def explain(
-    classifier: Classifier,
+    classifier: Classifier | nn.Module,
     images: Tensor,
     estimators: Sequence[AnyEstimator] | AnyEstimator,
-    targets: Tensor | NDArray[np.int64] | Sequence[int] | None = None,
+    targets: Targets | None = ...,
+    *,
+    references: References | None = ...,
+    scenes: Sequence[Scene] | None = ...,
+    direction: Direction = ...,
+    seed: int = ...,
+    names: Sequence[str] | None = ...,
+    batch_size: int = ...,
+) -> dict[str, Tensor]: ...
+@overload
+def explain(
+    classifier: Classifier | nn.Module,
+    images: NDArray[np.floating],
+    estimators: Sequence[AnyEstimator] | AnyEstimator,
+    targets: Targets | None = ...,
+    *,
+    references: References | None = ...,
+    scenes: Sequence[Scene] | None = ...,
+    direction: Direction = ...,
+    seed: int = ...,
+    names: Sequence[str] | None = ...,
+    batch_size: int = ...,
+) -> dict[str, NDArray[np.floating]]: ...
+def explain(
+    classifier: Classifier | nn.Module,
+    images: Tensor | NDArray[np.floating],
+    estimators: Sequence[AnyEstimator] | AnyEstimator,
+    targets: Targets | None = None,
     *,
     references: References | None = None,
     scenes: Sequence[Scene] | None = None,
@@ -62,12 +101,14 @@ def explain(
     seed: int = 0,
     names: Sequence[str] | None = None,
     batch_size: int = 32,
-) -> dict[str, Tensor]:
+) -> dict[str, Tensor] | dict[str, NDArray[np.floating]]:
     """Importance maps of images by several estimators.
 
     Args:
-        classifier: whose class scores are explained; it is left exactly as it came.
-        images: ``(N, C, *spatial)``, within the classifier's `Intensity`, of the network's floating type.
+        classifier: whose class scores are explained, or a bare network; it is left exactly as it came. What a bare
+            network returns is found by asking it once, see `kind_of`, and its images lie in [0, 1].
+        images: ``(N, C, *spatial)``, within the classifier's `Intensity`, a tensor of the network's floating type or
+            a floating array.
         estimators: names or estimator objects. Where one is given with several parameterisations, each is named by
             what differs from its defaults, e.g. ``smoothgrad(sigma=0.3)``.
         targets: class explained for each image, ``(N,)``; by default the predicted one.
@@ -80,18 +121,20 @@ def explain(
         batch_size: images the network sees at a time, for every estimator.
 
     Returns:
-        For each estimator's name the maps, ``(N, C, *spatial)`` on the images' device, not normalised; float32 where
-        images have fewer bits, float64 of blind baselines.
+        For each estimator's name the maps, ``(N, C, *spatial)``, not normalised; float32 where images have fewer
+        bits, float64 of blind baselines. Tensors on the images' device, or arrays where images are one.
 
     Raises:
-        SettingsError: unknown or doubled estimator, or one that lacks what it needs.
+        SettingsError: unknown or doubled estimator, or one that lacks what it needs; a bare network whose outputs may
+            be probabilities.
         MapError: images that are not finite, out of range or of another shape than ``(N, C, *spatial)``.
         NetworkError: an estimator that the network does not allow, or a map that is 0 because the score is clamped;
             see `Classifier.class_scores` and `answers` for more.
     """
+    shown = images_of(images, network_of(classifier))
     explained = explain_each(
-        classifier,
-        images,
+        classifier_of(classifier, shown, batch_size),
+        shown,
         estimators,
         targets,
         references=references,
@@ -103,14 +146,16 @@ def explain(
     )
     for error in explained.failed.values():
         raise error
-    return explained.maps
+    if isinstance(images, Tensor):
+        return explained.maps
+    return {name: stack.numpy() for name, stack in explained.maps.items()}
 
 
 def explain_each(
     classifier: Classifier,
     images: Tensor,
     estimators: Sequence[AnyEstimator] | AnyEstimator,
-    targets: Tensor | NDArray[np.int64] | Sequence[int] | None = None,
+    targets: Targets | None = None,
     *,
     references: References | None = None,
     scenes: Sequence[Scene] | None = None,
@@ -124,21 +169,17 @@ def explain_each(
     Raises:
         TomolensError: see `explain`, for what concerns all estimators.
     """
-    if not isinstance(classifier, Classifier):
-        given = type(classifier).__name__
-        raise SettingsError(
-            f"explain was given {given}, expected Classifier(network, output=...): what does it return?"
-        )
-    if not isinstance(images, Tensor):
-        raise MapError(f"images are {type(images).__name__}, expected a tensor: torch.from_numpy(images)")
     chosen = _named(estimators)
-    _check(classifier, images, references, direction, batch_size)
+    require_images(classifier, images, batch_size)
+    require_direction(direction)
+    if references is not None:
+        require_references(references, classifier, images)
     names = draw_names(names, len(images))
-    _check_scenes(scenes or (), images)
+    require_scenes(scenes or (), images)
     with classifier.frozen():
         # A copy: an ordinary tensor outside the caller's inference mode, which an estimator may spoil.
         placed = images.detach().to(classifier.device).clone()
-        classes = _targets(classifier, images, targets, batch_size)
+        classes = targets_of(classifier, images, targets, batch_size)
         if direction == "paper":
             _require_two_classes(classifier, images)
         subjects = [
@@ -262,24 +303,6 @@ def _as_own(error: Exception) -> TomolensError:
     return NetworkError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
 
 
-def _targets(
-    classifier: Classifier,
-    images: Tensor,
-    targets: Tensor | NDArray[np.int64] | Sequence[int] | None,
-    batch_size: int,
-) -> NDArray[np.int64]:
-    """The class explained for each image: the given one or the predicted one."""
-    if targets is None:
-        return classifier.predict(images, batch_size)
-    given = np.asarray(targets.cpu() if isinstance(targets, Tensor) else targets)
-    chosen = given.astype(np.int64)
-    if (chosen != given).any() or (chosen < 0).any():
-        raise MapError(f"targets {given.ravel()[:5].tolist()}, expected whole numbers from 0 on")
-    if chosen.shape != (len(images),):
-        raise MapError(f"targets of shape {chosen.shape} for {len(images)} images, expected one class an image")
-    return chosen
-
-
 def _require_two_classes(classifier: Classifier, images: Tensor) -> None:
     count = classifier.predicted_scores(images[:1]).shape[1]
     if count != 2:
@@ -303,17 +326,6 @@ def _named(estimators: Sequence[AnyEstimator] | AnyEstimator) -> dict[str, Estim
     return chosen
 
 
-def _check_scenes(scenes: Sequence[Scene], images: Tensor) -> None:
-    if scenes and len(scenes) != len(images):
-        raise SettingsError(f"{len(scenes)} scenes for {len(images)} images")
-    shape = tuple(images.shape[1:])
-    for scene in scenes:
-        for name, wanted in (("fill", shape), ("body", shape[1:]), ("atlas", shape[1:]), ("twin", shape)):
-            given = getattr(scene, name)
-            if given is not None and np.shape(given) != wanted:
-                raise MapError(f"{name} of a scene has shape {np.shape(given)}, expected {wanted}")
-
-
 def _lacking(chosen: Mapping[str, Estimator], subjects: Sequence[Subject]) -> dict[str, TomolensError]:
     """The estimators for which something that they need is not known, with what to give."""
     return {
@@ -322,37 +334,3 @@ def _lacking(chosen: Mapping[str, Estimator], subjects: Sequence[Subject]) -> di
         for need in sorted(estimator.needs)
         if not all(subject.has(need) for subject in subjects)
     }
-
-
-def _check(
-    classifier: Classifier,
-    images: Tensor,
-    references: References | None,
-    direction: Direction,
-    batch_size: int,
-) -> None:
-    if images.ndim < 3 or len(images) == 0 or not images.is_floating_point():
-        raise MapError(f"images of shape {tuple(images.shape)}, {images.dtype}: expected floating (N, C, *spatial)")
-    if not bool(torch.isfinite(images).all()):
-        raise MapError(f"images hold {int((~torch.isfinite(images)).sum())} values that are not finite")
-    classifier.intensity.require(images)
-    wanted = next((weight.dtype for weight in classifier.network.parameters() if weight.is_floating_point()), None)
-    if wanted is not None and wanted != images.dtype:
-        raise MapError(f"images are {images.dtype}, the network's weights {wanted}: convert one of them")
-    if direction not in get_args(Direction):
-        raise SettingsError(f"direction '{direction}', expected one of {', '.join(get_args(Direction))}")
-    if batch_size < 1:
-        raise SettingsError(f"batch_size {batch_size}, expected at least 1")
-    if references is not None:
-        if not isinstance(references, References):
-            raise SettingsError(f"references are {type(references).__name__}, expected tl.References(images, labels)")
-        if len(references.images) == 0 or len(references.labels) != len(references.images):
-            raise SettingsError(
-                f"references of {len(references.images)} images and {len(references.labels)} labels: expected one a "
-                "label, and one image at least"
-            )
-        if references.images.shape[1:] != images.shape[1:]:
-            raise MapError(
-                f"references of shape {tuple(references.images.shape[1:])}, images of {tuple(images.shape[1:])}"
-            )
-        classifier.intensity.require(references.images, "references")

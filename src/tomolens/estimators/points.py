@@ -66,7 +66,8 @@ class Training:
     def of(self, subject: Subject) -> Tensor:
         """The image, ``(C, *spatial)``."""
         assert subject.references is not None  # `explain` refuses to start without
-        return subject.references.images[self.index].to(subject.image)
+        image = subject.references.images[self.index]
+        return (image if isinstance(image, Tensor) else torch.from_numpy(image.copy())).to(subject.image)
 
 
 @dataclass(frozen=True)

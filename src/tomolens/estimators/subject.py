@@ -1,5 +1,6 @@
 """What is explained, and all that an estimator may know of it beside the network's answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,17 +20,17 @@ class References:
     """Training images from which expected gradients draws.
 
     Attributes:
-        images: ``(R, C, *spatial)``, within the classifier's `Intensity`.
-        labels: class of each, int64 ``(R,)``; draws are balanced over the classes.
+        images: ``(R, C, *spatial)``, within the classifier's `Intensity`, a tensor or an array.
+        labels: class of each, whole numbers ``(R,)``; draws are balanced over the classes.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: Tensor | NDArray[np.floating]
+    labels: Tensor | NDArray[np.integer] | Sequence[int]
 
     @cached_property
     def members(self) -> tuple[NDArray[np.intp], ...]:
         """Indices of the images of each class that has any."""
-        labels = self.labels.cpu().numpy()
+        labels = np.asarray(self.labels.cpu() if isinstance(self.labels, Tensor) else self.labels)
         return tuple(np.flatnonzero(labels == label) for label in np.unique(labels))
 
 

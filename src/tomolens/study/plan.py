@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ..estimators.cost import cost_of
 from ..estimators.estimator import Cost, Estimator, is_blind
-from ..estimators.explain import Direction
+from ..estimators.given import Direction
 from ..metrics.evaluand import MetricSettings
 from ..metrics.fills import Fill
 from ..metrics.registry import METRICS

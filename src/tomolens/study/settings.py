@@ -26,7 +26,7 @@ from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, is_blind
-from ..estimators.explain import Direction
+from ..estimators.given import Direction
 from ..estimators.registry import ESTIMATORS
 from ..metrics.evaluand import MetricSettings
 from ..metrics.fills import Fill, require_fill

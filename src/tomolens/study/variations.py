@@ -12,7 +12,8 @@ from ..classifier import Classifier
 from ..declarations import AUDIT, Form
 from ..errors import TomolensError
 from ..estimators.estimator import Estimator
-from ..estimators.explain import Direction, Explained
+from ..estimators.explain import Explained
+from ..estimators.given import Direction
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.registry import METRICS
