@@ -10,6 +10,7 @@ import typer
 
 from .answers import answered, last_line
 from .cases_commands import cases_app
+from .model_commands import model_app
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 
 app.add_typer(cases_app, name="cases")
+app.add_typer(model_app, name="model")
 
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
 Executor = Literal["local", "ray"]

@@ -6,6 +6,7 @@ from torch import nn
 
 from ..errors import NetworkError
 from .label import OneLabel
+from .sourced import SourcedNetwork
 
 
 def required_inputs(network: nn.Module) -> tuple[str, ...]:
@@ -44,7 +45,9 @@ def _of_torch(hook: object) -> bool:
 def _unwrapped(network: nn.Module) -> nn.Module:
     """The network within what makes one label, a compiled or a parallel one of it."""
     while True:
-        inner = network.network if isinstance(network, OneLabel) else getattr(network, "_orig_mod", None)
+        inner = (
+            network.network if isinstance(network, OneLabel | SourcedNetwork) else getattr(network, "_orig_mod", None)
+        )
         inner = network.module if isinstance(network, nn.DataParallel) else inner
         if not isinstance(inner, nn.Module):
             return network

@@ -350,7 +350,10 @@ def network_notes(classifier: Classifier | None) -> list[str]:
     found = None if classifier is None else classifier.sourced
     if found is None:
         return []
-    told = [f"the network's makers also prepare images by {one}, and this study does not" for one in found.contract.not_translated]
+    told = [
+        f"the network's makers also prepare images by {one}, and this study does not"
+        for one in found.contract.not_translated
+    ]
     return [*found.notes, *told]
 
 

@@ -1,0 +1,207 @@
+"""What files say of the images that their networks were trained on, as far as it can be translated."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import NetworkError
+from ..contract import OPPOSITE, OURS, InputContract
+from .bundle import bundle_of, resolved
+from .hugging_face import config_of
+from .source import NetworkSource
+
+WITHOUT_EFFECT = (
+    *("LoadImage", "EnsureChannelFirst", "EnsureType", "ToTensor", "CastToType", "Identity", "ToDevice"),
+    *("SelectItems", "CopyItems", "DeleteItems"),
+)
+"""Transforms that bring an image in, and change nothing that a contract says."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a file says of its network.
+
+    Attributes:
+        contract: what goes in.
+        classes: names of the outputs, in their order; empty where they have none.
+        key: which output holds the scores; empty where it is not said.
+    """
+
+    contract: InputContract = InputContract()  # noqa: RUF009  frozen
+    classes: tuple[str, ...] = ()
+    key: str = ""
+
+
+def declared_input(source: NetworkSource) -> Declared:
+    """What the files of a source say of its input and its classes; nothing for kinds that say nothing.
+
+    Raises:
+        NetworkError: see `bundle_of` and `config_of`.
+    """
+    if source.kind == "bundle":
+        return _of_bundle(source)
+    if source.kind == "hugging-face":
+        return _of_hugging_face(source)
+    return Declared()
+
+
+def _of_hugging_face(source: NetworkSource) -> Declared:
+    settings = config_of(source.path)
+    names = settings.get("id2label")
+    classes = tuple(str(names[one]) for one in sorted(names, key=int)) if isinstance(names, dict) else ()
+    if all(name == f"LABEL_{place}" for place, name in enumerate(classes)):
+        classes = ()
+    channels, size = settings.get("num_channels", 3), settings.get("image_size")
+    contract = InputContract(channels=int(channels), size=_pair(size))
+    file = source.path / "preprocessor_config.json"
+    if not file.is_file():
+        return Declared(contract, classes, "logits")
+    try:
+        prepared = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise NetworkError(f"{file}: cannot be read ({error})") from error
+    left = []
+    scaled = prepared.get("do_rescale", True)
+    factor = float(prepared.get("rescale_factor", 1 / 255))
+    white = 255.0 * factor if scaled else 255.0
+    if prepared.get("do_normalize", True) and prepared.get("image_mean"):
+        contract = replace(
+            contract, mean=tuple(map(float, prepared["image_mean"])), std=tuple(map(float, prepared["image_std"]))
+        )
+    if prepared.get("do_center_crop"):
+        left.append(f"a centre crop to {prepared.get('crop_size')} after a resize to {prepared.get('size')}")
+    shown = prepared.get("crop_size" if prepared.get("do_center_crop") else "size")
+    if isinstance(shown, Mapping) and {"height", "width"} <= set(shown):
+        contract = replace(contract, size=(int(shown["height"]), int(shown["width"])))
+    return Declared(replace(contract, white=white, not_translated=tuple(left)), classes, "logits")
+
+
+def _pair(size: Any) -> tuple[int, ...]:
+    if isinstance(size, int):
+        return (size, size)
+    return tuple(map(int, size)) if isinstance(size, Sequence) and not isinstance(size, str) else ()
+
+
+def _of_bundle(source: NetworkSource) -> Declared:
+    bundle = bundle_of(source.path)
+    formats = bundle.metadata.get("network_data_format", {})
+    image = _first_of(formats.get("inputs"))
+    prediction = _first_of(formats.get("outputs"))
+    names = prediction.get("channel_def")
+    classes = tuple(str(names[one]) for one in sorted(names, key=int)) if isinstance(names, Mapping) else ()
+    shape = image.get("spatial_shape")
+    size = tuple(shape) if isinstance(shape, list) and all(type(one) is int for one in shape) else ()
+    channels = image.get("num_channels")
+    contract = InputContract(channels=channels if type(channels) is int else 0)
+    found, left = contract, []
+    transforms = _transforms(bundle.configuration, left, source)
+    orientation = next((_given(one, "axcodes") for name, one in transforms if name == "Orientation"), "")
+    found = replace(found, orientation=str(orientation or ""))
+    for name, given in transforms:
+        found, words = _translated(found, name, given, [one for one, _ in transforms])
+        left += words
+    if not found.size and size:
+        found = replace(found, size=_in_our_order(size, found.orientation))
+    if not orientation:
+        left.append(f"no orientation: which way its images lie is not said, and is taken to be {OURS}")
+    return Declared(replace(found, not_translated=tuple(left)), classes)
+
+
+def _first_of(formats: Any) -> Mapping[str, Any]:
+    """The format of the first, and only, input or output."""
+    if not isinstance(formats, Mapping) or not formats:
+        return {}
+    first = formats.get("image") or formats.get("pred") or next(iter(formats.values()))
+    return first if isinstance(first, Mapping) else {}
+
+
+def _transforms(
+    configuration: Mapping[str, Any], left: list[str], source: NetworkSource
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and arguments of each transform that is literal; of the others, why they are not translated."""
+    prepared = configuration.get("preprocessing", configuration.get("inference_transforms"))
+    listed = prepared.get("transforms") if isinstance(prepared, Mapping) else prepared
+    if not isinstance(listed, list):
+        left.append(
+            "a preprocessing that is no list of transforms"
+            if prepared is not None
+            else "no preprocessing that is named"
+        )
+        return []
+    found = []
+    for one in listed:
+        try:
+            literal = resolved(configuration, one, "preprocessing", source.path)
+        except NetworkError as error:
+            name = one.get("_target_", "a transform") if isinstance(one, Mapping) else "a transform"
+            left.append(f"{name}, which is no literal ({str(error).rsplit('preprocessing', 1)[-1][:80]})")
+            continue
+        if not isinstance(literal, Mapping) or "_target_" not in literal:
+            left.append(f"'{str(literal)[:60]}', which is no transform")
+        elif not literal.get("_disabled_"):
+            name = str(literal["_target_"]).rsplit(".", 1)[-1]
+            found.append((name.removesuffix("Dict").removesuffix("d").removesuffix("D"), literal))
+    return found
+
+
+def _given(arguments: Mapping[str, Any], name: str, missing: Any = None) -> Any:
+    """An argument of a transform, which MONAI allows one or one for each key."""
+    value = arguments.get(name, missing)
+    return value[0] if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], int | float) else value
+
+
+def _translated(
+    contract: InputContract, name: str, given: Mapping[str, Any], names: Sequence[str]
+) -> tuple[InputContract, list[str]]:
+    """The contract with one transform put into it, and what of it could not be."""
+    if name in WITHOUT_EFFECT or name == "Orientation":
+        return contract, []
+    if name == "ScaleIntensityRange":
+        low, high = float(given["a_min"]), float(given["a_max"])
+        black, white = given.get("b_min"), given.get("b_max")
+        if contract.windows or None in (black, white):
+            return contract, [f"a second {name}" if contract.windows else f"{name} without b_min and b_max"]
+        clipped = (
+            [] if given.get("clip") else [f"{name} that clips nothing: here HU beyond {low:g} to {high:g} are cut off"]
+        )
+        return replace(contract, windows=((low, high),), black=float(black), white=float(white)), clipped
+    if name == "NormalizeIntensity" and given.get("subtrahend") is not None and given.get("divisor") is not None:
+        if given.get("nonzero"):
+            return contract, [f"{name} of the pixels that are not zero"]
+        return replace(contract, mean=_numbers(given["subtrahend"]), std=_numbers(given["divisor"])), []
+    if name == "Spacing":
+        pixels = _numbers(given["pixdim"])
+        if "Resize" in names:
+            return contract, [f"Spacing to {list(pixels)} mm before a Resize, which leaves of it a smoothing"]
+        return replace(contract, spacing=_in_our_order(pixels, contract.orientation)), []
+    if name in ("Resize", "ResizeWithPadOrCrop", "CenterSpatialCrop"):
+        return _of_size(contract, name, given, names)
+    return contract, [name]
+
+
+def _of_size(
+    contract: InputContract, name: str, given: Mapping[str, Any], names: Sequence[str]
+) -> tuple[InputContract, list[str]]:
+    size = given.get("roi_size" if name == "CenterSpatialCrop" else "spatial_size")
+    size = [size] * 3 if isinstance(size, int) else size
+    if not isinstance(size, list) or not all(type(one) is int and one > 0 for one in size):
+        return contract, [f"{name} to {size}"]
+    if name != "Resize" and ("Resize" in names or "Spacing" not in names):
+        return contract, [f"{name} to {size} of an image whose pixels have no size in mm"]
+    if name == "Resize" and given.get("size_mode", "all") != "all":
+        return contract, [f"{name} by the {given['size_mode']} side"]
+    return replace(contract, size=_in_our_order(tuple(size), contract.orientation)), []
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(map(float, value)) if isinstance(value, list) else (float(value),)
+
+
+def _in_our_order(values: Sequence[Any], orientation: str) -> tuple[Any, ...]:
+    """Values of the network's axes in the order of a case's."""
+    if not orientation or len(orientation) != len(values):
+        return tuple(values)
+    ours = OURS[-len(values) :]
+    places = [next(i for i, one in enumerate(orientation) if one in (letter, OPPOSITE[letter])) for letter in ours]
+    return tuple(values[place] for place in places)
