@@ -78,7 +78,7 @@ class Study:
         if isinstance(classifier, str | Path):
             network = declared(Path(classifier), allow_code=allow_code)
             if network is not None:
-                content, classifier = with_network(content, network, over=file is None), network
+                content = with_network(content, network, over=file is None)
         settings = settings_from(content, where)
         settings = settings.varied() if vary else settings
         return cls.of(settings.calibrated() if calibrate else settings, cases, classifier, allow_code=allow_code)

@@ -17,8 +17,8 @@ def check(
     network: Annotated[
         str,
         typer.Argument(
-            help="File or folder: safetensors, state dict, MONAI bundle, .pt2, TorchScript, Hugging Face folder, ONNX, or "
-            "module.py:function."
+            help="File or folder: safetensors, state dict, MONAI bundle, .pt2, TorchScript, Hugging Face folder, ONNX, "
+            "or module.py:function."
         ),
     ],
     input: Annotated[

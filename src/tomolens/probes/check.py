@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..classifier import Classifier
 from ..classifier.architectures import ARCHITECTURES
 from ..classifier.classifier import Task
 from ..classifier.contract import InputContract
@@ -17,6 +18,7 @@ from ..classifier.output_kind import OutputSeen, output_seen
 from ..classifier.sourced import SourcedNetwork, loaded_again
 from ..classifier.sources import NetworkSource, kind_of
 from ..classifier.sources.declared_input import Declared, declared_input
+from ..classifier.sources.weights_files import state_of
 from ..errors import NetworkError, SettingsError
 from ..randomness import generator
 from .finding import Finding
@@ -72,7 +74,7 @@ def check_network(
     contract, returned = input_from(input, declared.contract), output_from(output)
     findings = [Finding("read", f"{source}, hash {source.hash}")]
     network = loaded_again(source, contract, returned.key or declared.key, "cpu")
-    findings += [Finding("note", one, "note") for one in network.notes]
+    findings += [Finding("read", one, "note") for one in network.notes]
     findings.append(_of_input(contract, network))
     findings += [Finding("not translated", one, "note") for one in contract.not_translated]
     if findings_refuse(findings):
@@ -123,6 +125,8 @@ def source_of(
     if kind == "factory":
         raise NetworkError(f"{path}: name the function that makes the network: {path}:function")
     if kind in ("safetensors", "state-dict"):
+        if kind == "state-dict":
+            state_of(path)  # a pickled module is told of as such
         if not architecture:
             known = ", ".join(ARCHITECTURES)
             raise NetworkError(f"{path}: weights alone: name what they are of with --architecture, one of {known}")
@@ -151,8 +155,8 @@ def _of_input(contract: InputContract, network: SourcedNetwork) -> Finding:
         shape = "x".join(map(str, (contract.channels or 1, *contract.size)))
         return Finding(
             "input",
-            f'which Hounsfield units are black and white? With others every map is of other images: --input "-160..240 HU '
-            f'{shape}"',
+            "which Hounsfield units are black and white? With others every map is of other images: "
+            f'--input "-160..240 HU {shape}"',
             "refused",
         )
     windows = ", ".join(f"{low:g} to {high:g} HU" for low, high in contract.windows)
@@ -211,12 +215,10 @@ def _of_output(declared: str, seen: OutputSeen, made: NetworkFile) -> tuple[Find
     if made.task == "labels" and one:
         return Finding(check, f"{seen}: one output, and labels were declared", "refused"), None
     returns = "logit" if one else "logits"
-    return Finding(check, f"{seen}: {returns}, for no probability is beyond [0, 1]"), returns
+    return Finding(check, f"{seen}: {returns}, beyond [0, 1] where probabilities are"), returns
 
 
 def _tried(made: NetworkFile, network: SourcedNetwork, images: Tensor) -> list[Finding]:
-    from ..classifier import Classifier
-
     tried = Tried(Classifier(network, made.output, "logit", made.contract.intensity, made.task), images)
     found: list[Finding] = []
     with tried.classifier.frozen():

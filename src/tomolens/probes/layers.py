@@ -51,7 +51,7 @@ def layers_seen(network: nn.Module, run: nn.Module, image: Tensor) -> list[Layer
 
     for name, module in network.named_modules():
         if name:
-            handles.append(module.register_forward_hook(keep(name)))  # type: ignore[arg-type]
+            handles.append(module.register_forward_hook(keep(name)))
     try:
         with torch.no_grad():
             run(image)

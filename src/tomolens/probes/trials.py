@@ -158,6 +158,8 @@ def layers(tried: Tried) -> Finding:
     if planes is not None:
         count, *extent = planes.shape
         words.append(f"{count} planes of {' x '.join(map(str, extent))}, last in '{planes.name}'")
+    if not words and _has_graphs(tried):
+        return Finding("layers", "an exported graph has operators and no layers that could be asked by name", "note")
     return Finding("layers", "; ".join(words) or "none with spatial extent or tokens", "ok" if words else "note")
 
 

@@ -75,7 +75,7 @@ def output_from(text: str) -> DeclaredOutput:
     returns, _, key = text.partition(":")
     if returns and returns not in get_args(Output):
         raise SettingsError(
-            f"--output: '{returns}', expected one of {', '.join(get_args(Output))}, and the name or number of the output "
-            "after a colon where there are several: logits:0"
+            f"--output: '{returns}', expected one of {', '.join(get_args(Output))}, and the name or number of the "
+            "output after a colon where there are several: logits:0"
         )
     return DeclaredOutput(returns, key)

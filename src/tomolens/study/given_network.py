@@ -54,7 +54,8 @@ def with_network(content: Mapping[str, Any], network: NetworkFile, *, over: bool
 
 
 def _told(network: NetworkFile, content: Mapping[str, Any]) -> dict[str, Any]:
-    contract, told = network.contract, {}
+    contract = network.contract
+    told: dict[str, Any] = {}
     if contract.size:
         told["size"] = contract.size[0] if len(set(contract.size)) == 1 else list(contract.size)
     if contract.windows:

@@ -61,7 +61,7 @@ def _of_hugging_face(source: NetworkSource) -> Declared:
         prepared = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise NetworkError(f"{file}: cannot be read ({error})") from error
-    left = []
+    left: list[str] = []
     scaled = prepared.get("do_rescale", True)
     factor = float(prepared.get("rescale_factor", 1 / 255))
     white = 255.0 * factor if scaled else 255.0
@@ -94,7 +94,8 @@ def _of_bundle(source: NetworkSource) -> Declared:
     size = tuple(shape) if isinstance(shape, list) and all(type(one) is int for one in shape) else ()
     channels = image.get("num_channels")
     contract = InputContract(channels=channels if type(channels) is int else 0)
-    found, left = contract, []
+    left: list[str] = []
+    found = contract
     transforms = _transforms(bundle.configuration, left, source)
     orientation = next((_given(one, "axcodes") for name, one in transforms if name == "Orientation"), "")
     found = replace(found, orientation=str(orientation or ""))
@@ -160,7 +161,7 @@ def _translated(
     if name == "ScaleIntensityRange":
         low, high = float(given["a_min"]), float(given["a_max"])
         black, white = given.get("b_min"), given.get("b_max")
-        if contract.windows or None in (black, white):
+        if contract.windows or black is None or white is None:
             return contract, [f"a second {name}" if contract.windows else f"{name} without b_min and b_max"]
         clipped = (
             [] if given.get("clip") else [f"{name} that clips nothing: here HU beyond {low:g} to {high:g} are cut off"]
