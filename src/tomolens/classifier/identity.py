@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from .classifier import Classifier
+from .label import OneLabel
+from .sourced import SourcedNetwork
 from .weights import weights_hash
 
 
@@ -18,8 +20,8 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
 
     The structure is the tree of modules with their arguments, what each holds beside its weights (plain values,
     functions, buffers that are not saved, hooks), and the code of every class and function that is not torch's own,
-    without its comments and layout. A scripted or exported network is its graph. Functions that these call in turn
-    are not followed.
+    without its comments and layout. A scripted or exported network is its graph, and one with a source the content of
+    its files. Functions that these call in turn are not followed.
     """
     intensity = classifier.intensity
     return {
@@ -34,6 +36,11 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
 
 
 def _structure(network: nn.Module) -> str:
+    if isinstance(network, OneLabel):
+        return f"label {network.index} of {_structure(network.network)}"
+    if isinstance(network, SourcedNetwork) and network.source is not None:
+        source = network.source
+        return f"{source.kind} {source.hash} {source.name} {source.arguments} {network.extra_repr()}"
     kinds = {kind for module in network.modules() for kind in type(module).__mro__ if not _of_torch(kind)}
     graphs = [str(module.graph) for module in network.modules() if hasattr(module, "graph")]
     return "\n".join(

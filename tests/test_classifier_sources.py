@@ -1,0 +1,424 @@
+"""Networks from files of every kind: the same maps from all of them, and nothing that a file brings is run."""
+
+import copy
+import io
+import json
+import pickle
+import re
+
+import cloudpickle
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import network_files as files
+import tomolens as tl
+from tomolens.classifier import Classifier
+from tomolens.classifier.contract import InputContract
+from tomolens.classifier.identity import identity_of
+from tomolens.classifier.network_file import NetworkFile
+from tomolens.classifier.sources import KINDS, NetworkSource, kind_of, load_source
+from tomolens.errors import NetworkError, TomolensError
+
+WRITERS = {
+    "safetensors": files.write_safetensors,
+    "state-dict": files.write_state_dict,
+    "exported": files.write_exported,
+    "torchscript": files.write_torchscript,
+    "onnx": files.write_onnx,
+    "bundle": files.write_bundle,
+    "factory": files.write_factory,
+}
+
+
+def source_of(kind, place):
+    if kind in ("safetensors", "state-dict"):
+        return NetworkSource.of(kind, place, "monai:DenseNet", files.DENSENET)
+    return NetworkSource.of(kind, place, "network" if kind == "factory" else "")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return files.small_network()
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, network):
+    """The same network in a file of every kind."""
+    places = {}
+    for kind, write in WRITERS.items():
+        folder = tmp_path_factory.mktemp(kind)
+        places[kind] = write(network, folder)
+    return places
+
+
+def test_every_kind_is_written_here(written):
+    assert set(written) | {"hugging-face"} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_is_known_by_what_it_is(written, kind):
+    assert kind_of(written[kind]) == kind
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_the_same_network_by_every_route_has_the_same_maps(written, network, kind):
+    images = files.example()
+    classifier = NetworkFile(source_of(kind, written[kind])).classifier()
+    wanted = Classifier(network, "logits")
+    torch.testing.assert_close(classifier.class_scores(images), wanted.class_scores(images), rtol=0, atol=1e-5)
+    names = ["backpropagation", "deconvolution", "integrated-gradients", "smoothgrad"]
+    if classifier.forward_only:
+        with pytest.raises(NetworkError, match="the network gives no gradients: onnxruntime computes scores"):
+            tl.explain(classifier, images, names)
+        return
+    found, known = (tl.explain(one, images, names) for one in (classifier, wanted))
+    for name in names:
+        scale = float(known[name].abs().max())
+        torch.testing.assert_close(found[name] / scale, known[name] / scale, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_what_is_sent_is_the_source_and_not_the_network(written, kind):
+    classifier = NetworkFile(source_of(kind, written[kind]), InputContract(((-160.0, 240.0),), (32, 32))).classifier()
+    images = files.example()
+    wanted = classifier.class_scores(images)
+    sent = cloudpickle.dumps(classifier)
+    assert len(sent) < 3000
+    assert torch.equal(pickle.loads(sent).class_scores(images), wanted)
+    assert torch.equal(copy.deepcopy(classifier).class_scores(images), wanted)
+    assert identity_of(pickle.loads(sent)) == identity_of(classifier)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_file_that_changed_since_is_refused(written, network, kind, tmp_path):
+    place = WRITERS[kind](network, tmp_path)
+    source = source_of(kind, place)
+    changed = next(one for one in sorted(place.rglob("*")) if one.is_file()) if place.is_dir() else place
+    changed.write_bytes(changed.read_bytes() + b" ")
+    with pytest.raises(NetworkError, match="has changed since it was described"):
+        load_source(source)
+
+
+def test_another_network_is_another_identity(tmp_path):
+    identities = []
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        for kind in ("onnx", "torchscript", "exported"):
+            place = WRITERS[kind](files.small_network(seed), folder)
+            identities.append(json.dumps(identity_of(NetworkFile(source_of(kind, place)).classifier()), sort_keys=True))
+    assert len(set(identities)) == 6
+
+
+def test_a_file_of_one_image_at_a_time_takes_any_number(network, tmp_path):
+    classifier = NetworkFile(NetworkSource.of("exported", files.write_exported_of_one(network, tmp_path))).classifier()
+    images = files.example(3)
+    torch.testing.assert_close(classifier.class_scores(images), Classifier(network, "logits").class_scores(images))
+    assert classifier.sourced.batch == 1
+
+
+# Payloads
+
+
+@pytest.fixture
+def payload(tmp_path):
+    """A file that exists as soon as anything of what is planted was run."""
+    return tmp_path / "written-by-the-payload"
+
+
+def test_the_payload_of_these_tests_writes(payload):
+    pickle.loads(files.pickled(files.Writes(payload)))
+    assert payload.exists()
+
+
+def refused(kind, place, payload, message):
+    with pytest.raises(TomolensError, match=message) as raised:
+        load_source(source_of(kind, place))
+    assert not payload.exists()
+    assert str(place) in str(raised.value)
+
+
+class Pickled(nn.Module):
+    def forward(self, images):
+        return images.mean(dim=(1, 2, 3))
+
+
+@pytest.mark.parametrize("content", ["module", "payload", "payload beside weights", "legacy"])
+def test_pickles_of_more_than_weights_are_not_read(tmp_path, network, payload, content):
+    place = tmp_path / "network.pt"
+    holds = {
+        "module": Pickled(),
+        "payload": files.Writes(payload),
+        "payload beside weights": {**network.state_dict(), "more": files.Writes(payload)},
+        "legacy": files.Writes(payload),
+    }[content]
+    torch.save(holds, place, _use_new_zipfile_serialization=content != "legacy")
+    assert kind_of(place) == "state-dict"
+    refused("state-dict", place, payload, "what else a pickle holds is not read, for it could run anything")
+
+
+def test_a_pickle_by_another_name(tmp_path, payload):
+    for kind, name, message in (
+        ("safetensors", "n.safetensors", "not a safetensors file"),
+        ("onnx", "n.onnx", "no ONNX file that can be run"),
+        ("exported", "n.pt2", r"no \.pt2 archive"),
+        ("torchscript", "n.ts", "no TorchScript archive"),
+    ):
+        place = tmp_path / name
+        place.write_bytes(files.pickled(files.Writes(payload)))
+        refused(kind, place, payload, message)
+
+
+def with_program(change):
+    """The archive's graph with something put in."""
+
+    def changed(content):
+        program = json.loads(content)
+        change(program)
+        return json.dumps(program)
+
+    return {"models/model.json": changed}
+
+
+def call(target, *arguments):
+    """A node that calls something else in place of the first convolution."""
+
+    def change(program):
+        node = program["graph_module"]["graph"]["nodes"][0]
+        node["target"] = target
+        node["inputs"] = [{"name": "", "arg": {"as_string": one}, "kind": 1} for one in arguments]
+
+    return change
+
+
+def size(expression):
+    def change(program):
+        for one in program["graph_module"]["graph"]["tensor_values"].values():
+            for side in one["sizes"]:
+                if "as_expr" in side:
+                    side["as_expr"]["expr_str"] = expression
+
+    return change
+
+
+def name_of_the_input(name):
+    def change(program):
+        text = json.dumps(program).replace('"images"', json.dumps(name)).replace('"x"', json.dumps(name))
+        program.clear()
+        program.update(json.loads(text))
+
+    return change
+
+
+def test_exported_programs_are_operators_on_plain_weights(tmp_path, written, payload):
+    whole = written["exported"]
+    evil = files.pickled(files.Writes(payload))
+    saved = io.BytesIO()
+    torch.save(files.Writes(payload), saved)
+
+    def as_pickle(content):
+        return json.dumps(json.loads(content), sort_keys=True).replace('"use_pickle": false', '"use_pickle": true')
+
+    planted = {
+        "a function of the system": (
+            with_program(call("torch.os.system", f"touch {payload}")),
+            "calls 'torch.os.system'",
+        ),
+        "an operator that writes": (
+            with_program(call("torch.ops.aten.from_file.default", str(payload))),
+            "calls 'torch.ops.aten.from_file",
+        ),
+        "a size that is code": (
+            with_program(size(f"__import__('pathlib').Path({str(payload)!r}).touch()")),
+            "which is no arithmetic",
+        ),
+        "a size of known words": (with_program(size("Symbol('s77').__class__")), "which is no arithmetic"),
+        "a name that is code": (with_program(name_of_the_input("x=open('y','w')")), "expected a name"),
+        "pickled weights": (
+            {"data/weights/model_weights_config.json": as_pickle, "data/weights/weight_0": evil},
+            "keeps weights as pickles",
+        ),
+        "pickled inputs": ({"data/sample_inputs/model.pt": saved.getvalue()}, "a pickle of more than tensors"),
+        "a library": ({"data/aotinductor/model/model.so": b"ELF"}, "neither graph nor weights"),
+        "an object": ({"data/constants/custom_obj_0/x": evil}, "neither graph nor weights"),
+    }
+    for what, (change, message) in planted.items():
+        place = files.changed_archive(whole, change, tmp_path / f"{what.replace(' ', '-')}.pt2")
+        refused("exported", place, payload, message)
+    guards = with_program(lambda program: program.update(guards_code=[f"open({str(payload)!r}, 'w')"]))
+    place = files.changed_archive(whole, guards, tmp_path / "guards.pt2")
+    load_source(source_of("exported", place)).network(files.example())
+    assert not payload.exists()
+
+
+def test_a_copied_archive_is_still_read(tmp_path, written, network):
+    place = files.changed_archive(written["exported"], {}, tmp_path / "copy.pt2")
+    torch.testing.assert_close(
+        load_source(source_of("exported", place)).network(files.example()), network(files.example())
+    )
+
+
+def test_a_program_exported_in_training_is_refused(tmp_path, payload):
+    torch.export.save(
+        torch.export.export(files.small_network(dropout_prob=0.5).train(), (files.example(2),)), tmp_path / "n.pt2"
+    )
+    refused("exported", tmp_path / "n.pt2", payload, "exported in training mode .*call network.eval")
+
+
+def test_torchscript_that_touches_files_is_not_loaded(tmp_path, payload):
+    source = f'''
+import torch
+class Saves(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        torch.save(images, "{payload}")
+        return images.mean(dim=[1, 2, 3]) * self.weight
+'''
+    code = tmp_path / "saves.py"
+    code.write_text(source)
+    import importlib.util
+
+    described = importlib.util.spec_from_file_location("saves", code)
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    scripted = torch.jit.script(module.Saves())
+    scripted.save(str(tmp_path / "saves.ts"))
+    scripted(files.example())
+    assert payload.exists()  # the payload works
+    payload.unlink()
+    refused("torchscript", tmp_path / "saves.ts", payload, "calls torch.save, which touches files")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"network_def": {"_target_": "builtins.exec", "object": "PAYLOAD"}},
+            "is a 'builtins.exec', which is not built",
+        ),
+        (
+            {"network_def": {"_target_": "monai.networks.nets.UNet"}},
+            "is a 'monai.networks.nets.UNet', which is not built",
+        ),
+        ({"network_def": {"_target_": "evil.DenseNet"}}, "is a 'evil.DenseNet', which is not built"),
+        ({"network_def": "$PAYLOAD"}, "network_def is the expression"),
+        (
+            {"network_def": {"_target_": "DenseNet", "spatial_dims": "$PAYLOAD"}},
+            "network_def#spatial_dims is the expression",
+        ),
+        (
+            {"network_def": {"_target_": "DenseNet", "spatial_dims": "@spatial"}, "spatial": "$PAYLOAD"},
+            "the expression",
+        ),
+        (
+            {"network_def": {"_target_": "DenseNet", "spatial_dims": "@nowhere"}},
+            "refers to '@nowhere', which is not there",
+        ),
+        ({"network_def": "@network_def"}, "references lead in a circle"),
+        ({"network_def": {"_target_": "DenseNet", "_requires_": "x"}}, "has _requires_, which is not followed"),
+        ({"network_def": {"_target_": "DenseNet121", "pretrained": True}}, "pretrained = True, only False is allowed"),
+        ({"network_def": {"_target_": "DenseNet", **files.DENSENET, "growth_rate": 5}}, "weights do not fit"),
+        ({"network_def": {"_target_": "DenseNet", "spatial_dims": 2}}, "cannot be built with"),
+    ],
+)
+def test_bundles_that_ask_for_more_than_a_network(tmp_path, network, payload, changed, message):
+    text = json.dumps(changed).replace("PAYLOAD", f"open({str(payload)!r}, 'w')".replace("'", "\\u0027"))
+    place = files.write_bundle(network, tmp_path, **json.loads(text))
+    refused("bundle", place, payload, re.escape(message))
+
+
+def test_the_weights_of_a_bundle_are_weights(tmp_path, network, payload):
+    place = files.write_bundle(network, tmp_path)
+    torch.save({"model": files.Writes(payload)}, place / "models" / "model.pt")
+    refused("bundle", place, payload, "what else a pickle holds is not read")
+
+
+def test_checkpoints_keep_weights_under_a_name(tmp_path, network):
+    place = files.write_bundle(network, tmp_path)
+    torch.save({"model": network.state_dict(), "epoch": 3}, place / "models" / "model.pt")
+    loaded = load_source(source_of("bundle", place))
+    assert torch.equal(loaded.network(files.example()), network(files.example()))
+
+
+@pytest.mark.parametrize("change", ["missing", "more", "NaN", "shape"])
+def test_weights_that_do_not_fit_are_refused(tmp_path, network, payload, change):
+    state = dict(network.state_dict())
+    name = "class_layers.out.weight"
+    if change == "missing":
+        del state[name]
+    elif change == "more":
+        state["more"] = torch.ones(1)
+    else:
+        state[name] = state[name] * float("nan") if change == "NaN" else state[name][:1]
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "n.safetensors")
+    refused("safetensors", tmp_path / "n.safetensors", payload, "not finite" if change == "NaN" else "do not fit")
+
+
+def test_code_of_one_s_own_says_what_is_wrong(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def made():\n    return 3\n\ndef broken():\n    raise OSError('no disk')\n")
+    for name, message in (
+        ("absent", r"has no function 'absent'; it has made, broken"),
+        ("made", r"made\(\) returned int, expected an nn.Module"),
+        ("broken", r"broken\(\) raised OSError: no disk"),
+    ):
+        with pytest.raises(NetworkError, match=message):
+            load_source(NetworkSource.of("factory", own, name))
+    own.write_text("1 / 0\n")
+    with pytest.raises(NetworkError, match="raised ZeroDivisionError"):
+        load_source(NetworkSource.of("factory", own, "made"))
+
+
+def test_classes_of_one_s_own_code_reach_other_processes(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import torch\nclass Mean(torch.nn.Module):\n    def forward(self, images):\n"
+        "        return images.mean(dim=(1, 2, 3)) - 0.5\n\ndef network():\n    return Mean()\n"
+    )
+    classifier = NetworkFile(NetworkSource.of("factory", own, "network"), output="logit").classifier()
+    sent = pickle.loads(cloudpickle.dumps(classifier))
+    torch.testing.assert_close(sent.class_scores(files.example()), classifier.class_scores(files.example()))
+
+
+class Quantised(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(files.SIZE * files.SIZE, 2)
+
+    def forward(self, images):
+        return self.linear(images.flatten(1))
+
+
+def test_quantised_networks_give_no_gradients(tmp_path):
+    quantised = torch.ao.quantization.quantize_dynamic(Quantised().eval(), {nn.Linear}, dtype=torch.qint8)
+    torch.jit.trace(quantised, files.example(2)).save(str(tmp_path / "n.ts"))
+    classifier = NetworkFile(NetworkSource.of("torchscript", tmp_path / "n.ts")).classifier()
+    assert classifier.class_scores(files.example()).shape == (3, 2)
+    with pytest.raises(NetworkError, match="the network gives no gradients: it is quantised"):
+        tl.explain(classifier, files.example(), "backpropagation")
+
+
+def test_onnx_of_two_inputs_is_refused(tmp_path, payload):
+    class Two(nn.Module):
+        def forward(self, image, clinical):
+            return image.mean(dim=(1, 2, 3)) + clinical
+
+    place = tmp_path / "n.onnx"
+    torch.onnx.export(Two(), (files.example(2), torch.ones(2)), str(place), dynamo=False, input_names=["image", "age"])
+    refused("onnx", place, payload, r"takes 2 inputs \(image, age\), expected one tensor of images")
+
+
+def test_unknown_places(tmp_path):
+    with pytest.raises(NetworkError, match="no such file or folder"):
+        kind_of(tmp_path / "nothing.pt")
+    with pytest.raises(NetworkError, match="neither a MONAI bundle"):
+        kind_of(tmp_path)
+    with pytest.raises(NetworkError, match="no such file"):
+        NetworkSource.of("onnx", tmp_path / "n.onnx")
+    (tmp_path / "n.xyz").write_bytes(b"")
+    with pytest.raises(NetworkError, match="kind 'xyz', known are safetensors"):
+        load_source(NetworkSource.of("xyz", tmp_path / "n.xyz"))
