@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
 from .grid import Grid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Split = Literal["train", "test"]
 CONTRAST_CLASSES = ("without contrast", "with contrast")
@@ -106,6 +109,101 @@ class Cases(Sequence[Case]):
     classes: tuple[str, ...] = CONTRAST_CLASSES
     _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Fingerprints of the cases read so far, by name; shared by selections, so that no file is read for it twice."""
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: "Tensor | NDArray[Any] | Sequence[Any]",
+        labels: "Tensor | NDArray[Any] | Sequence[int | str]",
+        *,
+        masks: "Tensor | NDArray[Any] | Sequence[Any] | None" = None,
+        patients: "Sequence[str | int] | NDArray[Any] | None" = None,
+        names: "Sequence[str] | NDArray[Any] | None" = None,
+        classes: Sequence[str] | None = None,
+        twins: "Tensor | NDArray[Any] | Sequence[Any] | None" = None,
+        split: Sequence[Split | None] | None = None,
+        keep_patients: bool = False,
+    ) -> "Cases":
+        """Cases of images in memory, which every worker of a study gets whole.
+
+        Args:
+            images: floating ``(N, C, *spatial)``, ready for the network: in [0, 1], which stand for the study's
+                ``cases.window``, or in the range that the classifier's `Intensity` declares.
+            labels: class of each, ``(N,)``: its index, or its name where ``classes`` are given.
+            masks: of the expert, ``(N, *spatial)`` or ``(N, 1, *spatial)``, bool or 0 and 1; where a case has none, all
+                false.
+            patients: whose image each is. By default every case is a patient of its own: several images of one
+                patient would then be on both sides of a split, and intervals too narrow.
+            names: of the cases; ``case-0001``, ``case-0002``, ... by default.
+            classes: names of the classes, by label; ``class 0``, ``class 1``, ... by default, two at least.
+            twins: the same images with another label and all else equal, ``(N, C, *spatial)``; what differs is the
+                evidence.
+            split: ``train``, ``test`` or None for each.
+            keep_patients: keep ``patients`` as they are written instead of salted pseudonyms.
+
+        Raises:
+            CaseError: shapes that do not fit, values that are not finite, a name given twice, a label outside the
+                classes; with the case.
+            SettingsError: no salt can be kept for pseudonyms.
+
+        Example:
+            >>> cases = Cases.from_arrays(np.zeros((2, 1, 8, 8), np.float32), [0, 1])
+            >>> cases.names, cases[1].image.shape
+            (('case-0001', 'case-0002'), (1, 8, 8))
+        """
+        from .arrays import cases_of_arrays
+
+        return cases_of_arrays(
+            images,
+            labels,
+            masks=masks,
+            patients=patients,
+            names=names,
+            classes=classes,
+            twins=twins,
+            split=split,
+            keep_patients=keep_patients,
+        )
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Any,
+        *,
+        image: str = "image",
+        label: str = "label",
+        mask: str | None = None,
+        patient: str | None = None,
+        name: str | None = None,
+        classes: Sequence[str] | None = None,
+        split: Sequence[Split | None] | None = None,
+        keep_patients: bool = False,
+    ) -> "Cases":
+        """Cases of a torch or MONAI dataset; every item is read once for its label, and again when it is asked for.
+
+        Args:
+            dataset: with ``len(dataset)`` and ``dataset[i]``: a dictionary, or a tuple (image, label[, mask]). Images
+                are as for `from_arrays`, ``(C, *spatial)`` and all of one shape; the dataset has no random transforms.
+                Of a MONAI `MetaTensor` the case has the grid, where its affine tells the place.
+            image: key of the image.
+            label: key of the class: its index, or its name where ``classes`` are given.
+            mask: key of the expert's mask, ``(*spatial)`` or ``(1, *spatial)``, bool or 0 and 1; None where a case
+                has none.
+            patient: key of whose image it is; see `from_arrays`.
+            name: key of the case's name.
+            classes: names of the classes, by label; see `from_arrays`.
+            split: ``train``, ``test`` or None for each item.
+            keep_patients: keep patients as they are written instead of salted pseudonyms.
+
+        Raises:
+            CaseError: an item that cannot be read, lacks a key, holds several images, or does not fit the others; with
+                the case.
+            SettingsError: no salt can be kept for pseudonyms.
+        """
+        from .datasets import Keys, cases_of_dataset
+
+        keys = Keys(image, label, mask, patient, name)
+        return cases_of_dataset(dataset, keys, classes=classes, split=split, keep_patients=keep_patients)
 
     def __len__(self) -> int:
         return len(self.entries)

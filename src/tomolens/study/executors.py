@@ -20,7 +20,7 @@ import cloudpickle
 import torch
 from loky import ProcessPoolExecutor
 
-from ..errors import NetworkError
+from ..errors import CaseError, NetworkError
 from .stopping import SIGNALS
 from .work import Job, Outcome, Worker, died
 
@@ -28,6 +28,8 @@ AHEAD = 2
 """Cases handed out for each worker: one at work, one waiting."""
 FEWEST_CASES = 4
 """For each worker; for fewer, starting a process takes longer than it saves."""
+UNSENDABLE = (TypeError, RuntimeError, AttributeError, pickle.PicklingError)
+"""What pickling raises of what is no plain data."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 """Environment of a worker process: workers times threads is never more than the cores."""
@@ -124,17 +126,35 @@ def _evaluate_in_worker(file: str, index: int) -> Outcome:
     return _at_work[file].evaluate(index)
 
 
+def _pickled(job: Job) -> bytes:
+    """A job as worker processes are sent it.
+
+    Raises:
+        NetworkError: the network cannot be sent.
+        CaseError: its cases cannot.
+    """
+    try:
+        return bytes(cloudpickle.dumps(job))
+    except UNSENDABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        try:
+            cloudpickle.dumps(job.cases)
+        except UNSENDABLE:
+            raise CaseError(
+                "these cases (of a dataset that holds open files?) cannot be sent to other processes: use one worker "
+                f"({reason})"
+            ) from error
+        raise NetworkError(
+            "this network (scripted, exported or compiled?) cannot be sent to other processes: use one worker "
+            f"({reason})"
+        ) from error
+
+
 def _in_workers(
     pool: _Pool, folder: Path, job: Job, indices: Sequence[int], stopping: Callable[[], bool]
 ) -> Iterator[Outcome]:
     file = folder / f"job-{job.fold}.pickle"
-    try:
-        file.write_bytes(cloudpickle.dumps(job))
-    except (TypeError, RuntimeError, AttributeError, pickle.PicklingError) as error:
-        raise NetworkError(
-            "this network (scripted, exported or compiled?) cannot be sent to other processes: use one worker "
-            f"({' '.join(str(error).split())[:200]})"
-        ) from error
+    file.write_bytes(_pickled(job))
     waiting = deque(indices)
     alone: deque[int] = deque()  # were at work when a worker died: done one at a time, so that the culprit is known
     deaths: Counter[int] = Counter()

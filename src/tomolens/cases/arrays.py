@@ -1,0 +1,167 @@
+"""Cases of arrays in memory: images, labels and what else is known of them, checked and brought into one form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CaseError
+from .case import Case, CaseEntry, Cases, Split
+from .entries import Texts, entries_of, numbered
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayReader:
+    """Takes the images of an entry from arrays.
+
+    Attributes:
+        images: float32 ``(N, C, *spatial)``.
+        masks: bool ``(N, *spatial)``, or None where there are none.
+        twins: float32 ``(N, C, *spatial)``, or None where there are none.
+        places: of each case in these arrays, by its name.
+    """
+
+    images: NDArray[np.float32]
+    masks: NDArray[np.bool_] | None
+    twins: NDArray[np.float32] | None
+    places: Mapping[str, int]
+
+    def __call__(self, entry: CaseEntry) -> Case:
+        """The case, in memory of its own: what a network does to its input in place is not done to the arrays."""
+        place = self.places[entry.name]
+        image = self.images[place].copy()
+        mask = None if self.masks is None else self.masks[place].copy()
+        if self.twins is None:
+            return Case(entry.name, image, entry.label, entry.patient, mask)
+        twin = self.twins[place].copy()
+        return Case(entry.name, image, entry.label, entry.patient, mask, np.abs(image - twin).sum(axis=0), twin)
+
+
+def cases_of_arrays(
+    images: Any,
+    labels: Any,
+    *,
+    masks: Any,
+    patients: Texts | None,
+    names: Texts | None,
+    classes: Sequence[str] | None,
+    twins: Any,
+    split: Sequence[Split | None] | None,
+    keep_patients: bool,
+) -> Cases:
+    """See `Cases.from_arrays`."""
+    shown = as_array(images, "images", names)
+    if shown.ndim not in (4, 5) or shown.size == 0:
+        raise CaseError(
+            f"images of shape {shown.shape}, expected (N, C, rows, columns) or (N, C, slices, rows, columns)"
+        )
+    given = as_array(labels, "labels", names)
+    if given.shape != (len(shown),):
+        raise CaseError(f"labels of shape {given.shape} for {len(shown)} images, expected one an image")
+    entries, classes = entries_of(
+        [str(label) for label in given],
+        patients=patients,
+        names=names,
+        classes=classes,
+        split=split,
+        keep_patients=keep_patients,
+    )
+    called = tuple(entry.name for entry in entries)
+    pixels = _pixels(shown, called, "image")
+    others = None if twins is None else _pixels(as_array(twins, "twins", names), called, "twin")
+    if others is not None:
+        if others.shape != pixels.shape:
+            raise CaseError(f"twins of shape {others.shape} for images of {pixels.shape}, expected the same")
+        for name, image, twin in zip(called, pixels, others, strict=True):
+            if np.array_equal(image, twin):
+                raise CaseError(f"case {name}: its twin is the image itself, so that nothing tells the labels apart")
+    expert = None if masks is None else _masks(as_array(masks, "masks", names), pixels.shape, called)
+    reader = ArrayReader(pixels, expert, others, {name: place for place, name in enumerate(called)})
+    return Cases(entries, reader, classes)
+
+
+def as_array(values: Any, what: str, names: Texts | None = None) -> NDArray[Any]:
+    """A tensor, an array or a sequence of them as one array; ``names`` are those of the cases, if they have any.
+
+    Raises:
+        CaseError: of several shapes, or of no numbers.
+    """
+    if isinstance(values, list | tuple) and values and hasattr(values[0], "shape"):
+        parts = [as_array(one, what) for one in values]
+        for place, part in enumerate(parts):
+            if part.shape != parts[0].shape:
+                called = names[place] if names is not None and place < len(names) else numbered(place, len(parts))
+                raise CaseError(f"case {called}: {what} of shape {part.shape}, the first one has {parts[0].shape}")
+        return np.stack(parts)
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        values = tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # lists of several lengths
+        raise CaseError(f"{what}: no array ({error})") from error
+    if array.dtype == object and all(isinstance(one, str) for one in array.flat):
+        return array.astype(str)
+    if array.dtype == object:
+        raise CaseError(f"{what} of type {type(values).__name__}, expected an array or a tensor of numbers")
+    return array
+
+
+def as_pixels(values: NDArray[Any], where: str, what: str = "image") -> NDArray[np.float32]:
+    """Values of one image as float32.
+
+    Raises:
+        CaseError: whole numbers, or values that are not finite in float32.
+    """
+    if not np.issubdtype(values.dtype, np.floating):
+        raise CaseError(
+            f"{where}: {what} of {values.dtype}, expected floating numbers, as the network takes them (within [0, 1], "
+            "or the range that its Intensity declares)"
+        )
+    with np.errstate(over="ignore"):
+        pixels = np.asarray(values, dtype=np.float32)
+    wrong = int((~np.isfinite(pixels)).sum())
+    if wrong:
+        raise CaseError(f"{where}: {wrong} values of its {what} are not finite")
+    return pixels
+
+
+def as_mask(values: NDArray[Any], spatial: tuple[int, ...], where: str) -> NDArray[np.bool_]:
+    """A mask ``(*spatial)`` or ``(1, *spatial)``, bool or 0 and 1, as bool ``(*spatial)``.
+
+    Raises:
+        CaseError: another shape, or other values.
+    """
+    if values.shape not in (spatial, (1, *spatial)):
+        raise CaseError(f"{where}: mask of shape {values.shape}, expected {spatial} or {(1, *spatial)}")
+    mask = values.reshape(spatial)
+    if mask.dtype == np.bool_:
+        return mask
+    if not ((mask == 0) | (mask == 1)).all():
+        found = ", ".join(f"{value:g}" for value in np.unique(mask)[:6])
+        raise CaseError(
+            f"{where}: its mask has the values {found}, expected bool or 0 and 1: compare a label map with the labels "
+            "that are meant"
+        )
+    return np.asarray(mask == 1)
+
+
+def _pixels(values: NDArray[Any], names: Sequence[str], what: str) -> NDArray[np.float32]:
+    if values.shape[:1] != (len(names),):
+        raise CaseError(f"{what}s of shape {values.shape} for {len(names)} images, expected one an image")
+    if values.dtype == np.float32 and bool(np.isfinite(values).all()):
+        return values
+    return np.stack([as_pixels(one, f"case {name}", what) for name, one in zip(names, values, strict=True)])
+
+
+def _masks(values: NDArray[Any], shape: tuple[int, ...], names: Sequence[str]) -> NDArray[np.bool_]:
+    count, spatial = len(names), tuple(shape[2:])
+    if values.shape not in ((count, *spatial), (count, 1, *spatial)):
+        raise CaseError(
+            f"masks of shape {values.shape} for images of {shape}, expected (N, *spatial) or (N, 1, *spatial)"
+        )
+    if values.dtype == np.bool_:
+        return values.reshape(count, *spatial)
+    return np.stack([as_mask(one, spatial, f"case {name}") for name, one in zip(names, values, strict=True)])
