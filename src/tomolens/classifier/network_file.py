@@ -78,7 +78,7 @@ def write_network_file(network: NetworkFile, path: Path) -> None:
         "checked": dict(network.checked),
     }
     text = "\n".join(
-        f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in content.items())
+        f"[{name}]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in content.items())
         for name, content in sections.items()
         if content
     )
@@ -92,10 +92,14 @@ def write_network_file(network: NetworkFile, path: Path) -> None:
         raise SettingsError(f"{path}: cannot be written ({error.strerror})") from error
 
 
+def _key(name: str) -> str:
+    return name if name.replace("_", "a").isalnum() and name.isascii() else json.dumps(name)
+
+
 def _toml(value: Any) -> str:
     """A literal as TOML."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(str(key))} = {_toml(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(str(key))} = {_toml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

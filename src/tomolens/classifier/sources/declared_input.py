@@ -104,6 +104,8 @@ def _of_bundle(source: NetworkSource) -> Declared:
         left += words
     if not found.size and size:
         found = replace(found, size=_in_our_order(size, found.orientation))
+    if "ScaleIntensityRange" not in [name for name, _ in transforms]:
+        left.append("no ScaleIntensityRange: what its values were in training is not said")
     if not orientation:
         left.append(f"no orientation: which way its images lie is not said, and is taken to be {OURS}")
     return Declared(replace(found, not_translated=tuple(left)), classes)
@@ -124,11 +126,7 @@ def _transforms(
     prepared = configuration.get("preprocessing", configuration.get("inference_transforms"))
     listed = prepared.get("transforms") if isinstance(prepared, Mapping) else prepared
     if not isinstance(listed, list):
-        left.append(
-            "a preprocessing that is no list of transforms"
-            if prepared is not None
-            else "no preprocessing that is named"
-        )
+        left.append("a preprocessing that is no list" if prepared is not None else "no preprocessing that is named")
         return []
     found = []
     for one in listed:
@@ -170,6 +168,8 @@ def _translated(
     if name == "NormalizeIntensity" and given.get("subtrahend") is not None and given.get("divisor") is not None:
         if given.get("nonzero"):
             return contract, [f"{name} of the pixels that are not zero"]
+        if not contract.windows:
+            return contract, [f"{name} before any ScaleIntensityRange"]
         return replace(contract, mean=_numbers(given["subtrahend"]), std=_numbers(given["divisor"])), []
     if name == "Spacing":
         pixels = _numbers(given["pixdim"])
