@@ -28,7 +28,7 @@ def paragraphs(findings: Findings) -> list[str]:
     return [
         f"The protocol is that of {PROTOCOL}. {len(measured)} held-out images of {measured['patient'].nunique()} "
         f"patients were {made} to {sides} pixels, {prepared['shape'][0]} channel(s).",
-        f"Estimators: {estimators}; each map as it is and as absolute values, for the predicted class "
+        f"Estimators: {estimators}; each map as it is and as absolute values, for {explained_class(settings)} "
         f"(direction: {settings['estimators']['direction']}). Blind baselines: {baselines}.",
         *(
             f"{view.label} ({judged(view)}): {view.judges.text}"
@@ -40,6 +40,16 @@ def paragraphs(findings: Findings) -> list[str]:
         "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
         "by Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
     ]
+
+
+def explained_class(settings: Mapping[str, Any]) -> str:
+    """Whose maps a study makes, in words."""
+    chosen = settings["estimators"].get("explained", "predicted")
+    return {
+        "predicted": "the predicted class",
+        "true": "the true class",
+        "each": "the predicted class, and beside it for each class",
+    }.get(chosen, f"the class “{chosen}”")
 
 
 def baselines_of(findings: Findings) -> list[str]:

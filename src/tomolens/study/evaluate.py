@@ -58,6 +58,7 @@ class Prepared:
         evaluand: with all its maps ranked.
         made: what came of explaining it.
         explaining: `explain_each` with all that the study chose for this case.
+        predicted: class that the network gives the image.
         turns: whether the network decides otherwise about its twin; None where there is none.
         fill: mean of what masked pixels become, from 0 (black) to 1 (white); of the image where that is not known.
     """
@@ -65,6 +66,7 @@ class Prepared:
     evaluand: Evaluand
     made: Explained
     explaining: Callable[..., Explained]
+    predicted: int
     turns: bool | None
     fill: float
 
@@ -79,9 +81,9 @@ def evaluate(
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and what it must beat.
 
-    An estimator or a metric that fails costs its own rows, and a row says why. Maps explain the predicted class;
-    fidelity asks whether decisions about it are right. A baseline has no negative values and is measured once, and so
-    are each estimator's blurred map and the truth, where the case has a twin about which the network decides otherwise.
+    An estimator or a metric that fails costs its own rows, and a row says why. Maps explain the predicted class, unless
+    the plan says another; fidelity asks whether decisions about it are right. A baseline has no negative values and is
+    measured once, and so are each estimator's blurred map and the truth, where the case has a twin about which the network decides otherwise.
     ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
     with an implant, whose maps are measured beside, or why it can have none.
 
@@ -92,7 +94,7 @@ def evaluate(
         prepared = prepare(case, classifier, plan, references, atlas)
         evaluand = prepared.evaluand
         measurements = (
-            *of_network(case, classifier, evaluand.explained, prepared.turns),
+            *of_network(case, classifier, prepared.predicted, prepared.turns),
             *_of_estimators(prepared.made, evaluand),
             *(one for name in plan.metrics.names for one in measured(name, evaluand)),
             *measure_variations(plan, evaluand, prepared.explaining),
@@ -102,7 +104,7 @@ def evaluate(
         raise type(error)(f"case {case.name}: {error}") from error
     regions: dict[MapKey, NDArray[np.float64]] = vars(evaluand).get("region_maps", {})  # where a metric made them
     return Evaluation(
-        evaluand.explained,
+        prepared.predicted,
         measurements,
         dict(evaluand.maps),
         {key: one.scores.reshape(one.shape) for key, one in evaluand.rankings.items() if _is_own(key, evaluand)},
@@ -154,9 +156,10 @@ def prepare(
     # What the network does not notice is no evidence for its decision.
     told = case if turns else replace(case, twin=None, evidence=None)
     scene = scene_of(told, classifier, plan, atlas)
+    explained = plan.class_of(predicted, case.label)
     explaining = partial(
         explain_each,
-        targets=[predicted],
+        targets=[explained],
         references=references,
         scenes=[scene],
         direction=plan.direction,
@@ -179,7 +182,7 @@ def prepare(
         classifier=classifier,
         image=image,
         label=case.label,
-        explained=predicted,
+        explained=explained,
         mask=case.mask,
         rankings=_ranked(maps, own, plan, case.name),
         body=np.asarray(scene.body),
@@ -195,7 +198,7 @@ def prepare(
         twin=told.twin,
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
-    return Prepared(evaluand, made, explaining, turns, float(classifier.intensity.share(masked).mean()))
+    return Prepared(evaluand, made, explaining, predicted, turns, float(classifier.intensity.share(masked).mean()))
 
 
 def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:

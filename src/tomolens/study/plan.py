@@ -1,6 +1,7 @@
 """What is done to every case: the words that evaluation and runner share."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ..estimators.cost import cost_of
 from ..estimators.estimator import Cost, Estimator, is_blind
@@ -21,6 +22,7 @@ class Variations:
         estimators: options by choice, e.g. ``("noise", "sigma 0.3")``, each with the estimators that it changes.
         fills: of masked pixels, by name.
         regions: constants of the region maps, by name.
+        classes: other classes to explain, index by name.
     """
 
     probability: bool = False
@@ -28,6 +30,7 @@ class Variations:
     estimators: dict[tuple[str, str], tuple[Estimator, ...]] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     regions: dict[str, RegionSettings] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Plan:
         blur: standard deviation by which each estimator's map is blurred as a control, a share of the longest side; 0
             for none.
         calibration: the implant with which each case is measured once more; empty for none.
+        explained: the class whose maps are made: ``predicted``, ``true``, or the index of one.
     """
 
     seed: int
@@ -56,6 +60,13 @@ class Plan:
     variations: Variations | None = None
     blur: float = 0.0
     calibration: str = ""
+    explained: Literal["predicted", "true"] | int = "predicted"
+
+    def class_of(self, predicted: int, label: int) -> int:
+        """The class that is explained of a case."""
+        if isinstance(self.explained, int):
+            return self.explained
+        return predicted if self.explained == "predicted" else label
 
     @property
     def asking(self) -> tuple[Estimator, ...]:
@@ -84,6 +95,7 @@ class Plan:
             explained += [self.asking] if self.variations.probability else []
             explained += [self.of_class_one] if self.variations.other_direction else []
             explained += self.variations.estimators.values()
+            explained += [self.asking for _ in self.variations.classes]
         return explained + ([self.estimators] if self.calibration else [])
 
     def cost(self, shape: tuple[int, ...]) -> Cost:

@@ -193,12 +193,15 @@ class ClassifierSettings(_Section):
 class EstimatorSettings(_Section):
     """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
 
-    By default all that need no twin. ``blur`` is the standard deviation, as a share of the longest side, by which each
-    estimator's absolute map is blurred to be measured as a control: masking favours smooth maps. 0 measures none.
+    By default all that need no twin. ``explained`` is the class whose maps are made: ``predicted``, ``true``, or the
+    name of one; ``each`` makes those of every class beside the predicted one's, as a choice. ``blur`` is the standard
+    deviation, as a share of the longest side, by which each estimator's absolute map is blurred to be measured as a
+    control: masking favours smooth maps. 0 measures none.
     """
 
     names: tuple[str, ...] = tuple(name for name in ESTIMATORS if "twin" not in ESTIMATORS[name]().needs)
     baselines: tuple[str, ...] = tuple(BASELINES)
+    explained: Annotated[str, Field(min_length=1)] = "predicted"
     direction: Direction = "class"
     references: Count = 256
     blur: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
@@ -345,6 +348,10 @@ class StudySettings(_Section):
     def plan(self) -> Plan:
         """What is done to every case."""
         chosen, estimators = self.estimators, self.estimators.make()
+        variations = None if self.vary is None else self.vary.variations(estimators)
+        if chosen.explained == "each":
+            every = {name: index for index, name in enumerate(self.cases.classes)}
+            variations = replace(variations or Variations(), classes=every)
         return Plan(
             seed=self.seed,
             estimators=estimators,
@@ -354,8 +361,15 @@ class StudySettings(_Section):
             baselines=(*(BASELINES[name] for name in chosen.baselines), TRUTH),
             blur=chosen.blur,
             calibration=self.calibrate or "",
-            variations=None if self.vary is None else self.vary.variations(estimators),
+            variations=variations,
+            explained=self._explained(),
         )
+
+    def _explained(self) -> Literal["predicted", "true"] | int:
+        chosen, classes = self.estimators.explained, self.cases.classes
+        if chosen in classes:
+            return classes.index(chosen)
+        return "true" if chosen == "true" else "predicted"
 
     def varied(self) -> "StudySettings":
         """The same study with the options of its ``[vary]`` section, or the usual ones."""
@@ -398,6 +412,13 @@ class StudySettings(_Section):
                 f"classifier.pretraining.recipe: architecture '{before.architecture}' {dict(before.arguments)}, and "
                 f"the network that goes on from there is '{after.architecture}' {dict(after.arguments)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _explains_what_there_is(self) -> Self:
+        chosen, known = self.estimators.explained, ("predicted", "true", "each", *self.cases.classes)
+        if chosen not in known:
+            raise ValueError(f"estimators.explained '{chosen}', expected one of {', '.join(known)}")
         return self
 
     @field_validator("metrics")

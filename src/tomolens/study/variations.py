@@ -42,7 +42,7 @@ def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[...,
         for option, regions in plan.variations.regions.items():
             settings = replace(evaluand.settings, regions=regions)
             yield from _under(name, replace(evaluand, rankings=rankings, settings=settings), "regions", option)
-    for choice, option, form, made in _varied_maps(plan, evaluand, explaining):
+    for choice, option, form, made, target in _varied_maps(plan, evaluand, explaining):
         for name, error in made.failed.items():
             yield Measurement(name, "", NOT_ASSESSED, note=str(error), choice=choice, option=option)
         for name, words in made.notes.items():
@@ -54,7 +54,9 @@ def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[...,
             chosen = importance if form == "original" else absolute(importance)
             rankings[name, form] = rank_map(chosen, seed=plan.seed, name=evaluand.name, channels=plan.metrics.channels)
         # What the option changes is not known of altered images: metrics that explain those are not measured.
-        changed = replace(evaluand, rankings=rankings, maps=made.maps, completeness=None, explanations=None)
+        changed = replace(
+            evaluand, rankings=rankings, maps=made.maps, completeness=None, explanations=None, explained=target
+        )
         for name in plan.metrics.names:
             yield from _under(name, changed, choice, option)
 
@@ -95,23 +97,27 @@ def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
 
 def _varied_maps(
     plan: Plan, evaluand: Evaluand, explaining: Callable[..., Explained]
-) -> Iterator[tuple[str, str, Form, Explained]]:
-    """Choice, option, which map it is about, and the maps that the option changes."""
+) -> Iterator[tuple[str, str, Form, Explained, int]]:
+    """Choice, option, which map it is about, the maps that the option changes, and the class that they explain."""
     assert plan.variations is not None
-    classifier = evaluand.classifier
+    classifier, own = evaluand.classifier, evaluand.explained
 
-    def explained(estimators: Sequence[Estimator], of: Classifier, direction: Direction = plan.direction) -> Explained:
+    def explained(
+        estimators: Sequence[Estimator], of: Classifier, direction: Direction = plan.direction, target: int = own
+    ) -> Explained:
         try:
-            made = explaining(of, evaluand.image[None], estimators, direction=direction)
+            made = explaining(of, evaluand.image[None], estimators, direction=direction, targets=[target])
         except TomolensError as error:  # an option that this network does not allow
             return Explained(failed={one.name: error for one in estimators})
         return replace(made, maps={name: stack[0] for name, stack in made.maps.items()})
 
     if plan.variations.probability:
         other: Literal["logit", "probability"] = "probability" if classifier.score == "logit" else "logit"
-        yield "score", other, "absolute", explained(plan.asking, replace(classifier, score=other, quick=None))
+        yield "score", other, "absolute", explained(plan.asking, replace(classifier, score=other, quick=None)), own
     if plan.variations.other_direction and plan.of_class_one:
         rule: Direction = "paper" if plan.direction == "class" else "class"
-        yield "direction", rule, "original", explained(plan.of_class_one, classifier, rule)
+        yield "direction", rule, "original", explained(plan.of_class_one, classifier, rule), own
     for (choice, option), estimators in plan.variations.estimators.items():
-        yield choice, option, "absolute", explained(estimators, classifier)
+        yield choice, option, "absolute", explained(estimators, classifier), own
+    for name, index in plan.variations.classes.items():
+        yield "class", name, "absolute", explained(plan.asking, classifier, target=index), index
