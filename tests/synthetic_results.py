@@ -112,11 +112,19 @@ SKILL = {
 }
 
 
-def description(metrics=METRICS, estimators=ESTIMATORS, classes=("without", "with"), name="made up", **more):
+def description(
+    metrics=METRICS,
+    estimators=ESTIMATORS,
+    classes=("without", "with"),
+    name="made up",
+    window=(-160.0, 240.0),
+    channels=1,
+    **more,
+):
     settings = {
         "name": name,
         "seed": 0,
-        "cases": {"classes": list(classes), "size": 12, "window": [-160.0, 240.0]},
+        "cases": {"classes": list(classes), "size": 12, "window": window},
         "estimators": {"names": [one.name for one in estimators if not one.baseline], "direction": "class"},
         "metrics": {"names": [one.name for one in metrics], "steps": STEPS},
         "statistics": {"resamples": 200, "confidence": 0.95},
@@ -128,7 +136,7 @@ def description(metrics=METRICS, estimators=ESTIMATORS, classes=("without", "wit
         "content": {
             "settings": settings,
             "task": list(classes),
-            "cases": {"count": 24, "hash": "h", "shape": [1, 12, 12], "windowed": True},
+            "cases": {"count": 24, "hash": "h", "shape": [channels, 12, 12], "windowed": True},
         },
         "estimators": [asdict(one) for one in estimators],
         "metrics": [as_json(one) for one in metrics],
@@ -189,8 +197,10 @@ def write_study(
             measured = list(with_twin(measured, bool(turns(index)), calibration))
         tables.append(rows_of_evaluation(index, entry, 0, "usable", predicted, measured, ""))
         if index < kept:
-            example = example_of(random, entry, predicted, spatial, estimators, with_mask=index < kept - 1)
-            write_gallery_case(store.gallery_folder, index, encode(example, measured, content.outputs, 0.5))
+            channels = content.raw["content"]["cases"]["shape"][0]
+            example = example_of(random, entry, predicted, spatial, estimators, index < kept - 1, channels)
+            fill = [0.5 / (place + 1) for place in range(channels)]
+            write_gallery_case(store.gallery_folder, index, encode(example, measured, content.outputs, fill))
             store.write_example(example)
     store.shards.write(tables, range(count))
     return Findings.from_folder(folder)
@@ -264,7 +274,7 @@ def varied_rows(random, metrics, estimators):
     yield Measurement(maps[1], "", REMARK, note="it is saturated", choice="noise", option="strong")
 
 
-def example_of(random, entry, predicted, spatial, estimators, with_mask=True):
+def example_of(random, entry, predicted, spatial, estimators, with_mask=True, channels=1):
     mask = np.zeros(spatial, bool)
     mask[..., 3:7, 4:9] = True
     maps, regions = {}, {}
@@ -273,7 +283,7 @@ def example_of(random, entry, predicted, spatial, estimators, with_mask=True):
         for form, one in zip(FORMS, (importance, np.abs(importance)), strict=True):
             maps[name, form] = one
             regions[name, form] = np.round(one)
-    image = random.random((2, *spatial)).astype(np.float32)
+    image = random.random((channels, *spatial)).astype(np.float32)
     return Example(
         entry.name, entry.label, predicted, image, mask if with_mask else None, maps, regions if with_mask else {}
     )

@@ -332,7 +332,7 @@ def test_what_cannot_take_implants_is_refused(tmp_path):
     dark = implanted(from_manifest(path, Preprocessing(128, (300.0, 600.0))).select([0]), "nodule")
     with pytest.raises(
         CaseError,
-        match=r"the nodule does not show in 128 x 128 pixels and the window 300 to 600 HU; .* -1000 to 400, it may",
+        match=r"the nodule does not show in 128 x 128 pixels and the window 300 to 600 HU; .* -1000 to 400 HU, it may",
     ):
         dark[0]
     twice = implanted(cases, "contrast")

@@ -125,6 +125,25 @@ def test_the_papers_fill_is_by_label_and_the_others_are_of_the_image():
         fill_image("40 HU", IMAGE, 1)
 
 
+@pytest.mark.parametrize("shape", [(2, 6, 5), (2, 3, 4, 5)])
+def test_a_fill_in_hounsfield_units_is_of_each_channels_window(shape):
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    lung, soft = Intensity(2.0, 4.0, (-1000.0, 400.0)), Intensity(2.0, 4.0, (-160.0, 240.0))
+    both = Intensity(2.0, 4.0, ((-1000.0, 400.0), (-160.0, 240.0)))
+    for fill in ("40 HU", "-1000 HU", "-500 HU", "900 HU"):
+        made = fill_image(fill, image, 3, both)
+        assert made.dtype == np.float32
+        for channel, one in zip((0, 1), (lung, soft), strict=True):
+            np.testing.assert_array_equal(made[channel], fill_image(fill, image, 3, one)[channel])
+    assert fill_image("40 HU", image, 3, both)[1].max() == 3.0
+    np.testing.assert_array_equal(fill_image("label", image, 0, both), 4.0)
+    hidden = torch.ones((1, *shape[1:]), dtype=torch.bool)
+    filled = imputer("40 HU", torch.from_numpy(image), 0, intensity=both).fill(hidden)[0]
+    np.testing.assert_array_equal(filled.numpy(), fill_image("40 HU", image, 0, both))
+    with pytest.raises(SettingsError, match="fill '40 HU': windows of 2 channels are known, and the image has 1"):
+        fill_image("40 HU", image[:1], 3, both)
+
+
 @pytest.mark.parametrize("fill", ["paint", "40", "40 hu", 7.0, -0.1])
 def test_a_fill_that_is_none_is_refused_wherever_it_is_written(fill):
     words = "expected 'label', 'mean', 'blur', 'road', 'twin', a number from 0 .* or Hounsfield units"

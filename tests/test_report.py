@@ -26,7 +26,7 @@ from tomolens.report.charts import charts
 from tomolens.report.latex import latex_table
 from tomolens.report.methods import claim, hashes, paragraphs, parameters
 from tomolens.report.page import write_page
-from tomolens.report.panels import maps_figure
+from tomolens.report.panels import maps_figure, regions_figure
 from tomolens.report.sections import sections
 from tomolens.report.series import best_blind, series_of
 from tomolens.report.style import BLIND, looks
@@ -331,6 +331,18 @@ def test_a_wrong_prediction_is_said_and_volumes_show_their_middle():
     assert figure.get_suptitle() == "Case v: with, predicted: without"
     (drawn,) = figure.axes[-1].get_images()
     np.testing.assert_array_equal(drawn.get_array(), maps["noise", "absolute"][2])
+
+
+def test_figures_show_the_first_channel_and_say_its_window():
+    image = np.random.default_rng(0).random((3, 16, 16)).astype(np.float32)
+    maps = {("noise", form): np.ones(image.shape[1:]) for form in ("original", "absolute")}
+    example = Example("v", 1, 1, image, None, maps, maps)
+    windows = [[-1000, 400], [-160, 240], [-100, 900]]
+    for given, words in ((windows, "-1000 to 400 HU"), (windows[1], "channel 1 of 3")):
+        described = made.description(window=given, channels=3)
+        for figure in (maps_figure(example, described), regions_figure(example, described)):
+            assert figure.get_suptitle() == f"Case v: with (image: {words})"
+            np.testing.assert_array_equal(figure.axes[0].get_images()[0].get_array(), image[0])
 
 
 def test_a_damaged_example_is_named(reported, tmp_path):

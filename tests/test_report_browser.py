@@ -132,6 +132,33 @@ def test_dragging_changes_window_and_level_and_a_double_click_resets(page):
     np.testing.assert_array_equal(pixels(page), before)
 
 
+def test_channels_are_chosen_by_their_windows(browser, tmp_path):
+    findings = made.write_study(tmp_path, spatial=(SIZE, SIZE), window=[[-1000, 400], [-160, 240]], channels=2)
+    write_page(findings, {}, list(Store(tmp_path).gallery()), tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    choose(tab, "mode", "none")
+    tab.locator("[data-control=outline]").uncheck()
+    channel, says = tab.locator("[data-control=channel]"), tab.locator("[data-says=window]")
+    assert channel.is_visible()
+    assert channel.locator("option").all_inner_texts() == ["-1000 to 400 HU", "-160 to 240 HU"]
+    images = Store(tmp_path).gallery()
+    images = next(iter(images)).image
+    for place, words in ((0, "window 1400, level -300 HU"), (1, "window 400, level 40 HU")):
+        channel.select_option(str(place))
+        assert says.inner_text() == words
+        shown = pixels(tab)[:, 0].reshape(-1, int(np.sqrt(len(pixels(tab)))))
+        zoom = len(shown) // SIZE
+        np.testing.assert_allclose(shown[::zoom, ::zoom], images[place], atol=1)
+    choose(tab, "masked", made.STEPS)
+    assert set(pixels(tab)[:, 0]) <= {63, 64}  # the second channel's fill is a quarter
+    next(tabs, None)
+
+
+def test_a_channel_alone_is_not_offered(page):
+    assert not page.locator("[data-control=channel]").is_visible()
+
+
 def test_every_pixel_masked_is_the_fill_and_the_decision_is_told(page):
     choose(page, "mode", "none")
     page.locator("[data-control=outline]").uncheck()

@@ -71,16 +71,18 @@ def case(size=24, spatial=2):
 
 
 def encoded(size=24, spatial=2):
-    return encode(*case(size, spatial), OUTPUTS, 0.25)
+    return encode(*case(size, spatial), OUTPUTS, (0.25, 0.5))
 
 
 @pytest.mark.parametrize("spatial", [2, 3])
 def test_what_is_written_is_read(tmp_path, spatial):
     example, measured = case(spatial=spatial)
-    write_gallery_case(tmp_path / "gallery", 7, encode(example, measured, OUTPUTS, 0.25))
+    write_gallery_case(tmp_path / "gallery", 7, encode(example, measured, OUTPUTS, (0.25, 0.5)))
     viewed = read_gallery_case(tmp_path / "gallery" / "00000007.npz")
-    assert (viewed.name, viewed.label, viewed.predicted, viewed.fill) == ("a/b <c>", 1, 0, 0.25)
-    assert viewed.image.shape == viewed.mask.shape == (24, 24)
+    assert (viewed.name, viewed.label, viewed.predicted, viewed.fill) == ("a/b <c>", 1, 0, (0.25, 0.5))
+    assert viewed.image.shape == (2, *viewed.mask.shape) == (2, 24, 24)
+    seen = example.image if spatial == 2 else example.image[:, 12]
+    np.testing.assert_array_equal(viewed.image, np.round(255 * seen))
     assert set(viewed.maps) == {("one", "original"), ("two", "original"), ("two", "absolute")}
     assert viewed.planes == (1 if spatial == 2 else 24)
     for key, ranks in viewed.maps.items():
@@ -94,6 +96,19 @@ def test_what_is_written_is_read(tmp_path, spatial):
     plane = plane if spatial == 2 else plane[12]
     order = np.argsort(plane, axis=None)
     assert (np.diff(viewed.regions["one", "original"].ravel()[order].astype(int)) >= 0).all()
+
+
+def test_a_file_of_before_there_were_channels_to_choose_from_has_one(tmp_path):
+    write_gallery_case(tmp_path, 1, encoded())
+    file = tmp_path / "00000001.npz"
+    with np.load(file) as arrays:
+        before = dict(arrays) | {"image": arrays["image"][0], "fill": np.array(0.25)}
+    np.savez(file, **before)
+    viewed = read_gallery_case(file)
+    assert (viewed.fill, viewed.image.shape) == ((0.25,), (1, 24, 24))
+    np.savez(file, **before | {"fill": np.array([0.25, 0.5])})
+    with pytest.raises(SettingsError, match=r"00000001\.npz: damaged"):
+        read_gallery_case(file)
 
 
 @pytest.mark.parametrize("missing", ["facts", "fill", "values/one/original", "correct/one/absolute/most important"])

@@ -157,8 +157,32 @@ ODD_FILES = {
     "no estimator": ("[estimators]\nnames = []", "no estimator is named"),
     "no metric": ("[metrics]\nnames = []", "no metric is named"),
     "metric twice": ('[metrics]\nnames = ["roc", "roc"]', "metric 'roc' is named twice"),
-    "window": ("[cases]\nwindow = [nan, 240]", r"cases\.window\.0: Input should be a finite number"),
+    "window": ("[cases]\nwindow = [nan, 240]", r"cases\.window: window \[nan, 240\], expected two finite numbers"),
     "a point for a window": ("[cases]\nwindow = [0, 1e-9]", "expected at least 1 HU"),
+    "no window": ("[cases]\nwindow = []", r"cases\.window: window \[\], expected two finite numbers"),
+    "a number for a window": ("[cases]\nwindow = 40", r"cases\.window: window 40, expected two finite numbers"),
+    "words for a window": (
+        '[cases]\nwindow = ["-160", "240"]',
+        r"cases\.window: window \['-160', '240'\], expected two",
+    ),
+    "three limits": ("[cases]\nwindow = [-160, 40, 240]", r"cases\.window: window \[-160, 40, 240\], expected two"),
+    "windows and a number": (
+        "[cases]\nwindow = [[-160, 240], 400]",
+        r"cases\.window: window 2 of 2, 400, expected two finite numbers",
+    ),
+    "one of the windows": (
+        "[cases]\nwindow = [[-1000, 400], [240, -160]]",
+        r"cases\.window: window 2 of 2, \[240\.0, -160\.0\] is empty: the lower limit comes first",
+    ),
+    "infinite windows": (
+        "[cases]\nwindow = [[-1000, inf], [-160, 240]]",
+        r"cases\.window: window 1 of 2, \[-1000, inf\], expected two finite numbers",
+    ),
+    "narrow windows": (
+        "[cases]\nwindow = [[-1000, 400], [-160, 240], [0, 0.5]]",
+        r"window 3 of 3, \[0\.0, 0\.5\], expected at least 1 HU within -100000 to 100000 HU",
+    ),
+    "nine windows": (f"[cases]\nwindow = {[[0, 100 + i] for i in range(9)]}", "9 windows, expected at most 8"),
     "one class": ('[cases]\nclasses = ["a", "a"]', "class 'a' is named twice"),
     "a class alone": ('[cases]\nclasses = ["a"]', "classes: 1 class, expected at least 2"),
     "simulated classes": ('[cases]\nsource = "phantom"\nclasses = ["a", "b", "c"]', "simulated cases have two, and 3"),
@@ -227,6 +251,14 @@ def test_numbers_in_python_are_checked_likewise():
         Recipe(epochs=0)
     assert len(ESTIMATORS) > 0
     assert FULL["cases"]["classes"] == CONTRAST_CLASSES
+
+
+def test_one_window_is_one_however_it_is_written():
+    for written in ([-160, 240], [[-160, 240]], ((-160.0, 240.0),)):
+        assert settings_from({"name": "x", "cases": {"window": written}}, "x") == settings_from({"name": "x"}, "x")
+    several = settings_from({"name": "x", "cases": {"window": [[-1000, 400], [-160, 240]]}}, "x")
+    assert several.cases.window == several.cases.preprocessing.windows == ((-1000.0, 400.0), (-160.0, 240.0))
+    assert settings_from(several.model_dump(mode="json"), "x") == several
 
 
 def test_a_finding_brings_its_classes_and_window():

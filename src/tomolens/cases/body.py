@@ -1,7 +1,11 @@
 """The body in a CT image, without the air around it and the table under it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from .windows import Window
 
 AIR = -500.0
 """HU below which a pixel is air (or lung, which lies inside the body)."""
@@ -24,3 +28,17 @@ def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
         return np.zeros(image.shape[1:], dtype=bool)
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
     return np.asarray(ndimage.binary_fill_holes(parts == largest), dtype=bool)
+
+
+def channel_of_air(windows: Sequence[Window]) -> int:
+    """Which of several windows shows best where air ends: the one with most HU on both sides of `AIR`.
+
+    Where all begin above it, that is the one that begins lowest: what it shows black is air, and some tissue. A window
+    that ends below it shows tissue as white as much air, and is taken only where there is no other.
+
+    Example:
+        >>> channel_of_air([(-160.0, 240.0), (-1000.0, 400.0), (-100.0, 900.0)])
+        1
+    """
+    shown = [(high > AIR, min(AIR - low, high - AIR)) for low, high in windows]
+    return shown.index(max(shown))

@@ -30,7 +30,7 @@ class Case:
         patient: all cases of one patient stay on one side of every split.
         mask: bool ``(*spatial)`` of the expert, or None where there is none.
         evidence: float32 ``(*spatial)``, at least 0: how far each pixel truly carries the class, where that is known
-            and the image itself shows it.
+            and the image itself shows it; of several channels the largest.
         twin: float32 ``(C, *spatial)``, the same image with another label and all else equal, or None. Measures by the
             twin need ``evidence`` too, which is |image - twin| where the image shows it.
         unmarked: the image without the marker that was planted in it as a shortcut; None where none was planted.

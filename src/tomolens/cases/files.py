@@ -19,6 +19,7 @@ from .grid import Grid
 from .masks import MaskChoice, read_mask
 from .places import LARGEST_RATIO, suffix
 from .preprocessing import Preprocessing
+from .windows import in_words
 
 LEAST_CONTRAST = 0.01
 """Share of the window that an image must span: what it holds below is noise of no meaning, or not in HU."""
@@ -98,15 +99,15 @@ class FileReader:
         """What a network sees of an upright image: windowed and resized.
 
         Raises:
-            CaseError: one grey in the window; naming case and file.
+            CaseError: one grey in the window, or in each of several; naming case and file.
         """
         hu, mask = upright.hu, upright.mask
         seen = self.preprocessing.image(hu)
-        if float(np.ptp(seen)) < LEAST_CONTRAST:
-            low, high = self.preprocessing.window
+        grey = [one for one, channel in zip(self.preprocessing.windows, seen, strict=True) if is_one_grey(channel)]
+        if len(grey) == len(seen):
             raise CaseError(
                 f"case {entry.name}: {entry.source}: values from {hu.min():.6g} to {hu.max():.6g} HU are one grey "
-                f"in the window {low:g} to {high:g} HU"
+                f"in the window{'s' if len(grey) > 1 else ''} {in_words(grey)}"
             )
         return Case(
             name=entry.name,
@@ -114,7 +115,7 @@ class FileReader:
             label=entry.label,
             patient=entry.patient,
             mask=None if mask is None else self.preprocessing.mask(mask),
-            notes=upright.notes,
+            notes=(*upright.notes, *(f"it is one grey in the window {in_words(one)}" for one in grey)),
             body=self.preprocessing.body(hu),
             grid=self._grid(entry, seen.shape[1:]),
         )
@@ -162,6 +163,11 @@ class FileReader:
 
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
+
+
+def is_one_grey(channel: NDArray[np.float32]) -> bool:
+    """Whether an image in [0, 1] shows nothing."""
+    return float(np.ptp(channel)) < LEAST_CONTRAST
 
 
 def _stretching(shape: tuple[int, ...], preprocessing: Preprocessing) -> tuple[str, ...]:

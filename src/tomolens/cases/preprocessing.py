@@ -8,17 +8,34 @@ from numpy.typing import NDArray
 
 from ..errors import SettingsError
 from .body import AIR, body_of
+from .windows import Window, Windows, check_windows, windows_of
 
 
 @dataclass(frozen=True)
 class Preprocessing:
     """Window in HU that maps to [0, 1], and the number of pixels: one for every spatial axis, or one for each.
 
-    The defaults are the protocol's: soft tissue -160..240 HU, 224 pixels.
+    Several windows are the channels of an image. The defaults are the protocol's: soft tissue -160..240 HU, 224 pixels.
+
+    Raises:
+        SettingsError: see `check_windows`.
+
+    Example:
+        >>> lung, soft_tissue, bone = (-1000.0, 400.0), (-160.0, 240.0), (-100.0, 900.0)
+        >>> Preprocessing(32, (lung, soft_tissue, bone)).image(np.zeros((60, 60))).shape
+        (3, 32, 32)
     """
 
     size: int | tuple[int, ...] = 224
-    window: tuple[float, float] = (-160.0, 240.0)
+    window: Windows = (-160.0, 240.0)
+
+    def __post_init__(self) -> None:
+        check_windows(self.window)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Of each channel."""
+        return windows_of(self.window)
 
     def shape(self, dimensions: int) -> tuple[int, ...]:
         """Spatial shape of an image in so many dimensions.
@@ -36,8 +53,9 @@ class Preprocessing:
         return tuple(self.size)
 
     def image(self, hu: NDArray[np.floating]) -> NDArray[np.float32]:
-        """HU ``(*spatial)`` to float32 ``(1, *shape)`` in [0, 1]."""
-        return resize_image(window(hu, self.window), self.shape(hu.ndim))[None]
+        """HU ``(*spatial)`` to float32 ``(C, *shape)`` in [0, 1], a channel for each window."""
+        shape = self.shape(hu.ndim)
+        return np.stack([resize_image(window(hu, one), shape) for one in self.windows])
 
     def body(self, hu: NDArray[np.floating]) -> NDArray[np.bool_]:
         """HU ``(*spatial)`` to the body in the resized image, whatever the window: bool ``(*shape)``."""
@@ -48,7 +66,7 @@ class Preprocessing:
         return resize_mask(mask, self.shape(mask.ndim))
 
 
-def window(hu: NDArray[np.floating], limits: tuple[float, float]) -> NDArray[np.float32]:
+def window(hu: NDArray[np.floating], limits: Window) -> NDArray[np.float32]:
     """Map ``limits`` (HU) linearly to [0, 1] and clip."""
     low, high = limits
     return np.asarray(np.clip((hu - low) / (high - low), 0.0, 1.0), dtype=np.float32)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..cases.windows import Window, Windows, windows_of
 from ..errors import MapError, SettingsError
 
 TOLERANCE = 1e-3
@@ -24,7 +25,8 @@ class Intensity:
     Attributes:
         black: the lowest value of an image.
         white: the highest value of an image.
-        hounsfield: Hounsfield units of black and white; None where images are not windowed CT.
+        hounsfield: Hounsfield units of black and white, or of those of each channel; None where images are not windowed
+            CT. One pair holds for all channels.
 
     Raises:
         SettingsError: limits that are not finite, or not in rising order.
@@ -34,16 +36,23 @@ class Intensity:
         0.0
         >>> Intensity(hounsfield=(-160.0, 240.0)).of_hounsfield(40.0)
         0.5
+        >>> Intensity(hounsfield=((-160.0, 240.0), (-1000.0, 600.0))).of_hounsfield(40.0)
+        array([0.5 , 0.65])
     """
 
     black: float = 0.0
     white: float = 1.0
-    hounsfield: tuple[float, float] | None = None
+    hounsfield: Windows | None = None
 
     def __post_init__(self) -> None:
-        for name, (low, high) in {"intensity": (self.black, self.white), "HU": self.hounsfield or (0.0, 1.0)}.items():
+        for name, (low, high) in [("intensity", (self.black, self.white)), *(("HU", one) for one in self.windows)]:
             if not (np.isfinite([low, high]).all() and low < high):
                 raise SettingsError(f"{name} from {low:g} (black) to {high:g} (white): expected rising numbers")
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """HU of black and white of each channel; one of all, none where they are not known."""
+        return () if self.hounsfield is None else windows_of(self.hounsfield)
 
     def share(self, values: Values) -> Values:
         """From values of an image to 0 (black) to 1 (white)."""
@@ -53,19 +62,22 @@ class Intensity:
         """From 0 (black) to 1 (white) to values of an image."""
         return self.black + share * (self.white - self.black)
 
-    def of_hounsfield(self, hu: float) -> float:
+    def of_hounsfield(self, hu: float) -> float | NDArray[np.float64]:
         """Where so many HU lie from 0 (black) to 1 (white); what the window cuts off is black or white.
+
+        Returns:
+            A number, or ``(C,)`` of several windows.
 
         Raises:
             SettingsError: the HU of black and white are not known.
         """
-        if self.hounsfield is None:
+        if not self.windows:
             raise SettingsError(
                 f"{hu:g} HU: which HU are black and white is not known; give the classifier "
                 "intensity=Intensity(hounsfield=(low, high))"
             )
-        low, high = self.hounsfield
-        return min(max((hu - low) / (high - low), 0.0), 1.0)
+        shares = [min(max((hu - low) / (high - low), 0.0), 1.0) for low, high in self.windows]
+        return shares[0] if len(shares) == 1 else np.array(shares)
 
     def require(self, images: Tensor | NDArray[np.floating], what: str = "images") -> None:
         """Refuse images that reach outside.

@@ -21,7 +21,7 @@ Fill = float | str | tuple[float | str, ...]
 goes from 0 (black) to 1 (white). ``mean`` is the image's mean by channel, ``blur`` the image smoothed by a twentieth of
 its side, ``road`` noisy linear imputation from the pixels that are left (Rong et al. 2022, arXiv 2202.00449), ``twin``
 the same image with another label and all else equal, where there is one: what is masked could be of a scanner still.
-``"40 HU"`` needs a classifier whose `Intensity` knows Hounsfield units."""
+``"40 HU"`` needs a classifier whose `Intensity` knows Hounsfield units, and is of each channel's own window."""
 FILL_WORDS = ("label", "mean", "blur", "road", "twin")
 HOUNSFIELD = re.compile(r"(-?\d+(?:\.\d+)?) HU")
 BLUR = 1 / 20
@@ -92,7 +92,8 @@ def fill_image(
 
     Raises:
         SettingsError: a fill that is none, ``label`` for a class other than 0 and 1, ``twin`` where there is none or
-            of another shape, or Hounsfield units where the intensity does not know them.
+            of another shape, or Hounsfield units where the intensity does not know them, or knows those of another
+            number of channels.
     """
     known, intensity = parse_fill(of_class(fill, label)), intensity or Intensity()
     if known == "twin":
@@ -112,7 +113,13 @@ def fill_image(
             )
         return np.full_like(image, intensity.at(1.0 - label))
     share = intensity.of_hounsfield(known.value) if isinstance(known, Hounsfield) else float(known)
-    return np.full_like(image, intensity.at(share))
+    if isinstance(share, float):
+        return np.full_like(image, intensity.at(share))
+    if len(share) != len(image):
+        raise SettingsError(
+            f"fill {fill!r}: windows of {len(share)} channels are known, and the image has {len(image)}"
+        )
+    return np.full_like(image, intensity.at(share).reshape(-1, *[1] * (image.ndim - 1)))
 
 
 def of_class(fill: Fill, label: int) -> float | str:

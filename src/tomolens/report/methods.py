@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..cases.windows import in_words
 from ..findings import Findings
 from ..findings.printing import judged, title, values_of
 
@@ -16,13 +17,14 @@ def paragraphs(findings: Findings) -> list[str]:
     """How the study was done, as a paper would say it."""
     description, settings = findings.description, findings.description.settings
     metrics, statistics, cases = settings["metrics"], settings["statistics"], settings["cases"]
-    low, high = (f"{end:g}" for end in cases["window"])
     estimators = "; ".join(one.title for one in description.estimators if not one.baseline)
     baselines = "; ".join(title(findings, name) for name in baselines_of(findings)) or "none"
     measured, prepared = findings.measured.cases, description.raw["content"]["cases"]
     sides = " × ".join(map(str, prepared["shape"][1:]))
     made = (
-        f"windowed to {low} to {high} HU, scaled to [0, 1] and resized" if prepared["windowed"] else "given as arrays,"
+        f"windowed to {in_words(cases['window'])}, scaled to [0, 1] and resized"
+        if prepared["windowed"]
+        else "given as arrays,"
     )
     chosen = "; ".join(f"{name} {value}" for name, value in _flat(metrics) if name != "names")
     return [

@@ -52,7 +52,7 @@ async function unpack(one) {
   const pixels = one.rows * one.columns, fine = pixels * one.fine ** 2;
   let at = 0;
   const take = (length) => bytes.subarray(at, (at += length));
-  const image = take(fine);
+  const channels = one.fill.map(() => take(fine));
   const mask = one.mask ? take(fine) : null;
   const maps = {};
   one.maps.forEach((key, index) => {
@@ -63,11 +63,11 @@ async function unpack(one) {
   for (const key of one.regions) regions[key] = take(pixels);
   // Image and mask may be finer than the maps: the map's pixel under each of theirs.
   const width = one.columns * one.fine;
-  const cell = Uint32Array.from(image, (_, place) => {
+  const cell = Uint32Array.from(channels[0], (_, place) => {
     const row = Math.floor(place / width), column = place % width;
     return Math.floor(row / one.fine) * one.columns + Math.floor(column / one.fine);
   });
-  return { image, mask, maps, regions, cell };
+  return { channels, mask, maps, regions, cell };
 }
 
 // A decision is kept as right or wrong about the explained class, which is the predicted one: of three classes or more
@@ -129,16 +129,27 @@ class Viewer {
   }
 
   fill() {
-    const { estimators, window: [low, high] } = this.data;
+    const { estimators, channels } = this.data;
     const option = (text, value) => Object.assign(document.createElement("option"), { textContent: text, value });
     this.sort();
     for (const [place, pane] of this.panes.entries()) {
       pane.estimator.append(...estimators.map(({ name, title }) => option(title, name)));
       [pane.estimator.value, pane.form.value] = this.data.first[place];
     }
-    const level = this.controls.level, width = this.controls.width;
+    this.controls.channel.append(...channels.map(({ name }, place) => option(name, place)));
+    this.controls.channel.closest("label").hidden = channels.length < 2;
+    this.rewindow();
+  }
+
+  // Level and width as the channel that is shown has them.
+  rewindow() {
+    const { low, high } = this.channel(), { level, width } = this.controls;
     Object.assign(level, { min: low, max: high, value: (low + high) / 2 });
     Object.assign(width, { min: 1, max: high - low, value: high - low });
+  }
+
+  channel() {
+    return this.data.channels[this.controls.channel.value];
   }
 
   // The cases in the order that is asked for: where the two views part most, the lowest tau comes first.
@@ -160,6 +171,7 @@ class Viewer {
     this.controls.case.addEventListener("change", () => this.open(Number(this.controls.case.value)));
     this.root.querySelector("[data-step='-1']").addEventListener("click", () => this.open(this.index - 1));
     this.root.querySelector("[data-step='1']").addEventListener("click", () => this.open(this.index + 1));
+    this.controls.channel.addEventListener("input", () => this.rewindow());
     for (const one of this.root.querySelectorAll("select:not([data-control=case], [data-control=sort]), input")) {
       one.addEventListener("input", () => this.draw());
     }
@@ -184,7 +196,7 @@ class Viewer {
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!from) return;
-      const each = (this.data.window[1] - this.data.window[0]) / canvas.clientWidth;
+      const each = (this.channel().high - this.channel().low) / canvas.clientWidth;
       width.value = from[3] + (event.clientX - from[0]) * each;
       level.value = from[2] + (event.clientY - from[1]) * each;
       this.draw();
@@ -262,13 +274,13 @@ class Viewer {
   }
 
   windowed(order, fraction) {
-    const { one, planes: { image, cell }, data, controls } = this;
-    const [low, high] = data.window, width = Number(controls.width.value), level = Number(controls.level.value);
+    const { one, planes: { channels, cell }, controls } = this;
+    const { low, high } = this.channel(), place = Number(controls.channel.value), width = Number(controls.width.value), level = Number(controls.level.value);
     const shade = (value) => 255 * Math.min(1, Math.max(0, (low + (value / 255) * (high - low) - level) / width + 0.5));
-    const count = Math.floor(fraction * order.length + 0.5), fill = shade(255 * one.fill);
+    const count = Math.floor(fraction * order.length + 0.5), fill = shade(255 * one.fill[place]);
     const hidden = new Uint8Array(order.length);
     for (const pixel of controls.order.value === "0" ? order.subarray(order.length - count) : order.subarray(0, count)) hidden[pixel] = 1;
-    return Float32Array.from(image, (value, place) => (hidden[cell[place]] ? fill : shade(value)));
+    return Float32Array.from(channels[place], (value, pixel) => (hidden[cell[pixel]] ? fill : shade(value)));
   }
 
   paintMap(rgba, map, form, strength) {

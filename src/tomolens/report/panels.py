@@ -12,6 +12,7 @@ from ..results.description import Description
 from ..results.example import Example
 from ..results.gallery import to_look_at
 from . import style
+from .channels import channels_of
 
 MAPS = (
     "Importance maps of one case, as they are (red speaks for the explained class, blue against it) and absolute; "
@@ -56,7 +57,7 @@ def regions_figure(example: Example, description: Description) -> Figure:
         for column, name in enumerate(names):
             axes = panels[row, column]
             style.bare(axes)
-            axes.imshow(to_look_at(example.image.mean(axis=0)), cmap="gray", vmin=0, vmax=1)
+            axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
             for share, colour in style.TOP:
                 region = top_regions(to_look_at(example.region_maps[name, form]), share)
                 axes.imshow(np.where(region, 1.0, np.nan), cmap=ListedColormap([colour]), alpha=0.85)
@@ -73,14 +74,16 @@ def regions_figure(example: Example, description: Description) -> Figure:
 
 
 def _heading(example: Example, description: Description) -> str:
+    """What the case is, and which of several channels stands for the image: the first."""
     classes = description.classes
     right = "" if example.label == example.predicted else f", predicted: {classes[example.predicted]}"
-    return f"Case {example.name}: {classes[example.label]}{right}"
+    first = channels_of(description)[0].name
+    return f"Case {example.name}: {classes[example.label]}{right}{f' (image: {first})' if first else ''}"
 
 
 def _show_image(axes: Axes, example: Example, with_mask: bool) -> None:
     style.bare(axes)
-    axes.imshow(to_look_at(example.image.mean(axis=0)), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
     if with_mask:
         _outline(axes, example)
     axes.set_title(

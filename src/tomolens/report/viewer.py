@@ -14,7 +14,8 @@ from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
 from ..findings.printing import forms, title, values_of
-from ..results.gallery import GalleryCase, by_rank
+from ..results.gallery import MOST_CHANNELS, GalleryCase, by_rank
+from .channels import channels_of
 from .style import MAGNITUDE, PERCENTILE, SIGNED
 
 BUDGET = 8_500_000
@@ -36,7 +37,7 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
         one["tau"] = _tau(case, judges)
     return {
         "classes": list(findings.description.classes),
-        "window": list(findings.description.settings["cases"]["window"]),
+        "channels": [one._asdict() for one in channels_of(findings.description)[:MOST_CHANNELS]],
         "estimators": [{"name": name, "title": title(findings, name)} for name in names],
         "outputs": [
             {"name": one.name, "label": one.label, "factor": one.factor, "digits": one.digits}
@@ -68,11 +69,11 @@ def fitted(cases: Sequence[GalleryCase], budget: int) -> list[dict[str, Any]]:
 
 
 def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
-    """One case: image, mask, maps and regions as bytes one after another, compressed, with what is said of it."""
-    rows, columns = (max(8, round(length * scale)) for length in case.image.shape)
-    fine = max(1, min(FINER, case.image.shape[0] // rows))
+    """One case: channels, mask, maps and regions as bytes one after another, compressed, with what is said of it."""
+    rows, columns = (max(8, round(length * scale)) for length in case.image.shape[1:])
+    fine = max(1, min(FINER, case.image.shape[1] // rows))
     shape, finer = (rows, columns), (rows * fine, columns * fine)
-    planes: list[NDArray[Any]] = [_resized(case.image, finer, Image.Resampling.BOX)]
+    planes: list[NDArray[Any]] = [_resized(channel, finer, Image.Resampling.BOX) for channel in case.image]
     if case.mask is not None:
         planes.append(_resized(255 * case.mask.astype(np.uint8), finer, Image.Resampling.BOX) >= 128)
     limits = []
@@ -87,11 +88,11 @@ def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
         "name": case.name,
         "label": case.label,
         "predicted": case.predicted,
-        "fill": round(case.fill, 4),
+        "fill": [round(one, 4) for one in case.fill],
         "rows": rows,
         "columns": columns,
         "fine": fine,
-        "full": list(case.image.shape),
+        "full": list(case.image.shape[1:]),
         "mask": case.mask is not None,
         "maps": ["/".join(key) for key in case.maps],
         "limits": limits,

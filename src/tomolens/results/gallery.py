@@ -5,7 +5,7 @@ order of the pixels survives, as they are and absolute; the mean of each step is
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from .example import Example
 from .rows import Measurement
 
 STEPS = 127
+MOST_CHANNELS = 8
 ORDERS = ("most important", "least important")
 """Which pixels are masked first along each of a case's two curves of decisions."""
 
@@ -31,8 +32,8 @@ class GalleryCase:
         name: of the case.
         label: true class.
         predicted: by the network.
-        fill: mean value of masked pixels, 0 (black) to 1 (white).
-        image: uint8 ``(rows, columns)``, channels averaged, 0..255 for [0, 1].
+        fill: mean value of masked pixels in each channel, 0 (black) to 1 (white).
+        image: uint8 ``(C, rows, columns)``, 0..255 for [0, 1]; of more channels the first `MOST_CHANNELS`.
         mask: bool ``(rows, columns)``, or None.
         planes: of the volume that the image is the middle of; 1 for a slice.
         maps: int8 ``(rows, columns)`` by rank, for each estimator as it is, and absolute where that is more than its
@@ -46,7 +47,7 @@ class GalleryCase:
     name: str
     label: int
     predicted: int
-    fill: float
+    fill: tuple[float, ...]
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
     planes: int
@@ -72,14 +73,16 @@ def by_rank(importance: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray
     return signed.reshape(importance.shape).astype(np.int8), values.astype(np.float32)
 
 
-def encode(example: Example, measurements: Iterable[Measurement], outputs: Mapping[str, Output], fill: float) -> bytes:
+def encode(
+    example: Example, measurements: Iterable[Measurement], outputs: Mapping[str, Output], fill: Sequence[float]
+) -> bytes:
     """The file of a case.
 
     Args:
         example: the case with its maps.
         measurements: of its maps.
         outputs: what was measured, by name.
-        fill: mean value of masked pixels, 0 (black) to 1 (white).
+        fill: mean value of masked pixels in each channel, 0 (black) to 1 (white).
     """
     original = {name: plane for (name, form), plane in example.maps.items() if form == "original"}
     maps = {
@@ -90,9 +93,9 @@ def encode(example: Example, measurements: Iterable[Measurement], outputs: Mappi
     arrays: dict[str, Any] = {
         "name": np.array(example.name),
         "facts": np.array([example.label, example.predicted]),
-        "fill": np.array(fill),
+        "fill": np.array(fill[:MOST_CHANNELS]),
         "planes": np.array(1 if example.image.ndim < 4 else example.image.shape[1]),
-        "image": np.round(255 * to_look_at(example.image.mean(axis=0)).clip(0, 1)).astype(np.uint8),
+        "image": np.stack([_bytes(channel) for channel in example.image[:MOST_CHANNELS]]),
     }
     if example.mask is not None:
         arrays["mask"] = to_look_at(example.mask)
@@ -136,13 +139,15 @@ def _gallery_case(parts: Parts) -> GalleryCase:
     measured = dict.fromkeys((estimator, form) for estimator, form, _ in (*correct, *numbers))
     label, predicted = (int(value) for value in parts["facts"][()])
     image, maps = parts["image"][()], {(name, form): one for (name, form), one in parts.get("map", {}).items()}
-    if any(one.shape != image.shape for one in maps.values()):
-        raise ValueError(f"maps of another shape than the image's {image.shape}")
+    image = image.reshape(-1, *image.shape[-2:])  # before there were channels to choose from, it was one
+    fill = tuple(float(one) for one in np.atleast_1d(parts["fill"][()]))
+    if len(fill) != len(image) or any(one.shape != image.shape[1:] for one in maps.values()):
+        raise ValueError(f"maps or fill of another shape than the image's {image.shape}")
     return GalleryCase(
         str(parts["name"][()]),
         label,
         predicted,
-        float(parts["fill"][()]),
+        fill,
         image,
         parts["mask"][()] if "mask" in parts else None,
         int(parts["planes"][()]),
@@ -152,6 +157,10 @@ def _gallery_case(parts: Parts) -> GalleryCase:
         {key: np.stack([correct[*key, order] for order in ORDERS]) for key in measured if (*key, ORDERS[0]) in correct},
         {key: {name: float(one) for (*of, name), one in numbers.items() if tuple(of) == key} for key in measured},
     )
+
+
+def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.round(255 * to_look_at(channel).clip(0, 1)).astype(np.uint8)
 
 
 def to_look_at(array: NDArray[Any]) -> NDArray[Any]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..cases import Case
-from ..cases.body import AIR, body_of
+from ..cases.body import AIR, body_of, channel_of_air
 from ..cases.masks.usable import is_usable
-from ..classifier import Classifier
+from ..classifier import Classifier, Intensity
 from ..declarations import BLURRED, FORMS
 from ..errors import TomolensError
 from ..estimators.baselines import TRUTH
@@ -39,7 +39,7 @@ class Evaluation:
         maps: the importance maps, ``(C, *spatial)`` for each estimator.
         planes: ``(*spatial)`` of each of their forms, channels made one.
         region_maps: ``(*spatial)`` for each of these; empty without a usable mask.
-        fill: mean of what masked pixels become, from 0 (black) to 1 (white).
+        fill: mean of what masked pixels become in each channel, from 0 (black) to 1 (white).
     """
 
     predicted: int
@@ -47,7 +47,7 @@ class Evaluation:
     maps: dict[str, Tensor]
     planes: dict[MapKey, NDArray[np.float64]]
     region_maps: dict[MapKey, NDArray[np.float64]]
-    fill: float
+    fill: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Prepared:
         explaining: `explain_each` with all that the study chose for this case.
         predicted: class that the network gives the image.
         turns: whether the network decides otherwise about its twin; None where there is none.
-        fill: mean of what masked pixels become, from 0 (black) to 1 (white); of the image where that is not known.
+        fill: mean of what masked pixels become in each channel, from 0 (black) to 1 (white); of the image where that is
+            not known.
     """
 
     evaluand: Evaluand
@@ -68,7 +69,7 @@ class Prepared:
     explaining: Callable[..., Explained]
     predicted: int
     turns: bool | None
-    fill: float
+    fill: tuple[float, ...]
 
 
 def evaluate(
@@ -83,7 +84,8 @@ def evaluate(
 
     An estimator or a metric that fails costs its own rows, and a row says why. Maps explain the predicted class, unless
     the plan says another; fidelity asks whether decisions about it are right. A baseline has no negative values and is
-    measured once, and so are each estimator's blurred map and the truth, where the case has a twin about which the network decides otherwise.
+    measured once, and so are each estimator's blurred map and the truth, where the case has a twin about which the
+    network decides otherwise.
     ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
     with an implant, whose maps are measured beside, or why it can have none.
 
@@ -198,17 +200,25 @@ def prepare(
         twin=told.twin,
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
-    return Prepared(evaluand, made, explaining, predicted, turns, float(classifier.intensity.share(masked).mean()))
+    means = tuple(float(channel.mean()) for channel in classifier.intensity.share(masked))
+    return Prepared(evaluand, made, explaining, predicted, turns, means)
 
 
 def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:
     """What blind baselines may see of a case beside its image; a fill from the twin would show them the truth."""
     intensity, fill = classifier.intensity, plan.metrics.fill
-    body = case.body
-    if body is None:
-        body = body_of(intensity.share(case.image), intensity.of_hounsfield(AIR))
+    body = _body(case.image, intensity) if case.body is None else case.body
     shown = None if of_class(fill, case.label) == "twin" else fill_image(fill, case.image, case.label, intensity)
     return Scene(shown, body, atlas, case.twin)
+
+
+def _body(image: NDArray[np.float32], intensity: Intensity) -> NDArray[np.bool_]:
+    """The body by HU; of several windows in the channel that shows best where air ends."""
+    grey, air = intensity.share(image), intensity.of_hounsfield(AIR)
+    if isinstance(air, float):
+        return body_of(grey, air)
+    channel = channel_of_air(intensity.windows)
+    return body_of(grey[channel : channel + 1], float(air[channel]))
 
 
 def drawable(plan: Plan, scene: Scene) -> list[Estimator]:

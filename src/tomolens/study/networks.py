@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from ..cases import Cases, phantom
+from ..cases.windows import in_words, windows_of
 from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
@@ -61,14 +62,14 @@ def _cited(classifier: Classifier) -> dict[str, Any]:
 
 
 def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:
-    """A classifier that knows which Hounsfield units its black and white are: those of the study's window.
+    """A classifier that knows which Hounsfield units its black and white are: those of the study's windows.
 
     Raises:
-        SettingsError: it was declared for another window.
+        SettingsError: it was declared for others.
     """
-    known, window = classifier.intensity.hounsfield, settings.cases.window
-    if known is not None and tuple(known) != tuple(window):
-        raise SettingsError(f"the classifier takes {list(known)} HU, the study has cases.window = {list(window)}")
+    known, window = classifier.intensity.windows, settings.cases.window
+    if known and known != windows_of(window):
+        raise SettingsError(f"the classifier takes {in_words(known)}, the study's cases.window is {in_words(window)}")
     return replace(classifier, intensity=replace(classifier.intensity, hounsfield=window))
 
 
@@ -119,6 +120,7 @@ def _train_into(
         device=device,
         progress=lambda done, total, note: progress(stage, done, total, note),
     )
+    seen = settings.model_dump(mode="json")["cases"]
     notes: dict[str, Any] = {
         "source": "trained",
         "cases": len(cases),
@@ -126,8 +128,8 @@ def _train_into(
         "epochs_run": len(trained.history),
         "validation_accuracy": trained.validation_accuracy,
         "validation_loss": trained.validation_loss,
-        "size": settings.model_dump(mode="json")["cases"]["size"],
-        "window": list(settings.cases.window),
+        "size": seen["size"],
+        "window": seen["window"],
         "classes": list(settings.cases.classes),
     }
     save_weights(trained.network, file, recipe.architecture, notes, trained.arguments)

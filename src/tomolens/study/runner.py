@@ -115,6 +115,7 @@ def run_study(
     _require_classes(settings, cases)
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error=on_error, intensity=intensity)
+    _require_windows(settings, found)
     if classifier is not None:
         _require_outputs(classifier, found.cases)
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
@@ -156,6 +157,13 @@ def _require_classes(settings: StudySettings, cases: Cases) -> None:
         )
     if settings.estimators.direction == "paper" and count != 2:
         raise SettingsError(f"estimators.direction = 'paper' is defined for two classes, not {count}")
+
+
+def _require_windows(settings: StudySettings, found: Survey) -> None:
+    """Several windows are of a channel each; one may be that of all."""
+    windows, channels = settings.cases.preprocessing.windows, found.shape[0]
+    if len(windows) not in (1, channels):
+        raise SettingsError(f"cases.window has {len(windows)} windows, a channel each, and the images have {channels}")
 
 
 def _require_outputs(classifier: Classifier, cases: Cases) -> None:

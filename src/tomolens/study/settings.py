@@ -22,6 +22,7 @@ from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..cases.implants import Implant
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
+from ..cases.windows import Windows, check_windows
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
@@ -58,6 +59,12 @@ def _size(value: Any) -> int | tuple[int, ...]:
     return tuple(value) if several else value
 
 
+def _window(value: Any) -> Windows:
+    """One window, or a list with one for each channel."""
+    windows = check_windows(value)
+    return windows[0] if len(windows) == 1 else windows
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -82,14 +89,15 @@ class CaseSettings(_Section):
     unless ``keep_patients``.
 
     ``classes`` names the labels 0, 1, ...; simulated cases have two. ``size`` is the number of pixels along every axis,
-    or a list with one number for each (``[rows, columns]``).
+    or a list with one number for each (``[rows, columns]``). ``window`` has the HU that become black and white; several
+    windows (at most eight) are a channel each.
     """
 
     source: Literal["phantom", "manifest"] = "manifest"
     on_error: Literal["stop", "skip"] | None = None
     classes: tuple[str, ...] = CONTRAST_CLASSES
     size: Annotated[int | tuple[int, ...], BeforeValidator(_size)] = 224
-    window: tuple[float, float] = (-160.0, 240.0)
+    window: Annotated[Windows, BeforeValidator(_window)] = (-160.0, 240.0)
     train: Count = 240
     test: Count = 24
     finding: Finding = "contrast"
@@ -134,11 +142,6 @@ class CaseSettings(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        low, high = self.window
-        if low >= high:
-            raise ValueError(f"window {[low, high]} is empty: the lower limit comes first")
-        if not (-100_000 <= low and high <= 100_000 and high - low >= 1):
-            raise ValueError(f"window {[low, high]}, expected at least 1 HU within -100000 to 100000 HU")
         check_names("class", self.classes, None)
         if len(self.classes) < 2:
             raise ValueError(f"classes: {len(self.classes)} class, expected at least 2")

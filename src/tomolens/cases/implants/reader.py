@@ -12,6 +12,7 @@ from ..files import LEAST_CONTRAST, FileReader
 from ..phantom.drawing import Coverage
 from ..phantom.findings import mostly_covered, window_of
 from ..preprocessing import Preprocessing, resized
+from ..windows import in_words
 from .registry import IMPLANTS, Implant
 
 
@@ -50,13 +51,13 @@ class ImplantReader:
         image, twin = (altered, original) if is_altered else (original, altered)
         case = self.files.case(entry, image)
         other = self.files.preprocessing.image(twin.hu)
-        evidence = np.abs(case.image - other).sum(axis=0)
+        evidence = np.abs(case.image - other).max(axis=0)
         if float(evidence.max()) < LEAST_CONTRAST:
-            seen, shows = self.files.preprocessing.window, window_of(self.implant)
+            windows, shows = self.files.preprocessing.windows, in_words(window_of(self.implant))
             shape = " x ".join(map(str, evidence.shape))
             raise CaseError(
-                f"case {entry.name}: {entry.source}: the {self.implant} does not show in {shape} pixels and the window "
-                f"{seen[0]:g} to {seen[1]:g} HU; in more pixels, or in {shows[0]:g} to {shows[1]:g}, it may"
+                f"case {entry.name}: {entry.source}: the {self.implant} does not show in {shape} pixels and the "
+                f"window{'s' if len(windows) > 1 else ''} {in_words(windows)}; in more pixels, or in {shows}, it may"
             )
         # Two files of one slice get different implants, and must not part in a split for all that.
         origin = replace(case, image=other).fingerprint if is_altered else case.fingerprint

@@ -21,7 +21,8 @@ def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5)
     ``nodule`` and ``lesion`` go into slices without one: the label is 1 where the altered version is shown, the mask is
     the finding, and a case that shows the original has neither mask nor evidence. ``contrast`` raises the blood in the
     mask of a case without contrast agent and takes it away in one with it: the label turns where the altered version is
-    shown, and the mask stays the expert's. Evidence is |image - twin|. Names, patients, sides and notes stay.
+    shown, and the mask stays the expert's. Evidence is |image - twin|, of several channels the largest, and an implant
+    must show in one at least. Names, patients, sides and notes stay.
 
     Args:
         cases: slices whose images are read from files in HU, so that a scanner's own noise and sharpness are there.

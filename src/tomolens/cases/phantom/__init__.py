@@ -151,7 +151,7 @@ class PhantomReader:
             label=phantom.label,
             patient=entry.patient,
             mask=self._mask(phantom.mask) if shown else None,
-            evidence=np.abs(plain - twin).sum(axis=0) if shown else None,
+            evidence=np.abs(plain - twin).max(axis=0) if shown else None,
             twin=twin,
             unmarked=None if phantom.marked is None else plain,
             body=self.preprocessing.body(phantom.image),
