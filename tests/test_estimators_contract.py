@@ -29,6 +29,7 @@ from tomolens.estimators.estimator import Cost
 from tomolens.estimators.explain import explain_each
 from tomolens.estimators.points import AtInput, Constant, OnPath
 from tomolens.estimators.questions import Gradient, Round, Score
+from tomolens.estimators.registry import PROTOCOL
 
 NAMES = ["a", "b", "c", "d", "e"]
 BESIDE = [*BASELINES, TRUTH.name]
@@ -164,9 +165,6 @@ class TestContract:
         stated = make_estimator(name).cost((1, 16, 16))
         assert asked == Counter(gradients=5 * stated.gradients, features=5 * stated.features, scores=5 * stated.scores)
         assert is_blind(make_estimator(name)) == (not asked)
-
-
-PROTOCOL = [name for name in ESTIMATORS if "twin" not in make_estimator(name).needs]
 
 
 def test_the_protocols_estimators_ask_92_gradients_and_three_scores():

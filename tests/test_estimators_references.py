@@ -8,9 +8,11 @@ from captum.attr._core import gradient_shap
 
 from conftest import convolutional
 from tomolens.classifier import Classifier
+from tomolens.errors import SettingsError
 from tomolens.estimators import (
     ExpectedGradients,
     IntegratedGradients,
+    Occlusion,
     References,
     SmoothGrad,
     explain,
@@ -54,6 +56,33 @@ def test_integrated_gradients_for_both_references(setting):
     )
     close(maps["integrated-gradients"], black)
     close(maps["integrated-gradients-bw"], (black + white) / 2)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(4, 2), (5, 3), (16, 16), (40, 7), (3, 1)])
+@pytest.mark.parametrize("share", [0.0, 0.75])
+def test_occlusion(setting, window, stride, share):
+    network, images, targets = setting
+    ours = explain(Classifier(network), images, [Occlusion(window, stride, share)], targets)["occlusion"]
+    side = min(window, 16)
+    theirs = captum.attr.Occlusion(signed(network, targets)).attribute(
+        images, (images.shape[1], side, side), strides=(images.shape[1], stride, stride), baselines=share
+    )
+    close(ours, theirs)
+
+
+def test_occlusion_of_volumes():
+    network = convolutional(2, dimensions=3).double()
+    images = torch.from_numpy(np.random.default_rng(3).random((2, 2, 6, 8, 10)))
+    targets = torch.tensor([0, 1])
+    ours = explain(Classifier(network), images, [Occlusion(4, 3)], targets)["occlusion"]
+    method = captum.attr.Occlusion(signed(network, targets))
+    close(ours, method.attribute(images, (2, 4, 4, 4), strides=(2, 3, 3, 3)))
+
+
+@pytest.mark.parametrize(("window", "stride"), [(0, 1), (4, 0), (4, 5)])
+def test_windows_that_leave_pixels_out_are_refused(window, stride):
+    with pytest.raises(SettingsError, match="so that no pixel is left out"):
+        Occlusion(window, stride)
 
 
 def test_gauss_legendre(setting):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .estimators import IntegratedGradients as IntegratedGradients
     from .estimators import IntegratedGradientsBlackWhite as IntegratedGradientsBlackWhite
     from .estimators import IntegratedGradientsTwin as IntegratedGradientsTwin
+    from .estimators import Occlusion as Occlusion
     from .estimators import Random as Random
     from .estimators import References as References
     from .estimators import Scene as Scene
@@ -52,6 +53,7 @@ _HOMES = {
         "IntegratedGradients",
         "IntegratedGradientsBlackWhite",
         "IntegratedGradientsTwin",
+        "Occlusion",
         "Random",
         "References",
         "Scene",

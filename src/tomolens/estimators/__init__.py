@@ -13,6 +13,7 @@ from .estimators import (
     SmoothGradSquared,
 )
 from .explain import explain
+from .occlusion import Occlusion
 from .points import AtInput, Constant, OnPath, Twin, WithNoise
 from .questions import Features, Gradient, Importance, Round, Score
 from .registry import ESTIMATORS, make_estimator
@@ -33,6 +34,7 @@ __all__ = [
     "IntegratedGradients",
     "IntegratedGradientsBlackWhite",
     "IntegratedGradientsTwin",
+    "Occlusion",
     "OnPath",
     "Random",
     "References",

@@ -17,6 +17,7 @@ from .estimators import (
     SmoothGrad,
     SmoothGradSquared,
 )
+from .occlusion import Occlusion
 
 ESTIMATORS: dict[str, Callable[..., Estimator]] = {
     estimator.name: estimator
@@ -30,8 +31,23 @@ ESTIMATORS: dict[str, Callable[..., Estimator]] = {
         SmoothGradSquared,
         Random,
         IntegratedGradientsTwin,
+        Occlusion,
     )
 }
+
+PROTOCOL = (
+    "backpropagation",
+    "deconvolution",
+    "integrated-gradients",
+    "integrated-gradients-bw",
+    "expected-gradients",
+    "smoothgrad",
+    "smoothgrad-squared",
+    "random",
+)
+"""Those that the paper compares: a study's, unless it names others."""
+OF_SCORES = ("occlusion", "random")
+"""Those that do without gradients: a study's of a network that gives none, unless it names others."""
 
 
 def make_estimator(name: str, **parameters: object) -> Estimator:

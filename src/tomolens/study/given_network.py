@@ -81,7 +81,7 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
     """
     cases, contract, name = settings.cases, network.contract, network.source.path.name
     size = cases.preprocessing.shape(len(contract.size)) if contract.size else ()
-    spacing = cases.preprocessing.spacing
+    spacing = getattr(cases.preprocessing, "spacing", None)
     differing = {
         "size": (contract.size, size),
         "window": (contract.windows, cases.preprocessing.windows),

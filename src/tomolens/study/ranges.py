@@ -43,6 +43,9 @@ PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
     "steps": Range(1, 100_000),
     "samples": Range(1, 100_000),
     "sigma": Range(1e-6, 10.0),
+    "window": Range(1, 100_000),
+    "stride": Range(1, 100_000),
+    "share": Range(0.0, 1.0),
     "reference": Range(0.0, 1.0),
     "quadrature": get_args(Quadrature),
 }

@@ -28,7 +28,7 @@ from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, is_blind
 from ..estimators.given import Direction
-from ..estimators.registry import ESTIMATORS
+from ..estimators.registry import PROTOCOL
 from ..metrics.evaluand import MetricSettings
 from ..metrics.fills import Fill, require_fill
 from ..regions import RegionSettings
@@ -196,13 +196,13 @@ class ClassifierSettings(_Section):
 class EstimatorSettings(_Section):
     """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
 
-    By default all that need no twin. ``explained`` is the class whose maps are made: ``predicted``, ``true``, or the
+    By default those of the protocol. ``explained`` is the class whose maps are made: ``predicted``, ``true``, or the
     name of one; ``each`` makes those of every class beside the predicted one's, as a choice. ``blur`` is the standard
     deviation, as a share of the longest side, by which each estimator's absolute map is blurred to be measured as a
     control: masking favours smooth maps. 0 measures none.
     """
 
-    names: tuple[str, ...] = tuple(name for name in ESTIMATORS if "twin" not in ESTIMATORS[name]().needs)
+    names: tuple[str, ...] = PROTOCOL
     baselines: tuple[str, ...] = tuple(BASELINES)
     explained: Annotated[str, Field(min_length=1)] = "predicted"
     direction: Direction = "class"
