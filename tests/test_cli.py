@@ -123,6 +123,7 @@ def test_a_network_of_another_size_along_an_axis_is_refused(tmp_path):
 def test_a_network_without_training_cases_or_of_another_size(tomolens, tmp_path, manifest, study_file):
     weights = tmp_path / "n.safetensors"
     save_weights(build("resnet18"), weights, "resnet18", {"size": 24, "window": [-160.0, 240.0]})
+    study_file.write_text(study_file.read_text() + '[estimators]\nnames = ["expected-gradients"]\n')
     arguments = ("study", study_file, "--cases", manifest(), "--model", weights, "--out", tmp_path / "r")
     code, _, error = tomolens(*arguments)
     assert_one_line(code, error.strip().splitlines()[-1] + "\n", "expected-gradients draws training images")

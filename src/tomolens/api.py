@@ -24,6 +24,7 @@ from .results.store import Store
 from .study.cost import StudyCost, estimate
 from .study.given_network import classifier_of, declared, named_in, trained_classifier, with_network
 from .study.networks import fit_network
+from .study.references import without_references
 from .study.runner import Resources, run_study
 from .study.settings import StudySettings, settings_from, stored_settings, study_content
 from .study.verify import verify
@@ -178,24 +179,28 @@ class Study:
         found = usable_device(device)
         if self.classifier is not None:
             self.classifier.network.to(found)
-        cases, chosen = self.load_cases(progress), self.settings.cases
+        cases, chosen, settings = self.load_cases(progress), self.settings.cases, self.settings
         given = [entry.split for entry in cases.entries]
         share, networks = chosen.hold_out or 1.0, 1
         held_out, learned = round(share * len(cases)), round((1 - share) * len(cases))
         if any(given):
             learned = given.count("train")
             held_out = len(cases) - learned
+        elif self.classifier is not None:
+            held_out, learned = len(cases), 0
         elif chosen.folds is not None:
             patients = len({entry.patient for entry in cases.entries})
             if patients < chosen.folds:
                 raise SettingsError(f"{patients} patients cannot fill {chosen.folds} folds: ask for fewer cases.folds")
             networks = chosen.folds
             learned = round(len(cases) * (1 - 1 / networks))
+        if self.classifier is not None and not learned:
+            settings, _ = without_references(settings)
         if chosen.train_per_scan is not None:
             scans = Counter(entry.scan or entry.name for entry in cases.entries)
             thinned = sum(min(count, chosen.train_per_scan) for count in scans.values())
             learned = round(learned * thinned / len(cases))
-        return estimate(self.settings, cases, held_out, learned, networks, self.classifier, device)
+        return estimate(settings, cases, held_out, learned, networks, self.classifier, device)
 
     def run(
         self,

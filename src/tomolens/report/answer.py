@@ -276,6 +276,8 @@ def warnings(findings: Findings) -> list[str]:
         more = f"; and {len(skipped) - 5} more, in study.json" if len(skipped) > 5 else ""
         total = len(skipped) + count
         found.append(f"{len(skipped)} of {total} cases could not be read and were left out ({reasons}{more})")
+    missing: dict[str, str] = findings.description.get("missing_estimators", {})
+    found += [f"{title(findings, name)} was left out: {reason}" for name, reason in missing.items()]
     notes: dict[str, int] = findings.description.get("notes", {})
     found += [f"in {odd} of {count} cases {note}" for note, odd in notes.items()]
     found += findings.description.get("network_notes", [])

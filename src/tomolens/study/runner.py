@@ -36,7 +36,7 @@ from .folds import Fold, folds_of
 from .networks import Fitted, networks_of
 from .provenance import provenance
 from .ray_executor import ray_executor
-from .references import atlas_of, draw_references, missing_baselines
+from .references import atlas_of, draw_references, missing_baselines, without_references
 from .settings import NOT_IN_THE_NUMBERS, StudySettings
 from .stopping import stop_when_asked
 from .survey import Survey, survey
@@ -98,7 +98,7 @@ def run_study(
     """Run a study into its folder, or finish one that was interrupted; cases that failed are tried again.
 
     Args:
-        settings: the study file.
+        settings: the study file; see `without_references` for what is left out where no case may be trained on.
         store: of the folder to write.
         cases: all cases, training and held out.
         classifier: to evaluate on all cases; None trains one for each fold, as the study file says.
@@ -119,12 +119,15 @@ def run_study(
     if classifier is not None:
         _require_outputs(classifier, found.cases)
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
-    _require_references(settings, folds)
+    left_out: dict[str, str] = {}
+    if any(len(fold.training) == 0 for fold in folds):
+        settings, left_out = without_references(settings)
     _require_twins(settings, found)
     calibration_of(settings, found.cases)  # refuses what cannot be calibrated before anything is written
     description = describe(settings, found, classifier, resources)
-    store.open(description)
     description["missing_baselines"] = missing_baselines(settings, found, folds)
+    description["missing_estimators"] = left_out
+    store.open(description)
     wanted = sorted(int(index) for fold in folds for index in fold.held_out)
     finished = store.shards.finished()
     left = len(set(wanted) - finished)
@@ -179,15 +182,6 @@ def _require_outputs(classifier: Classifier, cases: Cases) -> None:
         return
     if found != len(cases.classes):
         raise SettingsError(f"the network has {found} classes, cases.classes names {len(cases.classes)}")
-
-
-def _require_references(settings: StudySettings, folds: Sequence[Fold]) -> None:
-    wanted = any("references" in estimator.needs for estimator in settings.plan.estimators)
-    if wanted and any(len(fold.training) == 0 for fold in folds):
-        raise SettingsError(
-            "expected-gradients draws training images and the study has none: mark some cases as train in the "
-            "manifest's split column, or leave this estimator out of estimators.names"
-        )
 
 
 def _require_twins(settings: StudySettings, found: Survey) -> None:

@@ -196,10 +196,11 @@ class ClassifierSettings(_Section):
 class EstimatorSettings(_Section):
     """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
 
-    By default those of the protocol. ``explained`` is the class whose maps are made: ``predicted``, ``true``, or the
-    name of one; ``each`` makes those of every class beside the predicted one's, as a choice. ``blur`` is the standard
-    deviation, as a share of the longest side, by which each estimator's absolute map is blurred to be measured as a
-    control: masking favours smooth maps. 0 measures none.
+    By default those of the protocol; where no case may be trained on, those of them that draw no training images, and
+    of a network that gives no gradients those that ask for scores alone. ``explained`` is the class whose maps are
+    made: ``predicted``, ``true``, or the name of one; ``each`` makes those of every class beside the predicted one's,
+    as a choice. ``blur`` is the standard deviation, as a share of the longest side, by which each estimator's absolute
+    map is blurred to be measured as a control: masking favours smooth maps. 0 measures none.
     """
 
     names: tuple[str, ...] = PROTOCOL
@@ -391,7 +392,8 @@ class StudySettings(_Section):
                 f"--calibrate: which implant is the finding of the classes {', '.join(self.cases.classes)}? Give the "
                 f"study calibrate = one of {', '.join(map(repr, get_args(Implant)))}"
             )
-        return settings_from({**self.model_dump(mode="json"), "calibrate": chosen}, f"study '{self.name}'")
+        given = self.model_dump(mode="json", exclude_unset=True)  # what is default stays so
+        return settings_from({**given, "calibrate": chosen}, f"study '{self.name}'")
 
     @model_validator(mode="after")
     def _calibrates_what_has_no_twins(self) -> Self:
