@@ -4,7 +4,9 @@ import re
 import shlex
 import tomllib
 
+import numpy as np
 import pytest
+import torch
 import typer
 
 from conftest import convolutional
@@ -64,12 +66,31 @@ def documents(root):
     return {file: file.read_text(encoding="utf-8") for file in files}
 
 
-def test_the_python_of_the_readme_runs(request, capsys):
+def items(count=8):
+    """A dataset of squares, two to a patient."""
+    random = np.random.default_rng(0)
+    masks = np.zeros((count, 16, 16), bool)
+    masks[:, 3:8, 4:9] = True
+    images = random.random((count, 1, 16, 16), dtype=np.float32)
+    return [
+        {"image": image, "mask": mask, "label": number // 2 % 2, "patient": f"p{number // 2}"}
+        for number, (image, mask) in enumerate(zip(images, masks, strict=True))
+    ]
+
+
+def test_the_python_of_the_readme_runs(request, capsys, tmp_path, monkeypatch):
     text = (request.config.rootpath / "README.md").read_text()
-    own, extending = (block for language, block in blocks(text) if language == "python")
-    names = {"network": convolutional()}
+    own, given, extending = (block for language, block in blocks(text) if language == "python")
+    names = {"network": convolutional(), "dataset": items()}
+    with torch.no_grad():
+        names["network"][-1].bias += 2.0  # beyond 1, as logits are
     exec(own, names)
     assert len(capsys.readouterr().out.split()) == 3
+    monkeypatch.chdir(tmp_path)
+    exec(given, names)
+    assert capsys.readouterr().out.strip()
+    assert isinstance(names["smooth"], np.ndarray)
+    assert (tmp_path / "results" / "report.html").exists()
     exec(extending, names)
     assert capsys.readouterr().out == "dict_keys(['gradient-x-input', 'smoothgrad'])\n"
 

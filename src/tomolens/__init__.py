@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .regions import RegionSettings as RegionSettings
     from .regions import segment as segment
     from .regions import xrai as xrai
+    from .study.settings import StudySettings as StudySettings
 
 _HOMES = {
     "api": ("Study", "report"),
@@ -63,6 +64,7 @@ _HOMES = {
     ),
     "findings": ("Findings",),
     "regions": ("RegionSettings", "segment", "xrai"),
+    "study.settings": ("StudySettings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = {"metrics": "tomolens.metrics", "phantom": "tomolens.cases.phantom"}
