@@ -1,4 +1,5 @@
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quick_study import no_figures
+from tomolens import cli
 from tomolens.api import Study
 from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier
@@ -35,6 +37,20 @@ def real_ct() -> Path:
     if not CT.is_dir():
         pytest.skip(f"no real CT at {CT}: set TOMOLENS_CT to the folder that holds tcga-contrast/")
     return CT
+
+
+@pytest.fixture
+def tomolens(monkeypatch, capsys):
+    """The command, in this process: exit code, what was printed, and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tomolens", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return stop.value.code, printed.out, printed.err
+
+    return run
 
 
 def convolutional(channels: int = 1, outputs: int = 1, smooth: bool = False, dimensions: int = 2) -> nn.Module:

@@ -10,25 +10,12 @@ import SimpleITK as sitk
 from ct_files import body, write_series
 from test_cases_manifest import write_dicom, write_manifest
 from test_cases_sources import StandIn
-from tomolens import cli
-from tomolens.api import read_classifier
 from tomolens.cases.sources import download
 from tomolens.classifier.architectures import arguments_for, build
 from tomolens.classifier.weights import load_weights, save_weights
 from tomolens.errors import SettingsError
+from tomolens.study.given_network import trained_classifier
 from tomolens.study.settings import StudySettings
-
-
-@pytest.fixture
-def tomolens(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["tomolens", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return stop.value.code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture
@@ -114,10 +101,10 @@ def test_a_network_of_another_size_along_an_axis_is_refused(tmp_path):
     arguments = arguments_for("resnet18", classes=3)
     save_weights(build("resnet18", classes=3), weights, "resnet18", {"size": [24, 32]}, arguments)
     settings = {"name": "x", "metrics": {"fill": 0.5}, "cases": {"size": [24, 32], "classes": ["a", "b", "c"]}}
-    assert read_classifier(weights, StudySettings.model_validate(settings)).output == "logits"
+    assert trained_classifier(weights, StudySettings.model_validate(settings)).output == "logits"
     for size, said in ((24, "24"), ([24, 40], r"\[24, 40\]")):
         with pytest.raises(SettingsError, match=rf"trained with cases.size = \[24, 32\], the study has {said}"):
-            read_classifier(weights, StudySettings.model_validate({"name": "x", "cases": {"size": size}}))
+            trained_classifier(weights, StudySettings.model_validate({"name": "x", "cases": {"size": size}}))
 
 
 def test_a_network_without_training_cases_or_of_another_size(tomolens, tmp_path, manifest, study_file):

@@ -22,9 +22,9 @@ from .progress import Progress, silent
 from .report import write_latex, write_report, write_tables
 from .results.store import Store
 from .study.cost import StudyCost, estimate
+from .study.fitting_estimators import without_gradients, without_references
 from .study.given_network import classifier_of, declared, named_in, trained_classifier, with_network
 from .study.networks import fit_network
-from .study.references import without_references
 from .study.runner import Resources, run_study
 from .study.settings import StudySettings, settings_from, stored_settings, study_content
 from .study.verify import verify
@@ -194,6 +194,8 @@ class Study:
                 raise SettingsError(f"{patients} patients cannot fill {chosen.folds} folds: ask for fewer cases.folds")
             networks = chosen.folds
             learned = round(len(cases) * (1 - 1 / networks))
+        if self.classifier is not None and self.classifier.forward_only:
+            settings, _ = without_gradients(settings, self.classifier.forward_only)
         if self.classifier is not None and not learned:
             settings, _ = without_references(settings)
         if chosen.train_per_scan is not None:

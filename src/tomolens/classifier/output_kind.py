@@ -25,6 +25,7 @@ class OutputSeen:
         high: the highest value.
         worst_row_sum: of several neurons, the sum of a row that is farthest from 1; None of one neuron.
         whole: whether all are whole numbers, as of decisions.
+        varies: whether any of them differs between images.
     """
 
     images: int
@@ -33,6 +34,7 @@ class OutputSeen:
     high: float
     worst_row_sum: float | None
     whole: bool
+    varies: bool
 
     @property
     def within_one(self) -> bool:
@@ -77,6 +79,7 @@ def output_seen(network: nn.Module, images: Tensor, batch_size: int = 32) -> Out
         high=float(columns.max()),
         worst_row_sum=float(sums[(sums - 1.0).abs().argmax()]) if several else None,
         whole=bool((columns == columns.round()).all()),
+        varies=bool((columns != columns[:1]).any()),
     )
 
 

@@ -66,8 +66,8 @@ class Occlusion:
     def __post_init__(self) -> None:
         if self.window < 1 or not 1 <= self.stride <= self.window:
             raise SettingsError(
-                f"window {self.window} and stride {self.stride}: expected a window of 1 pixel or more and a stride from "
-                "1 to the window, so that no pixel is left out"
+                f"window {self.window} and stride {self.stride}: expected a window of 1 pixel or more and a "
+                "stride from 1 to the window, so that no pixel is left out"
             )
 
     def cost(self, shape: tuple[int, ...]) -> Cost:

@@ -193,7 +193,7 @@ def _of_output(declared: str, seen: OutputSeen, made: NetworkFile) -> tuple[Find
     if seen.whole:
         found = f"{seen}, all whole numbers: decisions, as argmax or a threshold leaves them, have no score to explain"
         return Finding(check, found, "refused"), None
-    if seen.low == seen.high:
+    if not seen.varies:
         return Finding(check, f"{seen}: the same for every image; there is nothing to explain", "refused"), None
     one = seen.neurons == 1
     if declared:

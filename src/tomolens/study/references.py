@@ -8,36 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from ..cases import Cases
-from ..errors import SettingsError
 from ..estimators.baselines import BASELINES
 from ..estimators.subject import References
 from ..randomness import generator
 from .folds import Fold
 from .settings import StudySettings
 from .survey import Survey
-
-
-def without_references(settings: StudySettings) -> tuple[StudySettings, dict[str, str]]:
-    """A study without training images, and the estimators that it leaves out for want of them, with the reason.
-
-    Only those of the default list are left out: who names one, or gives it parameters, means it.
-
-    Raises:
-        SettingsError: a named estimator that draws training images.
-    """
-    chosen = settings.estimators
-    made = zip(chosen.names, chosen.make(), strict=True)
-    drawing = [name for name, estimator in made if "references" in estimator.needs]
-    if not drawing:
-        return settings, {}
-    if "names" in chosen.model_fields_set or chosen.parameters.keys() & set(drawing):
-        raise SettingsError(
-            f"{drawing[0]} draws training images and the study has none: mark some cases as train (in the manifest's "
-            "split column, or with split=[...]), or leave this estimator out of estimators.names"
-        )
-    left = tuple(name for name in chosen.names if name not in drawing)
-    fitting = settings.model_copy(update={"estimators": chosen.model_copy(update={"names": left})})
-    return fitting, dict.fromkeys(drawing, "it draws training images, and the study has none")
 
 
 def atlas_of(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> NDArray[np.float64] | None:

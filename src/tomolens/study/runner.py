@@ -32,11 +32,12 @@ from ..results.store import Store
 from ..results.writer import Writer
 from .calibration import Calibration
 from .executors import Executor, local_executor, workers_for
+from .fitting_estimators import without_gradients, without_references
 from .folds import Fold, folds_of
 from .networks import Fitted, networks_of
 from .provenance import provenance
 from .ray_executor import ray_executor
-from .references import atlas_of, draw_references, missing_baselines, without_references
+from .references import atlas_of, draw_references, missing_baselines
 from .settings import NOT_IN_THE_NUMBERS, StudySettings
 from .stopping import stop_when_asked
 from .survey import Survey, survey
@@ -98,7 +99,7 @@ def run_study(
     """Run a study into its folder, or finish one that was interrupted; cases that failed are tried again.
 
     Args:
-        settings: the study file; see `without_references` for what is left out where no case may be trained on.
+        settings: the study file; see `without_references` and `without_gradients` for what is left out.
         store: of the folder to write.
         cases: all cases, training and held out.
         classifier: to evaluate on all cases; None trains one for each fold, as the study file says.
@@ -120,8 +121,11 @@ def run_study(
         _require_outputs(classifier, found.cases)
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     left_out: dict[str, str] = {}
+    if classifier is not None and classifier.forward_only:
+        settings, left_out = without_gradients(settings, classifier.forward_only)
     if any(len(fold.training) == 0 for fold in folds):
-        settings, left_out = without_references(settings)
+        settings, drawing = without_references(settings)
+        left_out = {**drawing, **left_out}
     _require_twins(settings, found)
     calibration_of(settings, found.cases)  # refuses what cannot be calibrated before anything is written
     description = describe(settings, found, classifier, resources)

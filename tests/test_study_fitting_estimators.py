@@ -14,7 +14,7 @@ from tomolens.errors import SettingsError
 from tomolens.estimators.registry import ESTIMATORS
 from tomolens.report.words import summary
 from tomolens.results.store import Store
-from tomolens.study.references import without_references
+from tomolens.study.fitting_estimators import without_references
 from tomolens.study.settings import EstimatorSettings, settings_from
 
 DEFAULT = EstimatorSettings().names
