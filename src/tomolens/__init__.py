@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .cases import from_manifest as from_manifest
     from .cases import phantom as phantom
     from .classifier import Classifier as Classifier
+    from .classifier import InputContract as InputContract
     from .classifier import Intensity as Intensity
+    from .classifier.network_file import load_classifier as load_classifier
     from .errors import CaseError as CaseError
     from .errors import MapError as MapError
     from .errors import NetworkError as NetworkError
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from .estimators import SmoothGradSquared as SmoothGradSquared
     from .estimators import explain as explain
     from .findings import Findings as Findings
+    from .probes import check_network as check_network
     from .regions import RegionSettings as RegionSettings
     from .regions import segment as segment
     from .regions import xrai as xrai
@@ -45,7 +48,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": ("Study", "report"),
     "cases": ("Case", "Cases", "Preprocessing", "from_manifest"),
-    "classifier": ("Classifier", "Intensity"),
+    "classifier": ("Classifier", "InputContract", "Intensity"),
+    "classifier.network_file": ("load_classifier",),
     "errors": ("CaseError", "MapError", "NetworkError", "SettingsError", "TomolensError"),
     "estimators": (
         "Backpropagation",
@@ -63,6 +67,7 @@ _HOMES = {
         "explain",
     ),
     "findings": ("Findings",),
+    "probes": ("check_network",),
     "regions": ("RegionSettings", "segment", "xrai"),
     "study.settings": ("StudySettings",),
 }

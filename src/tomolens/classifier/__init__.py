@@ -1,6 +1,7 @@
-"""Classifiers: a network plus what its output means, the paper's ResNet-50, its training and its weights."""
+"""Classifiers: a network plus what goes in and what its output means, whence it comes, its training and its weights."""
 
 from .classifier import Classifier
+from .contract import InputContract
 from .intensity import Intensity
 
-__all__ = ["Classifier", "Intensity"]
+__all__ = ["Classifier", "InputContract", "Intensity"]

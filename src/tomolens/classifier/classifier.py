@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..errors import NetworkError, SettingsError
 from .activation import LastActivation
+from .contract import InputContract
 from .inputs import require_one_input
 from .intensity import Intensity
 from .label import OneLabel
@@ -74,6 +75,34 @@ class Classifier:
     intensity: Intensity = Intensity()
     task: Task = "classes"
     quick: Quick | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        output: Output = "logit",
+        *,
+        contract: InputContract | None = None,
+        key: str = "",
+        score: Score = "logit",
+        task: Task = "classes",
+    ) -> "Classifier":
+        """A classifier of a network that takes something else than images from 0 to 1, or returns several things.
+
+        Args:
+            network: as it was trained.
+            output: what it returns.
+            contract: what it takes; the classifier's images are from 0 to 1 all the same.
+            key: name or number of the output that holds the scores, where it returns a table or several.
+            score: see `Classifier`.
+            task: see `Classifier`.
+
+        Example:
+            >>> contract = InputContract(((-160.0, 240.0),), channels=3, mean=(0.5,), std=(0.25,))
+            >>> Classifier.of(network, "logits", contract=contract, key="logits")   # doctest: +SKIP
+        """
+        sourced = SourcedNetwork(network, contract, key)
+        return cls(sourced, output, score, sourced.contract.intensity, task)
 
     def __post_init__(self) -> None:
         if self.output not in get_args(Output):
@@ -154,7 +183,10 @@ class Classifier:
             NetworkError: an output of another shape, one that is not finite, or probabilities that are none.
         """
         if not isinstance(raw, Tensor):
-            raise NetworkError(f"the network returned {type(raw).__name__}, expected a tensor")
+            raise NetworkError(
+                f"the network returned {type(raw).__name__}, expected a tensor: of several outputs name the one that "
+                "holds the scores with Classifier.of(network, output, key=...)"
+            )
         one_neuron = self.output in ("logit", "probability")
         values = raw[:, 0] if one_neuron and raw.shape == (count, 1) else raw
         expected = "(N,) or (N, 1)" if one_neuron else f"(N, {self.task})"

@@ -50,6 +50,11 @@ class NetworkFile:
         return Classifier(network, self.output, score, self.contract.intensity, self.task)
 
 
+def load_classifier(path: str | Path, *, allow_code: bool = False) -> Classifier:
+    """The classifier of a ``network.toml``, its network loaded; see `read_network_file` and `load_source`."""
+    return read_network_file(Path(path), allow_code=allow_code).classifier()
+
+
 def write_network_file(network: NetworkFile, path: Path) -> None:
     """Write ``network.toml``; the network's place is told from its folder.
 

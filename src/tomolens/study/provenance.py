@@ -9,7 +9,20 @@ from typing import Any
 
 import torch
 
-LIBRARIES = ("tomolens", "torch", "monai", "numpy", "scipy", "numba", "pandas", "pydicom", "SimpleITK", "openvino")
+LIBRARIES = (
+    "tomolens",
+    "torch",
+    "monai",
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "pydicom",
+    "SimpleITK",
+    "openvino",
+    "onnxruntime",
+    "transformers",
+)
 
 
 def provenance(device: str, executor: str) -> dict[str, Any]:
