@@ -71,7 +71,7 @@ def test_fidelity_asks_about_the_class_that_is_explained(tmp_path):
     curves = table[(table["estimator"] == "random") & table["metric"].str.endswith("_important_first")]
     cases = table.drop_duplicates("index").set_index("index")
     left, labels = NAMES.index("left"), study.cases.labels
-    assert len(curves) == 2 * 18
+    assert len(curves) == 4 * 18  # as it is and absolute, both orders
     for index, curve in zip(curves["index"], curves["curve"], strict=True):
         # Nothing is masked yet: right where the class is predicted and true, or neither.
         assert curve[0] == ((cases["predicted"][index] == left) == (labels[index] == left))
