@@ -175,6 +175,10 @@ def missing(item):
     raise FileNotFoundError(2, "No such file or directory", "/secret/place")
 
 
+def named(item):
+    raise ValueError("cannot read '/data/Smith, John/1.nii' or C:\\data\\Smith: 1/2 of it, see a/b")
+
+
 FAULTS = {
     "no image": (without("image"), r"item 3: no key 'image' for its image; there are 'label', 'mask', 'who', 'id'"),
     "no label": (without("label"), "item 3: no key 'label' for its label"),
@@ -219,6 +223,7 @@ FAULTS = {
     "no name": (lambda item: item | {"id": ""}, "item 3: name '', expected printable text"),
     "an error": (broken, r"item 3: the dataset cannot read it \(RuntimeError: the disk is gone\)"),
     "no file": (missing, r"item 3: the dataset cannot read it \(FileNotFoundError: No such file or directory\)$"),
+    "a path": (named, r"ValueError: cannot read 'a file' or a file: 1/2 of it, see a/b\)$"),
     "a number": (lambda item: 3.0, "item 3: float, expected a dictionary or a tuple"),
     "four of a tuple": (lambda item: (1, 2, 3, 4), r"item 3: tuple of 4, expected \(image, label\) or"),
     "a tuple without": (

@@ -1,5 +1,6 @@
 """Cases of a torch or MONAI dataset, whose items are read when they are asked for."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from .meta_tensor import grid_of_meta_tensor
 
 IN_A_TUPLE = ("image", "label", "mask")
 """What an item that is no dictionary holds, in this order."""
+PATH = re.compile(
+    r"""(?<=')[^']*[/\\][^']*(?=')|(?<=")[^"]*[/\\][^"]*(?=")|(?<![\w.])(?:[A-Za-z]:)?[/\\][^:;,'"()<>]*"""
+)
+"""In what a dataset says of an item: it may name a patient, and reasons stand in results."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +117,9 @@ def read_item(dataset: Any, place: int, keys: Keys, where: str) -> dict[str, Any
         with _one_thread():
             item = dataset[place]
     except Exception as error:  # a dataset of one's own may raise anything
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:300]
-        raise CaseError(f"{where}: the dataset cannot read it ({type(error).__name__}: {reason})") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        told = PATH.sub("a file", " ".join(reason.split()))[:300]
+        raise CaseError(f"{where}: the dataset cannot read it ({type(error).__name__}: {told})") from error
     if isinstance(item, Mapping):
         return _of_dictionary(item, keys, where)
     if not isinstance(item, list | tuple):
