@@ -183,6 +183,25 @@ ODD_FILES = {
         r"window 3 of 3, \[0\.0, 0\.5\], expected at least 1 HU within -100000 to 100000 HU",
     ),
     "nine windows": (f"[cases]\nwindow = {[[0, 100 + i] for i in range(9)]}", "9 windows, expected at most 8"),
+    "no pixels": (
+        "[cases]\nspacing = 0",
+        r"cases\.spacing: pixels of 0 mm, expected a number 0\.01 to 100 \(given: 0\)",
+    ),
+    "pixels of nothing": ("[cases]\nspacing = [1.5, nan]", r"cases\.spacing: pixels of nan mm, expected a number"),
+    "pixels of words": ('[cases]\nspacing = "1.5 mm"', r"cases\.spacing: pixels of '1\.5 mm' mm, expected a number"),
+    "one pixel": (
+        "[cases]\nspacing = [1.5]",
+        r"cases\.spacing: 1 sizes of a pixel, expected one for all axes or one for",
+    ),
+    "solid pixels": (
+        '[cases]\nsource = "phantom"\nspacing = [1, 1, 2]',
+        r"spacing \[1\.0, 1\.0, 2\.0\]: simulated cases have two",
+    ),
+    "solid implants": ('[cases]\nimplant = "nodule"\nspacing = [1, 1, 2]', r"spacing \[.*\]: implants go into slices"),
+    "pixels of other axes": (
+        "[cases]\nsize = [32, 32]\nspacing = [1, 1, 2]",
+        r"size \[32, 32\] and spacing \[1\.0, 1\.0, 2\.0\]: one has a number for each of two axes, one of three",
+    ),
     "one class": ('[cases]\nclasses = ["a", "a"]', "class 'a' is named twice"),
     "a class alone": ('[cases]\nclasses = ["a"]', "classes: 1 class, expected at least 2"),
     "simulated classes": ('[cases]\nsource = "phantom"\nclasses = ["a", "b", "c"]', "simulated cases have two, and 3"),

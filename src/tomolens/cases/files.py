@@ -18,7 +18,8 @@ from .geometry import Values, Volume
 from .grid import Grid
 from .masks import MaskChoice, read_mask
 from .places import LARGEST_RATIO, suffix
-from .preprocessing import Preprocessing
+from .preprocessing import UNKNOWN, Preprocessing
+from .sampling import Axis
 from .windows import in_words
 
 LEAST_CONTRAST = 0.01
@@ -53,12 +54,12 @@ class FileReader:
     """Reads the files of an entry.
 
     Attributes:
-        preprocessing: window and size.
+        preprocessing: window, size and spacing.
         masks: which structures make the mask.
         dimensions: 2 for axial slices ``(1, H, W)``, 3 for whole volumes ``(1, D, H, W)``.
 
     Raises:
-        SettingsError: sizes for another number of axes.
+        SettingsError: sizes or spacings for another number of axes.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -67,6 +68,7 @@ class FileReader:
 
     def __post_init__(self) -> None:
         self.preprocessing.shape(self.dimensions)
+        self.preprocessing.pixel(self.dimensions)
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Read, turn upright, window and resize.
@@ -80,7 +82,7 @@ class FileReader:
         """What the files hold in Hounsfield units, before window and size.
 
         Raises:
-            CaseError: naming case and file.
+            CaseError: naming case and file; also where pixels of a given size are asked for and its own are not known.
         """
         try:
             image = self.image(entry)
@@ -89,6 +91,7 @@ class FileReader:
             raise CaseError(f"case {entry.name}: {error}") from error
         hu = self._spatial(image.grid.turn_upright(image.hu))
         try:
+            self._require_spacing(image)
             notes = (*image.notes, *_calibration(hu), *_stretching(hu.shape, self.preprocessing))
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
@@ -102,22 +105,23 @@ class FileReader:
             CaseError: one grey in the window, or in each of several; naming case and file.
         """
         hu, mask = upright.hu, upright.mask
-        seen = self.preprocessing.image(hu)
+        seen, axes = self.preprocessing.image(hu, upright.spacing), self.preprocessing.axes(hu.shape, upright.spacing)
         grey = [one for one, channel in zip(self.preprocessing.windows, seen, strict=True) if is_one_grey(channel)]
         if len(grey) == len(seen):
             raise CaseError(
                 f"case {entry.name}: {entry.source}: values from {hu.min():.6g} to {hu.max():.6g} HU are one grey "
                 f"in the window{'s' if len(grey) > 1 else ''} {in_words(grey)}"
             )
+        cut = () if mask is None else self.preprocessing.cut(mask, upright.spacing)
         return Case(
             name=entry.name,
             image=seen,
             label=entry.label,
             patient=entry.patient,
-            mask=None if mask is None else self.preprocessing.mask(mask),
-            notes=(*upright.notes, *(f"it is one grey in the window {in_words(one)}" for one in grey)),
-            body=self.preprocessing.body(hu),
-            grid=self._grid(entry, seen.shape[1:]),
+            mask=None if mask is None else self.preprocessing.mask(mask, upright.spacing),
+            notes=(*upright.notes, *cut, *(f"it is one grey in the window {in_words(one)}" for one in grey)),
+            body=self.preprocessing.body(hu, upright.spacing),
+            grid=self._grid(entry, seen.shape[1:], axes),
         )
 
     def image(self, entry: CaseEntry) -> Volume:
@@ -157,9 +161,17 @@ class FileReader:
                 return whole[entry.slice : entry.slice + 1]
         return read_mask(paths, image, self.masks, entry.consensus)
 
-    def _grid(self, entry: CaseEntry, shape: tuple[int, ...]) -> Grid:
+    def _require_spacing(self, image: Volume) -> None:
+        if self.preprocessing.spacing is None:
+            return
+        if not image.sized:
+            raise CaseError(UNKNOWN)
+        if self.dimensions == 3 and image.grid.upright().shape[0] == 1:
+            raise CaseError("a single slice, whose distance to the next is not known: cases.spacing needs it")
+
+    def _grid(self, entry: CaseEntry, shape: tuple[int, ...], axes: tuple[Axis, ...]) -> Grid:
         source = read_source(Path(entry.source), entry.series).grid  # still in memory
-        return Grid.of(shape, source, 0 if entry.slice is None and self.dimensions == 2 else entry.slice)
+        return Grid.of(shape, source, 0 if entry.slice is None and self.dimensions == 2 else entry.slice, axes)
 
     def _spatial(self, upright: Values) -> Values:
         return upright[0] if self.dimensions == 2 else upright
@@ -172,6 +184,8 @@ def is_one_grey(channel: NDArray[np.float32]) -> bool:
 
 def _stretching(shape: tuple[int, ...], preprocessing: Preprocessing) -> tuple[str, ...]:
     """A word where resizing changes the image's proportions."""
+    if preprocessing.spacing is not None:
+        return ()
     wanted = preprocessing.shape(len(shape))
     if all(length * wanted[0] == shape[0] * size for length, size in zip(shape, wanted, strict=True)):
         return ()

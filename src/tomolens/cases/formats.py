@@ -129,7 +129,8 @@ def read_itk(path: Path) -> Volume:
         stored = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise CaseError(f"{path}: unreadable {kind_of(path)} ({last_line(error)})") from error
-    return Volume(stored.astype(np.float32).reshape(grid.shape), grid, shear_in_words(grid.affine))
+    hu, notes = stored.astype(np.float32).reshape(grid.shape), shear_in_words(grid.affine)
+    return Volume(hu, grid, notes, sized=voxels.sized)
 
 
 READERS: dict[str, Callable[[Path], Volume]] = {

@@ -178,12 +178,14 @@ class Volume:
         grid: where they lie.
         notes: what was odd about the file and mended, in words.
         instance: SOP Instance UID of a single DICOM slice, by which polygons find it.
+        sized: whether the file says how large its voxels are; where it does not they are taken for 1 mm.
     """
 
     hu: NDArray[np.float32]
     grid: Grid
     notes: tuple[str, ...] = ()
     instance: str = ""
+    sized: bool = True
 
     def upright(self) -> "Volume":
         """The same volume in the display convention."""

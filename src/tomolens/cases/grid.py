@@ -9,6 +9,7 @@ from ..errors import MapError
 from .geometry import Affine, Turn
 from .geometry import Grid as VoxelGrid
 from .preprocessing import resized
+from .sampling import Axis, to_scan
 
 Part = tuple[slice, slice, slice]
 """Of an array ``(slices, rows, columns)``."""
@@ -29,17 +30,21 @@ class Grid:
             to the next: its first step is 1 mm.
         turn: from the axes of the source to those of the case: front up, the patient's right on the left, feet first.
         slice: which slice of the turned source the case is; None where it is all of it.
+        axes: where the case's pixels lie on that along each of its axes; empty where the whole is resized.
     """
 
     shape: tuple[int, ...]
     source: VoxelGrid
     turn: Turn
     slice: int | None = None
+    axes: tuple[Axis, ...] = ()
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], source: VoxelGrid, slice: int | None = None) -> "Grid":
-        """The grid of a case that was turned upright, cut out and resized to ``shape``."""
-        return cls(shape, source, source.upright_turn(), slice)
+    def of(
+        cls, shape: tuple[int, ...], source: VoxelGrid, slice: int | None = None, axes: tuple[Axis, ...] = ()
+    ) -> "Grid":
+        """The grid of a case that was turned upright, cut out, and resized or resampled along ``axes`` to ``shape``."""
+        return cls(shape, source, source.upright_turn(), slice, axes)
 
     @property
     def affine(self) -> Affine:
@@ -50,9 +55,12 @@ class Grid:
         turned = self._turned
         # As images are resized: the outer edges stay where they are, not the outer centres.
         scale = np.divide(turned.shape, self._shape)
-        resized_affine = np.diag([*scale, 1.0])
-        resized_affine[:3, 3] = 0.5 * scale - 0.5
-        affine: Affine = turned.affine @ resized_affine
+        first = 0.5 * scale - 0.5
+        if self.axes:
+            scale, first = np.array([(axis.step, axis.first) for axis in self._axes]).T
+        on_source = np.diag([*scale, 1.0])
+        on_source[:3, 3] = first
+        affine: Affine = turned.affine @ on_source
         return affine
 
     @property
@@ -63,7 +71,7 @@ class Grid:
 
     @property
     def within(self) -> Part:
-        """The part of the source's array that the case shows."""
+        """The part of the source's array that the case is of: a slice, or all; of it the case may be cut out."""
         if self.slice is None:
             return slice(None), slice(None), slice(None)
         across = self.turn.order[0]
@@ -75,7 +83,8 @@ class Grid:
         """A map of the case on the voxels of its source, turned back as they are stored.
 
         Linear between pixel centres, constant beyond the outer ones; where the case has more pixels than the source,
-        averaged with the same filter that made the case (`resize_image`).
+        averaged with the same filter that made the case (`resize_image`). 0 where the case is cut: it knows nothing of
+        what lies there.
 
         Args:
             values: ``(*spatial)`` of the case.
@@ -92,12 +101,18 @@ class Grid:
         """
         if values.shape != self.shape:
             raise MapError(f"a map of shape {values.shape} for a case of {self.shape}")
-        back: NDArray[np.floating] = self.turn.back(resized(values.reshape(self._shape), self._turned.shape))
+        whole = values.reshape(self._shape)
+        upright = to_scan(whole, self._axes) if self.axes else resized(whole, self._turned.shape)
+        back: NDArray[np.floating] = self.turn.back(upright)
         return back
 
     @property
     def _shape(self) -> tuple[int, ...]:
         return (1, *self.shape)[-3:]
+
+    @property
+    def _axes(self) -> tuple[Axis, ...]:
+        return (Axis(1, 1.0, 1), *self.axes)[-3:]
 
     @property
     def _turned(self) -> VoxelGrid:

@@ -15,6 +15,7 @@ _LONGEST_WORD, _LONGEST_VALUE = 254, 20_000
 """Characters that ITK has room for, of a key or a word of its own, and of what it does not know."""
 _NRRD_DATA_FILE = re.compile(rb"^data ?file:\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 _NRRD_SKIP = re.compile(rb"^(line|byte) ?skip:\s*(?!0\s*$)", re.MULTILINE | re.IGNORECASE)
+_NRRD_SIZES = re.compile(rb"^(?:spacings|space directions):(.*)$", re.MULTILINE | re.IGNORECASE)
 _NRRD_PACKING = re.compile(rb"^encoding:\s*(gz|gzip|bz2|bzip2)\s*$", re.MULTILINE | re.IGNORECASE)
 _META_DATA_FILE = re.compile(rb"^[ \t]*ElementDataFile[ \t]*=[ \t]*([^\r\n]+?)[ \t]*(?:\r?\n|$)", re.MULTILINE)
 _META_VECTORS = {
@@ -54,11 +55,13 @@ class Voxels:
         file: that holds them: the image itself, or one beside it.
         start: the byte of it at which they begin.
         packing: how they are packed; empty where they are not.
+        sized: whether the header says how large they are.
     """
 
     file: Path
     start: int
     packing: Packing
+    sized: bool
 
 
 def kind_of(path: Path) -> str:
@@ -86,6 +89,8 @@ def find_voxels(path: Path) -> Voxels:
         header, begin = (start, len(start)) if end is None else (start[: end.start()], end.end())
         found = _NRRD_DATA_FILE.search(header)
         name = found[1].decode("latin-1") if found else "LOCAL"
+        sizes = _NRRD_SIZES.search(header)
+        sized = sizes is not None and re.search(rb"nan|none", sizes[1], re.IGNORECASE) is None
         if packed := _NRRD_PACKING.search(header):
             packing = "gzip" if packed[1].lower().startswith(b"g") else "bzip2"
             if _NRRD_SKIP.search(header):
@@ -96,17 +101,18 @@ def find_voxels(path: Path) -> Voxels:
             raise CaseError(f"{path}: unreadable MetaImage (no ElementDataFile)")
         name, begin = element[1].decode("latin-1"), element.end()
         values = _meta_values(path, start[: element.start()])
+        sized = "ElementSpacing" in values or "ElementSize" in values
         packing = "zlib" if values.get("CompressedData", "").upper() in ("TRUE", "T", "1") else ""
         if packing and values.get("HeaderSize", "0") != "0":
             raise CaseError(f"{path}: packed voxels with a HeaderSize, which is not read: convert the file")
     if name == "LOCAL":
-        return Voxels(path, begin, packing)
+        return Voxels(path, begin, packing, sized)
     if Path(name).name != name or name.startswith("LIST") or "%" in name:
         # The name is not repeated: it may be a patient's, and messages about cases go into results.
         raise CaseError(f"{path}: its voxels are in another folder or several files, expected one file beside it")
     if not (path.parent / name).is_file():
         raise CaseError(f"{path}: its voxels are in {path.parent / name}, which is missing")
-    return Voxels(path.parent / name, 0, packing)
+    return Voxels(path.parent / name, 0, packing, sized)
 
 
 def _meta_values(path: Path, header: bytes) -> dict[str, str]:

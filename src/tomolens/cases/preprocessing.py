@@ -1,24 +1,40 @@
-"""From Hounsfield units on the scanner's grid to what the network sees: window, then size."""
+"""From Hounsfield units on the scanner's grid to what the network sees: window, then pixels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SettingsError
+from ..errors import CaseError, SettingsError
 from .body import AIR, body_of
+from .sampling import Axis, is_cut, nearest, resampled
 from .windows import Window, Windows, check_windows, windows_of
+
+Spacing = tuple[float, ...]
+"""Distance of neighbours along each spatial axis, mm."""
+OUTSIDE = -1000.0
+"""HU of the air around a scan: what pixels beyond it become."""
+FINEST, COARSEST = 0.01, 100.0
+"""mm of a pixel that may be asked for."""
+UNKNOWN = "its pixel size is not known: cases.spacing needs it"
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Window in HU that maps to [0, 1], and the number of pixels: one for every spatial axis, or one for each.
+    """What becomes of an image in HU before a network sees it.
 
-    Several windows are the channels of an image. The defaults are the protocol's: soft tissue -160..240 HU, 224 pixels.
+    Attributes:
+        size: number of pixels, one for every spatial axis, or one for each.
+        window: HU that map to [0, 1]; several windows are the channels of an image.
+        spacing: mm of a pixel, one for every spatial axis, or one for each. The scan is resampled to such pixels, and
+            cut or padded (with air) about its middle to ``size``. None resizes the whole scan to ``size``.
+
+    The defaults are the protocol's: soft tissue -160..240 HU, 224 pixels. Methods take the ``spacing`` of the image in
+    mm, which is needed where pixels of a given size are asked for.
 
     Raises:
-        SettingsError: see `check_windows`.
+        SettingsError: see `check_windows`; pixels of no size.
 
     Example:
         >>> lung, soft_tissue, bone = (-1000.0, 400.0), (-160.0, 240.0), (-100.0, 900.0)
@@ -28,9 +44,14 @@ class Preprocessing:
 
     size: int | tuple[int, ...] = 224
     window: Windows = (-160.0, 240.0)
+    spacing: float | Spacing | None = None
 
     def __post_init__(self) -> None:
         check_windows(self.window)
+        each = self.spacing if isinstance(self.spacing, tuple) else (self.spacing,)
+        for one in (one for one in each if one is not None):
+            if not FINEST <= one <= COARSEST:
+                raise SettingsError(f"pixels of {one:g} mm, expected {FINEST:g} to {COARSEST:g} mm")
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -52,18 +73,95 @@ class Preprocessing:
             )
         return tuple(self.size)
 
-    def image(self, hu: NDArray[np.floating]) -> NDArray[np.float32]:
+    def pixel(self, dimensions: int) -> Spacing | None:
+        """Size of a pixel along each of so many axes, mm; None where the whole scan is resized.
+
+        Raises:
+            SettingsError: sizes for another number of axes.
+        """
+        if self.spacing is None or not isinstance(self.spacing, tuple):
+            return None if self.spacing is None else (float(self.spacing),) * dimensions
+        if len(self.spacing) != dimensions:
+            raise SettingsError(
+                f"cases.spacing {list(self.spacing)} has {len(self.spacing)} numbers, images have {dimensions} axes: "
+                "give one for each, or one for all"
+            )
+        return self.spacing
+
+    def axes(self, shape: Sequence[int], spacing: Spacing | None) -> tuple[Axis, ...]:
+        """Where pixels of the given size lie on an image; empty where the whole of it is resized.
+
+        Args:
+            shape: ``(*spatial)`` of the image.
+            spacing: of the image, mm; None where it is not known.
+
+        Raises:
+            CaseError: a pixel size is asked for, and the image's is not known.
+        """
+        pixel = self.pixel(len(shape))
+        if pixel is None:
+            return ()
+        if spacing is None:
+            raise CaseError(UNKNOWN)
+        along = zip(shape, pixel, spacing, self.shape(len(shape)), strict=True)
+        return tuple(Axis(length, wanted / own, count) for length, wanted, own, count in along)
+
+    def image(self, hu: NDArray[np.floating], spacing: Spacing | None = None) -> NDArray[np.float32]:
         """HU ``(*spatial)`` to float32 ``(C, *shape)`` in [0, 1], a channel for each window."""
-        shape = self.shape(hu.ndim)
-        return np.stack([resize_image(window(hu, one), shape) for one in self.windows])
+        outside = np.array(OUTSIDE)
+        planes = [self.resample(window(hu, one), spacing, float(window(outside, one))) for one in self.windows]
+        return np.stack([np.asarray(np.clip(plane, 0.0, 1.0), dtype=np.float32) for plane in planes])
 
-    def body(self, hu: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """HU ``(*spatial)`` to the body in the resized image, whatever the window: bool ``(*shape)``."""
-        return body_of(resize_image(window(hu, (AIR - 500.0, AIR + 500.0)), self.shape(hu.ndim))[None], 0.5)
+    def body(self, hu: NDArray[np.floating], spacing: Spacing | None = None) -> NDArray[np.bool_]:
+        """HU ``(*spatial)`` to the body in the image, whatever the window: bool ``(*shape)``.
 
-    def mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Bool ``(*spatial)`` to bool ``(*shape)``, by nearest neighbour."""
-        return resize_mask(mask, self.shape(mask.ndim))
+        It is told in the whole scan: lungs that a cut opens are the body's all the same.
+        """
+        seen, axes = window(hu, (AIR - 500.0, AIR + 500.0)), self.axes(hu.shape, spacing)
+        if not axes:
+            return body_of(resize_image(seen, self.shape(hu.ndim))[None], 0.5)
+        # No finer than the scan is: that would tell nothing more, and take long.
+        whole = [replace(axis, step=max(axis.step, 1.0)).uncut for axis in axes]
+        body = body_of(resampled(seen, whole)[None], 0.5)
+        pairs = zip(axes, whole, strict=True)
+        return nearest(body, [replace(axis, length=one.count, step=axis.step / one.step) for axis, one in pairs])
+
+    def mask(self, mask: NDArray[np.bool_], spacing: Spacing | None = None) -> NDArray[np.bool_]:
+        """Bool ``(*spatial)`` to bool ``(*shape)``, by nearest neighbour; False beyond the scan."""
+        axes = self.axes(mask.shape, spacing)
+        return nearest(mask, axes) if axes else resize_mask(mask, self.shape(mask.ndim))
+
+    def resample(
+        self, values: NDArray[np.floating], spacing: Spacing | None = None, padding: float = 0.0
+    ) -> NDArray[np.floating]:
+        """Values ``(*spatial)`` to float32 ``(*shape)``, antialiased linear; ``padding`` beyond the scan."""
+        axes = self.axes(values.shape, spacing)
+        return resampled(values, axes, padding) if axes else resized(values, self.shape(values.ndim))
+
+    def cut(self, mask: NDArray[np.bool_], spacing: Spacing | None, what: str = "mask") -> tuple[str, ...]:
+        """A word where a part of a mask ``(*spatial)`` lies beyond what the image shows."""
+        axes = self.axes(mask.shape, spacing)
+        if not is_cut(mask, axes):
+            return ()
+        part = "a part" if nearest(mask, axes).any() else "all"
+        return (f"{part} of its {what} lies beyond the {self.pixels_in_words(mask.ndim)} that it is cut to",)
+
+    def pixels_in_words(self, dimensions: int) -> str:
+        """Number and size of the pixels, for a message."""
+        pixel = self.pixel(dimensions)
+        of = "" if pixel is None else f" of {mm_in_words(pixel)}"
+        return f"{' x '.join(map(str, self.shape(dimensions)))} pixels{of}"
+
+
+def mm_in_words(spacing: float | Sequence[float]) -> str:
+    """A pixel's size for a message or a report.
+
+    Example:
+        >>> mm_in_words((1.5, 1.5)), mm_in_words((5.0, 0.75, 0.75))
+        ('1.5 mm', '5 x 0.75 x 0.75 mm')
+    """
+    each = [f"{one:g}" for one in (spacing if isinstance(spacing, Sequence) else [spacing])]
+    return f"{' x '.join(each if len(set(each)) > 1 else each[:1])} mm"
 
 
 def window(hu: NDArray[np.floating], limits: Window) -> NDArray[np.float32]:

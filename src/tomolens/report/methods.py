@@ -1,8 +1,9 @@
 """The methods section: every parameter, version and hash of a study, and what CLAIM asks about explainability."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..cases.preprocessing import mm_in_words
 from ..cases.windows import in_words
 from ..findings import Findings
 from ..findings.printing import judged, title, values_of
@@ -22,7 +23,7 @@ def paragraphs(findings: Findings) -> list[str]:
     measured, prepared = findings.measured.cases, description.raw["content"]["cases"]
     sides = " × ".join(map(str, prepared["shape"][1:]))
     made = (
-        f"windowed to {in_words(cases['window'])}, scaled to [0, 1] and resized"
+        f"windowed to {in_words(cases['window'])}, scaled to [0, 1]{_resampled(cases.get('spacing'))}"
         if prepared["windowed"]
         else "given as arrays,"
     )
@@ -52,6 +53,10 @@ def explained_class(settings: Mapping[str, Any]) -> str:
         "true": "the true class",
         "each": "the predicted class, and beside it for each class",
     }.get(chosen, f"the class “{chosen}”")
+
+
+def _resampled(spacing: float | Sequence[float] | None) -> str:
+    return " and resized" if spacing is None else f", resampled to pixels of {mm_in_words(spacing)}, and cut or padded"
 
 
 def baselines_of(findings: Findings) -> list[str]:

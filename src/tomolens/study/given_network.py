@@ -81,7 +81,7 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
     """
     cases, contract, name = settings.cases, network.contract, network.source.path.name
     size = cases.preprocessing.shape(len(contract.size)) if contract.size else ()
-    spacing = getattr(cases.preprocessing, "spacing", None)
+    spacing = cases.preprocessing.spacing
     differing = {
         "size": (contract.size, size),
         "window": (contract.windows, cases.preprocessing.windows),
@@ -130,11 +130,13 @@ def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
 
     Raises:
         NetworkError: see `load_weights`.
-        SettingsError: the network was trained at another size or window.
+        SettingsError: the network was trained at another size, window or pixel size.
     """
     classifier, notes = load_weights(path)
     chosen = settings.model_dump(mode="json")["cases"]
-    for name in ("size", "window"):
+    if "size" in notes:  # before pixels could have a size, whole scans were resized
+        notes = {"spacing": None, **notes}
+    for name in ("size", "window", "spacing"):
         if notes.get(name, chosen[name]) != chosen[name]:
             raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {chosen[name]}")
     return classifier

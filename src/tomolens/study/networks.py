@@ -130,6 +130,7 @@ def _train_into(
         "validation_loss": trained.validation_loss,
         "size": seen["size"],
         "window": seen["window"],
+        "spacing": seen["spacing"],
         "classes": list(settings.cases.classes),
     }
     save_weights(trained.network, file, recipe.architecture, notes, trained.arguments)

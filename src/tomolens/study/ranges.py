@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from ..cases.preprocessing import COARSEST, FINEST
+from ..cases.windows import Windows, check_windows
 from ..declarations import require_distinct, require_plain
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
@@ -137,3 +139,30 @@ def _check_parameter(what: str, value: Any, default: Any, allowed: Range | tuple
         allowed.check(what, value)
     elif allowed is not None and value not in allowed:
         raise ValueError(f"{what} '{value}', expected one of {', '.join(allowed)}")
+
+
+def check_window(window: Any) -> Windows:
+    """One window, or several that are a channel each, as a study file has them.
+
+    Raises:
+        SettingsError: see `check_windows`.
+    """
+    windows = check_windows(window)
+    return windows[0] if len(windows) == 1 else windows
+
+
+def check_spacing(spacing: Any) -> float | tuple[float, ...] | None:
+    """Size of a pixel as a study file has it: None, one number of mm for all axes, or a list with one for each.
+
+    Raises:
+        ValueError: no such numbers, or too many.
+    """
+    if spacing is None:
+        return None
+    several = isinstance(spacing, list | tuple)
+    for mm in spacing if several else [spacing]:
+        if isinstance(mm, bool) or not isinstance(mm, int | float) or not FINEST <= mm <= COARSEST:
+            raise ValueError(f"pixels of {mm!r} mm, expected a number {FINEST:g} to {COARSEST:g}")
+    if several and len(spacing) not in (2, 3):
+        raise ValueError(f"{len(spacing)} sizes of a pixel, expected one for all axes or one for each of two or three")
+    return tuple(map(float, spacing)) if several else float(spacing)

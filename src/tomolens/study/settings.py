@@ -22,7 +22,7 @@ from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..cases.implants import Implant
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
-from ..cases.windows import Windows, check_windows
+from ..cases.windows import Windows
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
@@ -34,7 +34,7 @@ from ..metrics.fills import Fill, require_fill
 from ..regions import RegionSettings
 from ..results.store import Store
 from .plan import Plan, Variations
-from .ranges import check_made, check_metrics, check_names, check_regions, estimator_of
+from .ranges import check_made, check_metrics, check_names, check_regions, check_spacing, check_window, estimator_of
 
 for _plain in (Recipe, RegionSettings, MetricSettings):
     with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(
@@ -57,12 +57,6 @@ def _size(value: Any) -> int | tuple[int, ...]:
     if several and len(value) not in (2, 3):
         raise ValueError(f"{len(value)} numbers of pixels, expected one for all axes or one for each of two or three")
     return tuple(value) if several else value
-
-
-def _window(value: Any) -> Windows:
-    """One window, or a list with one for each channel."""
-    windows = check_windows(value)
-    return windows[0] if len(windows) == 1 else windows
 
 
 class _Section(BaseModel):
@@ -90,14 +84,16 @@ class CaseSettings(_Section):
 
     ``classes`` names the labels 0, 1, ...; simulated cases have two. ``size`` is the number of pixels along every axis,
     or a list with one number for each (``[rows, columns]``). ``window`` has the HU that become black and white; several
-    windows (at most eight) are a channel each.
+    windows (at most eight) are a channel each. With ``spacing``, mm of a pixel or a list with one number for each axis,
+    the scan is resampled to such pixels and cut or padded about its middle to ``size``; without, all of it is resized.
     """
 
     source: Literal["phantom", "manifest"] = "manifest"
     on_error: Literal["stop", "skip"] | None = None
     classes: tuple[str, ...] = CONTRAST_CLASSES
     size: Annotated[int | tuple[int, ...], BeforeValidator(_size)] = 224
-    window: Annotated[Windows, BeforeValidator(_window)] = (-160.0, 240.0)
+    window: Annotated[Windows, BeforeValidator(check_window)] = (-160.0, 240.0)
+    spacing: Annotated[float | tuple[float, ...] | None, BeforeValidator(check_spacing)] = None
     train: Count = 240
     test: Count = 24
     finding: Finding = "contrast"
@@ -115,7 +111,7 @@ class CaseSettings(_Section):
     @property
     def preprocessing(self) -> Preprocessing:
         """From Hounsfield units to what the network sees."""
-        return Preprocessing(self.size, self.window)
+        return Preprocessing(self.size, self.window, self.spacing)
 
     @property
     def masks(self) -> MaskChoice:
@@ -152,8 +148,7 @@ class CaseSettings(_Section):
             raise ValueError("folds, hold_out: simulated studies hold out fresh cases instead")
         if self.source == "phantom" and len(self.classes) != 2:
             raise ValueError(f"classes: simulated cases have two, and {len(self.classes)} are named")
-        if self.source == "phantom" and isinstance(self.size, tuple) and len(self.size) != 2:
-            raise ValueError(f"size {list(self.size)}: simulated cases have two axes, rows and columns")
+        self._of_as_many_axes()
         if self.source != "phantom" and (self.finding != "contrast" or self.finding_mm is not None):
             raise ValueError(
                 f"finding '{self.finding}': only simulated cases (source = 'phantom') are given one; of other cases it "
@@ -166,11 +161,22 @@ class CaseSettings(_Section):
             raise ValueError("implant: it goes into the slices of a manifest; simulated cases have findings drawn in")
         if self.implant is not None and len(self.classes) != 2:
             raise ValueError(f"classes: an implant is there or not, and {len(self.classes)} are named")
-        if self.implant is not None and isinstance(self.size, tuple) and len(self.size) != 2:
-            raise ValueError(f"size {list(self.size)}: implants go into slices, with two axes, rows and columns")
         if self.folds is not None and self.hold_out is not None:
             raise ValueError("folds and hold_out are two ways to split: give one")
         return self
+
+    def _of_as_many_axes(self) -> None:
+        """Refuse sizes of pixels for other axes than numbers of pixels, or than slices have where there are slices."""
+        given = {"size": self.size, "spacing": self.spacing}
+        several = {name: list(value) for name, value in given.items() if isinstance(value, tuple)}
+        for name, numbers in several.items():
+            if self.source == "phantom" and len(numbers) != 2:
+                raise ValueError(f"{name} {numbers}: simulated cases have two axes, rows and columns")
+            if self.implant is not None and len(numbers) != 2:
+                raise ValueError(f"{name} {numbers}: implants go into slices, with two axes, rows and columns")
+        if len({len(numbers) for numbers in several.values()}) > 1:
+            size, spacing = several["size"], several["spacing"]
+            raise ValueError(f"size {size} and spacing {spacing}: one has a number for each of two axes, one of three")
 
 
 class PretrainingSettings(_Section):

@@ -11,8 +11,9 @@ from ..case import Case, CaseEntry
 from ..files import LEAST_CONTRAST, FileReader
 from ..phantom.drawing import Coverage
 from ..phantom.findings import mostly_covered, window_of
-from ..preprocessing import Preprocessing, resized
+from ..preprocessing import Preprocessing, Spacing
 from ..windows import in_words
+from .alteration import Alteration
 from .registry import IMPLANTS, Implant
 
 
@@ -47,28 +48,42 @@ class ImplantReader:
             alteration = kind.alter(original, label, generator(self.seed, "implant", self.implant, entry.name))
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
+        # Of the finding alone, where that is what a map must find: nothing else of the manifest's masks is used.
+        original = original if kind.both_ways else replace(original, mask=None)
         altered = replace(original, hu=alteration.hu)
         image, twin = (altered, original) if is_altered else (original, altered)
         case = self.files.case(entry, image)
-        other = self.files.preprocessing.image(twin.hu)
+        other = self.files.preprocessing.image(twin.hu, twin.spacing)
         evidence = np.abs(case.image - other).max(axis=0)
         if float(evidence.max()) < LEAST_CONTRAST:
-            windows, shows = self.files.preprocessing.windows, in_words(window_of(self.implant))
-            shape = " x ".join(map(str, evidence.shape))
-            raise CaseError(
-                f"case {entry.name}: {entry.source}: the {self.implant} does not show in {shape} pixels and the "
-                f"window{'s' if len(windows) > 1 else ''} {in_words(windows)}; in more pixels, or in {shows}, it may"
-            )
+            raise CaseError(f"case {entry.name}: {entry.source}: {self._unseen(alteration, original.spacing)}")
         # Two files of one slice get different implants, and must not part in a split for all that.
         origin = replace(case, image=other).fingerprint if is_altered else case.fingerprint
         case = replace(case, origin=origin)
         if kind.both_ways:
             return replace(case, twin=other, evidence=evidence)
         # Nothing tells where a finding would be that is not there.
-        mask = finding_mask(alteration.coverage, self.files.preprocessing) if is_altered else None
-        return replace(case, twin=other, evidence=evidence if is_altered else None, mask=mask)
+        if not is_altered:
+            return replace(case, twin=other, evidence=None, mask=None)
+        mask = finding_mask(alteration.coverage, self.files.preprocessing, original.spacing)
+        notes = (*case.notes, *self._cut(alteration, original.spacing))
+        return replace(case, twin=other, evidence=evidence, mask=mask, notes=notes)
+
+    def _cut(self, alteration: Alteration, spacing: Spacing) -> tuple[str, ...]:
+        return self.files.preprocessing.cut(mostly_covered(alteration.coverage), spacing, self.implant)
+
+    def _unseen(self, alteration: Alteration, spacing: Spacing) -> str:
+        """Why an implant does not show."""
+        for reason in self._cut(alteration, spacing):
+            return reason
+        seen, shows = self.files.preprocessing, in_words(window_of(self.implant))
+        windows = f"window{'s' if len(seen.windows) > 1 else ''} {in_words(seen.windows)}"
+        return (
+            f"the {self.implant} does not show in {seen.pixels_in_words(2)} and the {windows}; in more pixels, or in "
+            f"{shows}, it may"
+        )
 
 
-def finding_mask(coverage: Coverage, preprocessing: Preprocessing) -> NDArray[np.bool_]:
-    """Pixels of the resized image that a finding covers by more than half, or the one that it covers most."""
-    return mostly_covered(np.asarray(resized(coverage, preprocessing.shape(coverage.ndim)), dtype=np.float32))
+def finding_mask(coverage: Coverage, preprocessing: Preprocessing, spacing: Spacing | None = None) -> NDArray[np.bool_]:
+    """Pixels of the image that a finding covers by more than half, or the one that it covers most."""
+    return mostly_covered(np.asarray(preprocessing.resample(coverage, spacing), dtype=np.float32))

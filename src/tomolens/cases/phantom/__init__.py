@@ -14,7 +14,7 @@ from ...randomness import generator
 from ..case import Case, CaseEntry, Cases
 from ..geometry import Grid as VoxelGrid
 from ..grid import Grid
-from ..preprocessing import Preprocessing, resized
+from ..preprocessing import Preprocessing, Spacing
 from .anatomy import paint
 from .drawing import Canvas
 from .findings import Finding, aerated, mostly_covered, paint_finding, require_finding, window_of
@@ -123,7 +123,8 @@ class PhantomReader:
     label. A case without the finding has neither mask nor evidence, and a twin all the same.
 
     Raises:
-        SettingsError: sizes for other than two axes, a finding of another name, or diameters that it cannot have.
+        SettingsError: sizes or spacings for other than two axes, a finding of another name, or diameters that it cannot
+            have.
     """
 
     seed: int
@@ -135,14 +136,16 @@ class PhantomReader:
 
     def __post_init__(self) -> None:
         self.preprocessing.shape(2)
+        self.preprocessing.pixel(2)
         require_finding(self.finding, self.finding_mm)
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Draw, window and resize."""
         marker = self.marker if int(entry.source) % 2 else None
         phantom = draw(self.seed, int(entry.source), self.matrix, marker, self.finding, self.finding_mm)
-        plain, twin = (self.preprocessing.image(hu) for hu in (phantom.image, phantom.twin))
-        image = plain if phantom.marked is None else self.preprocessing.image(phantom.marked[phantom.label])
+        made, spacing = self.preprocessing, (phantom.spacing, phantom.spacing)
+        plain, twin = (made.image(hu, spacing) for hu in (phantom.image, phantom.twin))
+        image = plain if phantom.marked is None else made.image(phantom.marked[phantom.label], spacing)
         # Where contrast agent would be, anatomy tells; nothing tells where a finding would be that is not there.
         shown = self.finding == "contrast" or phantom.label == 1
         return Case(
@@ -150,20 +153,21 @@ class PhantomReader:
             image=image,
             label=phantom.label,
             patient=entry.patient,
-            mask=self._mask(phantom.mask) if shown else None,
+            mask=self._mask(phantom.mask, spacing) if shown else None,
             evidence=np.abs(plain - twin).max(axis=0) if shown else None,
             twin=twin,
             unmarked=None if phantom.marked is None else plain,
-            body=self.preprocessing.body(phantom.image),
-            grid=Grid.of(image.shape[1:], phantom.grid, 0),
+            notes=made.cut(phantom.mask, spacing) if shown else (),
+            body=made.body(phantom.image, spacing),
+            grid=Grid.of(image.shape[1:], phantom.grid, 0, made.axes(phantom.mask.shape, spacing)),
         )
 
-    def _mask(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The mask in the resized image; where it falls between the pixels, the one that has most of it."""
-        nearest = self.preprocessing.mask(mask)
+    def _mask(self, mask: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.bool_]:
+        """The mask in the image; where it falls between the pixels, the one that has most of it."""
+        nearest = self.preprocessing.mask(mask, spacing)
         if nearest.any():
             return nearest
-        share = resized(mask.astype(np.float32), nearest.shape)
+        share = self.preprocessing.resample(mask.astype(np.float32), spacing)
         return np.asarray((share > 0) & (share == share.max()))
 
 
@@ -182,7 +186,7 @@ def cases(
         count: how many.
         seed: of the series.
         first: index of the first; disjoint ranges of one seed are disjoint patients.
-        preprocessing: window and size; by default the protocol's size and a window that shows the finding.
+        preprocessing: window, size and spacing; by default the protocol's size and a window that shows the finding.
         marker: to plant in the cases with contrast agent, or with the finding, as a shortcut.
         finding: what tells the classes apart: ``contrast``, ``nodule``, ``calcification``, ``consolidation``,
             ``emphysema`` or ``lesion``.
