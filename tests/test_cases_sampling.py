@@ -81,6 +81,10 @@ def test_where_pixels_lie_is_solved_by_hand():
     fine = Axis(2, 0.5, 4)
     np.testing.assert_allclose(fine.places, [-0.25, 0.25, 0.75, 1.25])
     assert Axis(3, 100.0, 1).whole == 1  # a pixel at least
+    # So fine and so few that they show no pixel's centre: nothing goes back.
+    between = Axis(2, 0.2, 1)
+    assert between.seen == (1, 1)
+    assert not to_scan(np.ones((1, 3)), [between, Axis(3, 1.0, 3)]).any()
     # What files say of 0.7 mm, in float32 or with few decimals, is no other number of pixels.
     for own in (0.7, float(np.float32(0.7)), 0.699999988):
         assert Axis(512, 0.7 / own, 512).whole == 512

@@ -20,7 +20,7 @@ from tomolens.cases.body import channel_of_air
 from tomolens.cases.files import FileReader
 from tomolens.cases.implants import implanted
 from tomolens.cases.windows import check_windows, in_words, windows_of
-from tomolens.classifier import Classifier, Intensity
+from tomolens.classifier import Classifier, Intensity, intensity
 from tomolens.classifier.weights import load_weights
 from tomolens.errors import CaseError, SettingsError
 from tomolens.report import write
@@ -31,7 +31,7 @@ LUNG, SOFT, BONE = (-1000.0, 400.0), (-160.0, 240.0), (-100.0, 900.0)
 THREE = (LUNG, SOFT, BONE)
 
 
-@pytest.mark.parametrize("module", [windows, bodies, preprocessing])
+@pytest.mark.parametrize("module", [windows, bodies, preprocessing, intensity])
 def test_the_examples_run(module):
     found = doctest.testmod(module)
     assert found.attempted > 0
