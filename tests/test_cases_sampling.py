@@ -17,7 +17,7 @@ from ct_files import body, write_slice, write_volume
 from quick_study import no_figures
 from test_cases_grid import DIRECTIONS, FIELD, field_volume, world
 from test_cases_implants import write_cases
-from tomolens.api import Study, read_classifier
+from tomolens.api import Study
 from tomolens.cases import CaseEntry, Preprocessing, from_manifest, phantom, sampling
 from tomolens.cases.files import FileReader, read_source
 from tomolens.cases.geometry import Grid as VoxelGrid
@@ -29,6 +29,7 @@ from tomolens.cases.sampling import Axis, is_cut, nearest, resampled, to_scan
 from tomolens.classifier.weights import load_weights
 from tomolens.errors import CaseError, SettingsError
 from tomolens.report import write
+from tomolens.study.given_network import trained_classifier
 from tomolens.study.settings import StudySettings
 from tomolens.study.survey import survey
 
@@ -479,11 +480,11 @@ def test_a_study_says_the_size_of_its_pixels_and_its_network_keeps_it(tmp_path, 
     assert "scaled to [0, 1], resampled to pixels of 9 mm, and cut or padded to 32 × 32 pixels" in page
     weights = tmp_path / "r" / "weights" / "fold-0.safetensors"
     assert load_weights(weights)[1]["spacing"] == 9.0
-    assert read_classifier(weights, settings)
+    assert trained_classifier(weights, settings)
     for other in (None, 8, [9, 8]):
         changed = StudySettings.model_validate(STUDY | {"cases": STUDY["cases"] | {"spacing": other}})
         with pytest.raises(SettingsError, match=r"trained with cases\.spacing = 9\.0, the study has"):
-            read_classifier(weights, changed)
+            trained_classifier(weights, changed)
     again = StudySettings.model_validate(json.loads(changed.model_dump_json()))
     assert again.cases.spacing == (9.0, 8.0)
 

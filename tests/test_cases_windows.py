@@ -13,7 +13,7 @@ from conftest import convolutional
 from ct_files import body, write_slice, write_volume
 from quick_study import no_figures, quick_cases
 from test_cases_implants import write_cases
-from tomolens.api import Study, read_classifier, verify_study
+from tomolens.api import Study, verify_study
 from tomolens.cases import CaseEntry, Preprocessing, from_manifest, phantom, preprocessing, windows
 from tomolens.cases import body as bodies
 from tomolens.cases.body import channel_of_air
@@ -25,6 +25,7 @@ from tomolens.classifier.weights import load_weights
 from tomolens.errors import CaseError, SettingsError
 from tomolens.report import write
 from tomolens.study.evaluate import scene_of
+from tomolens.study.given_network import trained_classifier
 from tomolens.study.settings import StudySettings
 
 LUNG, SOFT, BONE = (-1000.0, 400.0), (-160.0, 240.0), (-100.0, 900.0)
@@ -213,11 +214,11 @@ def test_a_study_of_three_windows_trains_measures_tells_and_is_verified(tmp_path
     assert same, said
 
     weights = tmp_path / "r" / "weights" / "fold-0.safetensors"
-    assert read_classifier(weights, settings).intensity.hounsfield is None
+    assert trained_classifier(weights, settings).intensity.hounsfield is None
     other = StudySettings.model_validate(STUDY | {"cases": STUDY["cases"] | {"window": [-160, 240]}})
     words = r"trained with cases\.window = \[\[-1000\.0, 400\.0\], .* the study has \[-160\.0, 240\.0\]"
     with pytest.raises(SettingsError, match=words):
-        read_classifier(weights, other)
+        trained_classifier(weights, other)
 
 
 def test_images_of_another_number_of_channels_than_windows_are_refused(tmp_path):
