@@ -228,7 +228,7 @@ def test_train_never_takes_up_a_stranger_s_pretraining(tomolens, tmp_path):
 def test_estimators_are_listed_with_their_sources(tomolens):
     code, printed, _ = tomolens("estimators")
     assert code == 0
-    assert len(printed.splitlines()) == 9
+    assert len(printed.splitlines()) == 10
     assert all("arXiv" in line for line in printed.splitlines())
 
 
