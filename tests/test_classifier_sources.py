@@ -253,6 +253,120 @@ def test_exported_programs_are_operators_on_plain_weights(tmp_path, written, pay
     assert not payload.exists()
 
 
+def in_json(entry, change):
+    """An entry of an archive with something put into its JSON."""
+
+    def changed(content):
+        table = json.loads(content)
+        change(table)
+        return json.dumps(table)
+
+    return {entry: changed}
+
+
+def weight(name, **said):
+    def change(table):
+        table["config"][name] = {**next(iter(table["config"].values())), **said}
+
+    return change
+
+
+def tree(context):
+    def change(program):
+        leaf = {"type": "builtins.dict", "context": context, "children_spec": []}
+        program["graph_module"]["module_call_graph"][0]["signature"]["out_spec"] = json.dumps([1, leaf])
+
+    return change
+
+
+def size_of_the_input(name, expression):
+    """The input by another name, and an expression for how many images there are."""
+
+    def change(program):
+        name_of_the_input(name)(program)
+        values = program["graph_module"]["graph"]["tensor_values"]
+        values[name]["sizes"][0] = {"as_expr": {"expr_str": expression, "hint": None}}
+
+    return change
+
+
+def test_exported_programs_that_hide_what_they_run(tmp_path, written, payload, monkeypatch):
+    """Each of these ran when torch loaded it."""
+    saved = io.BytesIO()
+    torch.save(files.Writes(payload), saved)
+    weights, constants = "data/weights/model_weights_config.json", "data/constants/model_constants_config.json"
+    plain = {
+        **{"dtype": 1, "sizes": [{"as_int": 1}], "strides": [{"as_int": 1}], "storage_offset": {"as_int": 0}},
+        **{"requires_grad": False, "device": {"type": "cpu", "index": None}, "layout": 7},
+    }
+    held = {"path_name": "opaque_obj_0", "is_param": False, "use_pickle": False, "tensor_meta": plain}
+    letters = "+".join(f"chr({ord(letter)})" for letter in str(payload))
+    escape = f"Symbol('s1').series(None,0,None).gi_frame.f_builtins.get('eval')('open({letters},chr(119))')"
+    (tmp_path / "planted.py").write_text(f"open({str(payload)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    named = json.dumps({"__enum__": True, "fqn": "planted:x", "name": "y"})
+    made = {"default_factory_module": "planted", "default_factory_name": "x", "dict_context": []}
+    planted = {
+        "weights of older versions": ({"data/weights/model.pt": saved.getvalue()}, "neither graph nor weights"),
+        "constants of older versions": ({"data/constants/model.pt": saved.getvalue()}, "neither graph nor weights"),
+        "an opaque object": (
+            {
+                **in_json(constants, lambda table: table["config"].update(evil=held)),
+                "data/constants/opaque_obj_0": files.pickled(files.Writes(payload)),
+            },
+            "neither graph nor weights",
+        ),
+        "a weight of another file": (in_json(weights, weight("evil", path_name="model.pt")), "expected a tensor"),
+        "a pickled weight called metadata": (
+            {
+                **in_json(weights, weight("metadata", use_pickle=True, path_name="weight_999")),
+                "data/weights/weight_999": saved.getvalue(),
+            },
+            "keeps weights as pickles",
+        ),
+        "a size of what is called metadata": (
+            in_json("models/model.json", size_of_the_input("metadata", escape)),
+            "which is no arithmetic",
+        ),
+        "a size that takes days": (
+            in_json("models/model.json", size_of_the_input("images", "Pow(9, Pow(9, Pow(9, 9)))")),
+            "which is no arithmetic",
+        ),
+        "a power that takes days": (
+            in_json("models/model.json", size_of_the_input("images", "9**9**9**9")),
+            "which is no arithmetic",
+        ),
+        "a tree of a module": (in_json("models/model.json", tree(named)), "expected a tree of plain containers"),
+        "a tree of a factory": (in_json("models/model.json", tree(made)), "expected a tree of plain containers"),
+    }
+    for what, (change, message) in planted.items():
+        place = files.changed_archive(written["exported"], change, tmp_path / f"{what.replace(' ', '-')}.pt2")
+        refused("exported", place, payload, message)
+
+
+def test_what_torch_loads_of_two_archives_in_one_file_is_what_was_read(
+    tmp_path, written, payload, network, monkeypatch
+):
+    """Python's reader takes the directory before the end, torch's the one where the end says that it is."""
+    (tmp_path / "planted_too.py").write_text(f"open({str(payload)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    context = json.dumps({"__enum__": True, "fqn": "planted_too:x", "name": "y"})
+    change = with_program(tree(context))["models/model.json"]
+    parts = []
+    for what in (change, lambda content: content):
+        made = {"models/model.json": lambda content, what=what: str_of(what(content)).ljust(len(content) + 1000)}
+        parts.append(files.changed_archive(written["exported"], made, tmp_path / "part.pt2").read_bytes())
+    place = tmp_path / "two.pt2"
+    place.write_bytes(parts[0] + parts[1])
+    loaded = load_source(source_of("exported", place))
+    assert not payload.exists()
+    torch.testing.assert_close(loaded.network(files.example()), network(files.example()))
+
+
+def str_of(content):
+    return content if isinstance(content, str) else content.decode()
+
+
 def test_a_copied_archive_is_still_read(tmp_path, written, network):
     place = files.changed_archive(written["exported"], {}, tmp_path / "copy.pt2")
     torch.testing.assert_close(
