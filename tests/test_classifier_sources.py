@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import re
+import zipfile
 
 import cloudpickle
 import pytest
@@ -404,7 +405,39 @@ class Saves(torch.nn.Module):
     scripted(files.example())
     assert payload.exists()  # the payload works
     payload.unlink()
-    refused("torchscript", tmp_path / "saves.ts", payload, "calls torch.save, which touches files")
+    refused("torchscript", tmp_path / "saves.ts", payload, "calls save, which touches files")
+
+
+@pytest.mark.parametrize(
+    "written_as",
+    [
+        "torch . save(images, PLACE)",
+        "torch.\\\nsave(images, PLACE)",
+        "ops . aten . save(images, PLACE)",
+        "(torch.save)(images, PLACE)",
+        "(torch).save(images, PLACE)",
+        'getattr(torch, "save")(images, PLACE)',
+        'getattr(torch, "sa" "ve")(images, PLACE)',
+        'getattr(torch, "\\163ave")(images, PLACE)',
+        "torch.from_file(PLACE, True, 4)",
+        "o = ops\n    _8 = o.aten.save(images, PLACE)",
+    ],
+)
+def test_torchscript_is_read_as_torch_reads_it(tmp_path, payload, written_as):
+    """Calls that write files in spellings that TorchScript understands."""
+    place = tmp_path / "n.ts"
+    torch.jit.trace(Pickled(), files.example(2)).save(str(place))
+    call = written_as.replace("PLACE", f'"{payload}"')
+    call = call if call.startswith("o = ") else f"_9 = {call}"
+
+    def change(content):
+        return re.sub(r"(\n    return )", lambda found: f"\n    {call}{found[1]}", content.decode(), count=1)
+
+    with zipfile.ZipFile(place) as archive:
+        code = next(name for name in archive.namelist() if b"def forward" in archive.read(name))
+    changed = files.changed_archive(place, {code.split("/", 1)[1]: change}, tmp_path / "changed.ts")
+    assert call in zipfile.ZipFile(changed).read(code).decode()
+    refused("torchscript", changed, payload, "touches files|spells a name|torch does not bring")
 
 
 @pytest.mark.parametrize(
