@@ -69,6 +69,8 @@ def test_the_network_is_found_from_the_folder_of_the_file(tmp_path):
         (("[[-160.0, 240.0]]", "[[240.0, -160.0]]"), "HU from 240"),
         (("[[-160.0, 240.0]]", "[[-160.0]]"), "input.windows"),
         (('hash = "', 'hash = "0'), "has changed since it was checked: run `tomolens model check` again"),
+        (('file = "network.safetensors"', 'file = "a\\u0000b"'), "network: embedded null byte"),
+        (("arguments = {", "arguments = {a = 2020-01-01, "), "network: Object of type date"),
         (('file = "network.safetensors"', 'file = "gone.safetensors"'), "gone.safetensors: no such file"),
     ],
 )

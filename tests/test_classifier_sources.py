@@ -3,11 +3,13 @@
 import copy
 import io
 import json
+import os
 import pickle
 import re
 import zipfile
 
 import cloudpickle
+import onnx
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -20,6 +22,7 @@ from tomolens.classifier.contract import InputContract
 from tomolens.classifier.identity import identity_of
 from tomolens.classifier.network_file import NetworkFile
 from tomolens.classifier.sources import KINDS, NetworkSource, kind_of, load_source
+from tomolens.classifier.sources.declared_input import declared_input
 from tomolens.errors import NetworkError, TomolensError
 
 WRITERS = {
@@ -478,6 +481,51 @@ def test_bundles_that_ask_for_more_than_a_network(tmp_path, network, payload, ch
     refused("bundle", place, payload, re.escape(message))
 
 
+MANY = {f"a{place}": [f"@a{place + 1}"] * 8 for place in range(15)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"network_def": "@a0", **MANY, "a15": 1}, "comes to more than 10000 values"),
+        (
+            {"network_def": {"_target_": "DenseNet", **files.DENSENET, "init_features": 10**13}},
+            "expected at most 65536",
+        ),
+        ({"network_def": {"_target_": "DenseNet", **files.DENSENET, "block_config": [2] * 100}}, "expected at most 64"),
+        ({"network_def": {"_target_": "DenseNet", **files.DENSENET, "init_features": 60_000}}, "weights do not fit"),
+    ],
+)
+def test_bundles_that_would_take_all_memory_or_time(tmp_path, network, payload, changed, message):
+    refused("bundle", files.write_bundle(network, tmp_path, **changed), payload, message)
+
+
+@pytest.mark.parametrize(
+    "written_as", ["network_def: &n {_target_: DenseNet, x: *n}", "network_def: !!python/name:os.system"]
+)
+def test_bundles_in_yaml_are_plain_tables(tmp_path, network, payload, written_as):
+    place = files.write_bundle(network, tmp_path)
+    (place / "configs/inference.json").unlink()
+    (place / "configs/inference.yaml").write_text(written_as)
+    refused("bundle", place, payload, "holds itself|cannot be read")
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        {"_target_": "ScaleIntensityRanged", "a_max": 240, "b_min": 0, "b_max": 1},
+        {"_target_": "ScaleIntensityRanged", "a_min": "x", "a_max": 240, "b_min": 0, "b_max": 1},
+        {"_target_": "Spacingd", "pixdim": [None, 1.0]},
+        {"_target_": "Spacingd"},
+        {"_target_": "Orientationd", "axcodes": 7},
+    ],
+)
+def test_preprocessing_that_cannot_be_understood_is_one_line(tmp_path, network, transform):
+    place = files.write_bundle(network, tmp_path, preprocessing=[transform])
+    with pytest.raises(NetworkError, match="what it says of its images cannot be understood"):
+        declared_input(NetworkSource.of("bundle", place))
+
+
 def test_the_weights_of_a_bundle_are_weights(tmp_path, network, payload):
     place = files.write_bundle(network, tmp_path)
     torch.save({"model": files.Writes(payload)}, place / "models" / "model.pt")
@@ -557,6 +605,20 @@ def test_onnx_of_two_inputs_is_refused(tmp_path, payload):
     place = tmp_path / "n.onnx"
     torch.onnx.export(Two(), (files.example(2), torch.ones(2)), str(place), dynamo=False, input_names=["image", "age"])
     refused("onnx", place, payload, r"takes 2 inputs \(image, age\), expected one tensor of images")
+
+
+def test_onnx_with_weights_in_another_file_is_refused(tmp_path, payload):
+    """The hash of the file would be that of two networks."""
+    file = files.write_onnx(nn.Sequential(nn.Flatten(), nn.Linear(files.SIZE**2, 2)), tmp_path)
+    onnx.save(onnx.load(file), file, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert (tmp_path / "weights.bin").exists()
+    refused("onnx", file, payload, "keeps weights in other files")
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "n.onnx")
+    with pytest.raises(NetworkError, match="neither file nor folder"):
+        NetworkSource.of("onnx", tmp_path / "n.onnx")
 
 
 def test_unknown_places(tmp_path):

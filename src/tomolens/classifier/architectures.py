@@ -77,6 +77,8 @@ def _monai(*names: str, **how: Any) -> dict[str, Architecture]:
     return {f"monai:{name}": Architecture(getattr(nets, name), **how) for name in names}
 
 
+LARGEST, LONGEST = 65_536, 64
+"""Of an architecture's numbers, and entries of its lists: more layers would fill any memory before they are refused."""
 _NOT_DOWNLOADED = {"pretrained": False}
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -156,11 +158,15 @@ def _require_literal(value: Any, what: str) -> None:
             _require_literal(name, what)
             _require_literal(one, f"{what}.{name}")
     elif isinstance(value, list | tuple):
+        if len(value) > LONGEST:
+            raise SettingsError(f"{what} has {len(value)} entries, expected at most {LONGEST}")
         for one in value:
             _require_literal(one, what)
     elif isinstance(value, str):
         if value[:1] in ("$", "@", "%") or value == "_target_":
             raise SettingsError(f"{what} = '{value[:80]}' is an expression or a reference, expected a literal")
+    elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+        raise SettingsError(f"{what} = {value:g}, expected at most {LARGEST}")
     elif value is not None and not isinstance(value, bool | int | float):
         raise SettingsError(f"{what} is {type(value).__name__}, expected a number, a word, or lists and tables of them")
 

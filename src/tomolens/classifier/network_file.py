@@ -134,6 +134,8 @@ def read_network_file(path: Path, *, allow_code: bool = False) -> NetworkFile:
         first = error.errors()[0]
         place, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         raise NetworkError(f"{path}: {place}: {said} (given: {first.get('input')!r:.80})") from error
+    except (ValueError, TypeError) as error:  # a place that can be none, or an argument that is no number or word
+        raise NetworkError(f"{path}: network: {error}") from error
     if source.hash != network.hash:
         raise NetworkError(f"{path}: {source.path} has changed since it was checked: run `tomolens model check` again")
     if source.kind == "factory" and not allow_code:

@@ -5,7 +5,7 @@ definition is read, by name from `ARCHITECTURES`, and nothing is evaluated.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ CONFIGURATIONS = tuple(
 )
 WEIGHTS = ("models/model.safetensors", "models/model.pt")
 NETWORK = "network_def"
-DEEPEST = 20
-"""References that may lead to one another."""
+DEEPEST, MOST = 20, 10_000
+"""References that may lead to one another, and values that a definition may come to with all of them followed."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,29 @@ def bundle_of(folder: Path) -> Bundle:
     return Bundle(configuration, metadata, name, arguments, _first(folder, WEIGHTS, "weights"))
 
 
-def resolved(configuration: Mapping[str, Any], value: Any, where: str, file: Path, depth: int = 0) -> Any:
+def resolved(configuration: Mapping[str, Any], value: Any, where: str, file: Path) -> Any:
     """A value with its references followed, all of it literal.
 
     Raises:
         NetworkError: an expression, a reference to nothing or to another file, or references without end.
     """
+    try:
+        return _resolved(configuration, value, where, file, 0, iter(range(MOST)))
+    except RecursionError as error:
+        raise NetworkError(f"{file}: {where}: holds itself") from error
+
+
+def _resolved(
+    configuration: Mapping[str, Any], value: Any, where: str, file: Path, depth: int, left: Iterator[int]
+) -> Any:
+    if next(left, None) is None:
+        raise NetworkError(f"{file}: {where}: comes to more than {MOST} values with its references followed")
     if isinstance(value, Mapping):
-        return {str(key): resolved(configuration, one, f"{where}#{key}", file, depth) for key, one in value.items()}
+        return {
+            str(key): _resolved(configuration, one, f"{where}#{key}", file, depth, left) for key, one in value.items()
+        }
     if isinstance(value, list):
-        return [resolved(configuration, one, f"{where}#{place}", file, depth) for place, one in enumerate(value)]
+        return [_resolved(configuration, one, f"{where}#{place}", file, depth, left) for place, one in enumerate(value)]
     if not isinstance(value, str):
         return value
     if value.startswith("$"):
@@ -108,7 +121,7 @@ def resolved(configuration: Mapping[str, Any], value: Any, where: str, file: Pat
             found = found[part]
         else:
             raise NetworkError(f"{file}: {where} refers to '{value[:80]}', which is not there")
-    return resolved(configuration, found, where, file, depth + 1)
+    return _resolved(configuration, found, where, file, depth + 1, left)
 
 
 def _first(folder: Path, names: tuple[str, ...], what: str) -> Path:

@@ -39,11 +39,12 @@ def declared_input(source: NetworkSource) -> Declared:
     Raises:
         NetworkError: see `bundle_of` and `config_of`.
     """
-    if source.kind == "bundle":
-        return _of_bundle(source)
-    if source.kind == "hugging-face":
-        return _of_hugging_face(source)
-    return Declared()
+    of_kind = {"bundle": _of_bundle, "hugging-face": _of_hugging_face}.get(source.kind)
+    try:
+        return Declared() if of_kind is None else of_kind(source)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise NetworkError(f"{source.path}: what it says of its images cannot be understood ({said})") from error
 
 
 def _of_hugging_face(source: NetworkSource) -> Declared:

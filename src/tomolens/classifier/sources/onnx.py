@@ -1,5 +1,6 @@
 """ONNX through onnxruntime: it gives scores and no gradients."""
 
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -48,11 +49,15 @@ def read_onnx(source: NetworkSource) -> Loaded:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(source.place, options, providers=["CPUExecutionProvider"])
+        with TemporaryDirectory() as empty:  # weights in other files are looked for there, and found nowhere
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
+            content = source.path.read_bytes()
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no type
-        raise NetworkError(
-            f"{source.path}: no ONNX file that can be run ({' '.join(str(error).split())[:200]})"
-        ) from error
+        reason = " ".join(str(error).split())
+        if "xternal" in reason:
+            reason = f"keeps weights in other files, which its hash would not hold: save it as one file; {reason}"
+        raise NetworkError(f"{source.path}: no ONNX file that can be run ({reason[:300]})") from error
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(one.name for one in inputs)

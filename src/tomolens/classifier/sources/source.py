@@ -80,6 +80,8 @@ def content_hash(path: Path, kind: str) -> str:
     """
     if not path.exists():
         raise NetworkError(f"{path}: no such {'folder' if kind in FOLDERS else 'file'}")
+    if not (path.is_file() or path.is_dir()):
+        raise NetworkError(f"{path}: is neither file nor folder")
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
     digest = hashlib.blake2b(digest_size=16)
     try:

@@ -37,7 +37,13 @@ def built(source: NetworkSource, state: Mapping[str, Tensor]) -> nn.Module:
     if not source.name:
         raise NetworkError(f"{source.path}: weights alone: which architecture are they of? Name it with --architecture")
     try:
-        network = make(source.name, literal_arguments(source))
+        arguments = literal_arguments(source)
+        with torch.device("meta"):  # what does not fit is refused before it takes memory
+            wanted = {name: one.shape for name, one in make(source.name, arguments).state_dict().items()}
+        if odd := [name for name in {**wanted, **state} if name not in state or state[name].shape != wanted.get(name)]:
+            found = f"{len(odd)} of {len(wanted)} are missing, more, or of another shape: {', '.join(odd[:3])}"
+            raise NetworkError(f"{source.path}: weights do not fit {source.name} ({found})")
+        network = make(source.name, arguments)
     except SettingsError as error:
         raise NetworkError(f"{source.path}: {error}") from error
     fill(network, state, f"{source.path}: ", source.name)
