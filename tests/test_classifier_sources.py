@@ -12,6 +12,7 @@ import cloudpickle
 import onnx
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -510,20 +511,47 @@ def test_bundles_in_yaml_are_plain_tables(tmp_path, network, payload, written_as
     refused("bundle", place, payload, "holds itself|cannot be read")
 
 
+RANGE = {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -160, "a_max": 240, "b_min": 0.0, "b_max": 1.0}
+
+
+def declared_by(tmp_path, network, *transforms):
+    place = files.write_bundle(network, tmp_path, preprocessing=list(transforms))
+    return declared_input(NetworkSource.of("bundle", place)).contract
+
+
 @pytest.mark.parametrize(
     "transform",
     [
         {"_target_": "ScaleIntensityRanged", "a_max": 240, "b_min": 0, "b_max": 1},
         {"_target_": "ScaleIntensityRanged", "a_min": "x", "a_max": 240, "b_min": 0, "b_max": 1},
         {"_target_": "Spacingd", "pixdim": [None, 1.0]},
+        {"_target_": "Spacingd", "pixdim": [0.8, -1.0]},
         {"_target_": "Spacingd"},
-        {"_target_": "Orientationd", "axcodes": 7},
+        {"_target_": "Resized", "spatial_size": [4, 4, 4, 4]},
+        {"_target_": "NormalizeIntensityd", "subtrahend": [0.5, 0.4], "divisor": [1.0, 1.0]},
     ],
 )
-def test_preprocessing_that_cannot_be_understood_is_one_line(tmp_path, network, transform):
-    place = files.write_bundle(network, tmp_path, preprocessing=[transform])
-    with pytest.raises(NetworkError, match="what it says of its images cannot be understood"):
-        declared_input(NetworkSource.of("bundle", place))
+def test_a_transform_that_cannot_be_understood_is_listed(tmp_path, network, transform):
+    found = declared_by(tmp_path, network, RANGE, transform)
+    assert transform["_target_"].removesuffix("d") in " ".join(found.not_translated)
+    assert found.windows == ((-160.0, 240.0),)
+
+
+def test_transforms_count_in_their_order(tmp_path, network):
+    turned, back = ({"_target_": "Orientationd", "keys": "image", "axcodes": one} for one in ("PL", "LP"))
+    spaced = {"_target_": "Spacingd", "keys": ["image"], "pixdim": [1.0, 2.0]}
+    assert declared_by(tmp_path, network, back, spaced, RANGE).spacing == (2.0, 1.0)
+    found = declared_by(tmp_path, network, spaced, back, RANGE)
+    assert found.spacing == ()
+    assert "Spacing to (1.0, 2.0) of axes that are turned only afterwards" in found.not_translated
+    assert declared_by(tmp_path, network, back, turned, RANGE).orientation == "PL"
+    normal = [{"_target_": "NormalizeIntensityd", "subtrahend": one, "divisor": 0.5} for one in (0.5, 0.1)]
+    found = declared_by(tmp_path, network, RANGE, *normal)
+    assert (found.mean, "a second NormalizeIntensity" in found.not_translated) == ((0.5,), True)
+    label = {**RANGE, "keys": "label", "a_min": 0, "a_max": 9}
+    assert declared_by(tmp_path, network, label, RANGE).windows == ((-160.0, 240.0),)
+    sized = {"_target_": "Resized", "keys": "image", "spatial_size": 48}
+    assert declared_by(tmp_path, network, sized, RANGE).size == (48, 48)
 
 
 def test_the_weights_of_a_bundle_are_weights(tmp_path, network, payload):
@@ -619,6 +647,60 @@ def test_what_is_no_file_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "n.onnx")
     with pytest.raises(NetworkError, match="neither file nor folder"):
         NetworkSource.of("onnx", tmp_path / "n.onnx")
+
+
+@pytest.fixture
+def folder_of_transformers(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    made = transformers.ViTConfig(**sizes, image_size=32, patch_size=8, num_channels=3, num_labels=2)
+    for name in ("vit", "other"):
+        transformers.ViTForImageClassification(made).save_pretrained(tmp_path / name)
+    return tmp_path / "vit"
+
+
+def test_folders_of_transformers_lead_nowhere_else(folder_of_transformers, payload):
+    folder = folder_of_transformers
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "_attn_implementation": "somebody/kernel"}))
+    refused("hugging-face", folder, payload, "code from elsewhere")
+    (folder / "config.json").write_text(json.dumps(config))
+    with safe_open(folder / "model.safetensors", "pt") as weights:
+        elsewhere = dict.fromkeys(weights.keys(), "../other/model.safetensors")
+    (folder / "model.safetensors").rename(folder / "was.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": elsewhere}))
+    refused("hugging-face", folder, payload, "names weights outside of this folder")
+
+
+def test_weights_of_transformers_in_half_precision_take_images(folder_of_transformers):
+    config = json.loads((folder_of_transformers / "config.json").read_text())
+    (folder_of_transformers / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    network = load_source(NetworkSource.of("hugging-face", folder_of_transformers)).network
+    assert network(torch.rand(1, 3, 32, 32)).logits.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("said", "size", "told"),
+    [
+        ({"size": {"height": 16, "width": 24}}, (16, 24), None),
+        ({"size": {"height": 16, "width": 24}, "do_resize": False}, (32, 32), "no resize"),
+        ({"size": {"shortest_edge": 40}}, (32, 32), "a resize to {'shortest_edge': 40}, which keeps the sides' ratio"),
+        ({"rescale_factor": 1 / 127.5, "offset": True}, (32, 32), "offset = True"),
+        (None, (32, 32), "no preprocessor_config.json: what its values were in training is not said"),
+    ],
+)
+def test_what_transformers_do_beside_is_listed(folder_of_transformers, said, size, told):
+    if said is not None:
+        (folder_of_transformers / "preprocessor_config.json").write_text(json.dumps(said))
+    found = declared_input(NetworkSource.of("hugging-face", folder_of_transformers)).contract
+    assert (found.size, found.not_translated) == (size, () if told is None else (told,))
+
+
+@pytest.mark.parametrize("said", [[1], {"image_mean": "abc", "image_std": [1]}, {"image_mean": [0.5]}])
+def test_a_preprocessor_that_cannot_be_understood_is_one_line(folder_of_transformers, said):
+    (folder_of_transformers / "preprocessor_config.json").write_text(json.dumps(said))
+    with pytest.raises(NetworkError, match="what it says of its images cannot be understood"):
+        declared_input(NetworkSource.of("hugging-face", folder_of_transformers))
 
 
 def test_unknown_places(tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...errors import NetworkError
+from ...errors import NetworkError, SettingsError
 from ..contract import OPPOSITE, OURS, InputContract
 from .bundle import bundle_of, resolved
 from .hugging_face import config_of
@@ -16,6 +16,18 @@ WITHOUT_EFFECT = (
     *("SelectItems", "CopyItems", "DeleteItems"),
 )
 """Transforms that bring an image in, and change nothing that a contract says."""
+
+
+UNTRANSLATED = (
+    "offset",
+    "rescale_offset",
+    "include_top",
+    "crop_pct",
+    "do_pad",
+    "do_flip_channel_order",
+    "do_grayscale",
+)
+"""What preprocessors of transformers may do beside what is translated."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +69,13 @@ def _of_hugging_face(source: NetworkSource) -> Declared:
     contract = InputContract(channels=int(channels), size=_pair(size))
     file = source.path / "preprocessor_config.json"
     if not file.is_file():
-        return Declared(contract, classes, "logits")
+        unsaid = ("no preprocessor_config.json: what its values were in training is not said",)
+        return Declared(replace(contract, not_translated=unsaid), classes, "logits")
     try:
         prepared = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise NetworkError(f"{file}: cannot be read ({error})") from error
-    left: list[str] = []
+    left = [f"{name} = {prepared[name]}" for name in UNTRANSLATED if prepared.get(name)]
     scaled = prepared.get("do_rescale", True)
     factor = float(prepared.get("rescale_factor", 1 / 255))
     white = 255.0 * factor if scaled else 255.0
@@ -72,9 +85,16 @@ def _of_hugging_face(source: NetworkSource) -> Declared:
         )
     if prepared.get("do_center_crop"):
         left.append(f"a centre crop to {prepared.get('crop_size')} after a resize to {prepared.get('size')}")
+    elif prepared.get("do_resize", True) and "shortest_edge" in str(prepared.get("size")):
+        left.append(f"a resize to {prepared['size']}, which keeps the sides' ratio")
+    if not prepared.get("do_resize", True):
+        left.append("no resize")
     shown = prepared.get("crop_size" if prepared.get("do_center_crop") else "size")
-    if isinstance(shown, Mapping) and {"height", "width"} <= set(shown):
+    resized = prepared.get("do_resize", True) or prepared.get("do_center_crop")
+    if resized and isinstance(shown, Mapping) and {"height", "width"} <= set(shown):
         contract = replace(contract, size=(int(shown["height"]), int(shown["width"])))
+    elif resized and isinstance(shown, int) and prepared.get("do_center_crop"):
+        contract = replace(contract, size=(shown, shown))
     return Declared(replace(contract, white=white, not_translated=tuple(left)), classes, "logits")
 
 
@@ -98,10 +118,20 @@ def _of_bundle(source: NetworkSource) -> Declared:
     left: list[str] = []
     found = contract
     transforms = _transforms(bundle.configuration, left, source)
-    orientation = next((_given(one, "axcodes") for name, one in transforms if name == "Orientation"), "")
+    axes = bundle.arguments.get("spatial_dims", len(size) or 3)
+    turned = [place for place, (name, _) in enumerate(transforms) if name == "Orientation"]
+    orientation = (
+        _given(transforms[turned[-1]][1], "axcodes") if turned else ""
+    )  # the last is how the network sees them
     found = replace(found, orientation=str(orientation or ""))
-    for name, given in transforms:
-        found, words = _translated(found, name, given, [one for one, _ in transforms])
+    for place, (name, given) in enumerate(transforms):
+        try:
+            if turned and place < turned[-1] and name in OF_AXES and len(set(_of_axes(name, given, axes))) > 1:
+                left.append(f"{name} to {_of_axes(name, given, axes)} of axes that are turned only afterwards")
+                continue
+            found, words = _translated(found, name, given, [one for one, _ in transforms], axes)
+        except (SettingsError, ValueError, TypeError, KeyError, OverflowError) as error:
+            words = [f"{name} ({type(error).__name__}: {error!s:.120})"]
         left += words
     if not found.size and size:
         found = replace(found, size=_in_our_order(size, found.orientation))
@@ -142,7 +172,14 @@ def _transforms(
         elif not literal.get("_disabled_"):
             name = str(literal["_target_"]).rsplit(".", 1)[-1]
             found.append((name.removesuffix("Dict").removesuffix("d").removesuffix("D"), literal))
-    return found
+    keys = [_keys(one) for _, one in found if _keys(one)]
+    image = "image" if not keys or any("image" in one for one in keys) else keys[0][0]
+    return [(name, one) for name, one in found if not _keys(one) or image in _keys(one)]  # others are of labels
+
+
+def _keys(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = arguments.get("keys", ())
+    return (keys,) if isinstance(keys, str) else tuple(map(str, keys))
 
 
 def _given(arguments: Mapping[str, Any], name: str, missing: Any = None) -> Any:
@@ -152,7 +189,7 @@ def _given(arguments: Mapping[str, Any], name: str, missing: Any = None) -> Any:
 
 
 def _translated(
-    contract: InputContract, name: str, given: Mapping[str, Any], names: Sequence[str]
+    contract: InputContract, name: str, given: Mapping[str, Any], names: Sequence[str], axes: int
 ) -> tuple[InputContract, list[str]]:
     """The contract with one transform put into it, and what of it could not be."""
     if name in WITHOUT_EFFECT or name == "Orientation":
@@ -169,24 +206,25 @@ def _translated(
     if name == "NormalizeIntensity" and given.get("subtrahend") is not None and given.get("divisor") is not None:
         if given.get("nonzero"):
             return contract, [f"{name} of the pixels that are not zero"]
-        if not contract.windows:
-            return contract, [f"{name} before any ScaleIntensityRange"]
+        if not contract.windows or contract.mean or contract.std:
+            return contract, [f"{name} before any ScaleIntensityRange" if not contract.windows else f"a second {name}"]
         return replace(contract, mean=_numbers(given["subtrahend"]), std=_numbers(given["divisor"])), []
     if name == "Spacing":
-        pixels = _numbers(given["pixdim"])
+        pixels = _of_axes(name, given, axes)
+        if any(one <= 0 for one in pixels):
+            return contract, [f"{name} to {list(pixels)} mm, which leaves an axis as it is"]
         if "Resize" in names:
             return contract, [f"Spacing to {list(pixels)} mm before a Resize, which leaves of it a smoothing"]
         return replace(contract, spacing=_in_our_order(pixels, contract.orientation)), []
     if name in ("Resize", "ResizeWithPadOrCrop", "CenterSpatialCrop"):
-        return _of_size(contract, name, given, names)
+        return _of_size(contract, name, given, names, axes)
     return contract, [name]
 
 
 def _of_size(
-    contract: InputContract, name: str, given: Mapping[str, Any], names: Sequence[str]
+    contract: InputContract, name: str, given: Mapping[str, Any], names: Sequence[str], axes: int
 ) -> tuple[InputContract, list[str]]:
-    size = given.get("roi_size" if name == "CenterSpatialCrop" else "spatial_size")
-    size = [size] * 3 if isinstance(size, int) else size
+    size = list(_of_axes(name, given, axes))
     if not isinstance(size, list) or not all(type(one) is int and one > 0 for one in size):
         return contract, [f"{name} to {size}"]
     if name != "Resize" and ("Resize" in names or "Spacing" not in names):
@@ -194,6 +232,21 @@ def _of_size(
     if name == "Resize" and given.get("size_mode", "all") != "all":
         return contract, [f"{name} by the {given['size_mode']} side"]
     return replace(contract, size=_in_our_order(tuple(size), contract.orientation)), []
+
+
+OF_AXES = {
+    "Spacing": "pixdim",
+    "Resize": "spatial_size",
+    "ResizeWithPadOrCrop": "spatial_size",
+    "CenterSpatialCrop": "roi_size",
+}
+"""Transforms with a number for each axis, or one for all, and how it is called."""
+
+
+def _of_axes(name: str, given: Mapping[str, Any], axes: int) -> tuple[Any, ...]:
+    value = given[OF_AXES[name]]
+    numbers = value if isinstance(value, list) else [value] * axes
+    return _numbers(numbers) if name == "Spacing" else tuple(numbers)
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
