@@ -58,6 +58,10 @@ BROKEN = {
     "threshold": (PLAIN.replace("return ", "return (") + " > 0.1).float()", "output"),
     "softmax undeclared": (PLAIN + ".softmax(dim=1)", "output"),
     "sigmoid undeclared": (PLAIN + "[:, :1].sigmoid()", "output"),
+    "no gradient of class 0": (
+        PLAIN.replace("return ", "y = ") + "; return torch.cat([0 * y[:, :1].detach(), y[:, 1:]], dim=1)",
+        "gradient",
+    ),
     "no gradient": (PLAIN.replace("(x)", "(x.detach())"), "gradient"),
     "rounded inside": (PLAIN.replace("self.conv(x)", "torch.round(100 * self.conv(x)) / 100"), "gradient"),
     "the same for all": (PLAIN.replace("(x)", "(0 * x)"), "output"),

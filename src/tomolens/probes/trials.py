@@ -83,6 +83,8 @@ def gradient(tried: Tried) -> Finding:
     images = tried.images[:1]
     try:
         derived, score = _derived(tried, images)
+        if not bool(_derived(tried, images, of=0)[0].any()):
+            return Finding("gradient", "0 everywhere for class 0: no map can be made of it", "refused")
     except (TomolensError, RuntimeError) as error:
         return Finding("gradient", f"none: {' '.join(str(error).split())[:200]}", "refused")
     if not bool(torch.isfinite(derived).all()):
@@ -98,10 +100,10 @@ def gradient(tried: Tried) -> Finding:
     return Finding("gradient", found)
 
 
-def _derived(tried: Tried, images: Tensor) -> tuple[Tensor, float]:
+def _derived(tried: Tried, images: Tensor, of: int = -1) -> tuple[Tensor, float]:
     inputs = images.detach().clone().requires_grad_(True)
     with torch.enable_grad():
-        score = tried.classifier.class_scores(inputs)[0, -1]
+        score = tried.classifier.class_scores(inputs)[0, of]
         (found,) = torch.autograd.grad(score, [inputs])
     return found, float(score.detach())
 
