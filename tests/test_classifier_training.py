@@ -339,3 +339,28 @@ def test_unbalanced_cases_with_twins_are_learned_from_both_classes(monkeypatch):
     shown = {image.numpy().tobytes() for image in settled[0]}
     twins = {case.twin.tobytes() for case in alike}
     assert len(shown & twins) == len(shown) // 2
+
+
+@pytest.mark.parametrize(("classes", "channels", "shape"), [(2, 1, (32, 32)), (3, 2, (16, 16, 16))])
+def test_any_architecture_is_trained_the_same_twice_whatever_was_drawn_before(tmp_path, classes, channels, shape):
+    """Dropout draws too."""
+    extra = {**SMALL_DENSENET, "norm": "batch", "dropout_prob": 0.5}
+    recipe = Recipe("monai:DenseNet", epochs=2, batch_size=6, validation=0.5, arguments=extra)
+    cases, trained = blobs(12, classes, channels, shape=shape), []
+    for drawn in (1, 5):
+        torch.rand(drawn)
+        before = torch.get_rng_state()
+        trained.append(train(cases, recipe, seed=3))
+        assert torch.equal(torch.get_rng_state(), before)
+    first, second = trained
+    assert weights_hash(first.network) == weights_hash(second.network)
+    save_weights(first.network, tmp_path / "n.safetensors", "monai:DenseNet", {}, first.arguments)
+    images = torch.from_numpy(cases.images())
+    loaded, _ = load_weights(tmp_path / "n.safetensors")
+    np.testing.assert_array_equal(loaded.predicted_scores(images), first.classifier.predicted_scores(images))
+
+
+@pytest.mark.parametrize("extra", [{"spatial_dims": 3}, {"pretrained": True}, {"depth": 3}, {"act": "$print"}])
+def test_arguments_that_cannot_be_given(extra):
+    with pytest.raises(SettingsError, match=next(iter(extra))):
+        train(blobs(12), Recipe("monai:DenseNet121", epochs=1, arguments=extra))
