@@ -101,8 +101,9 @@ def test_code_is_run_only_where_it_is_allowed(tmp_path):
 
 
 def test_a_file_that_cannot_be_written(network, tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot be written"):
-        write_network_file(NetworkFile(network), tmp_path / "nowhere" / "network.toml")
+        write_network_file(NetworkFile(network), tmp_path / "file" / "network.toml")
 
 
 # What bundles and Hugging Face folders say of their input

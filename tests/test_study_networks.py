@@ -130,6 +130,8 @@ def test_a_study_of_any_network(network, tomolens, tmp_path):
     shown = {one.name for one in description.estimators if not one.baseline}
     wanted = {"occlusion", "random"} if network[0] == "onnx" else {"backpropagation", "smoothgrad-squared"}
     assert shown == wanted
+    if network[0] not in ("exported", "onnx", "own code"):
+        return  # what computes again is the same for all
     allowed = ["--allow-code"] if network[0] == "own code" else []
     code, _, error = tomolens("study", "--verify", tmp_path / "results", "--model", network[1], *allowed)
     assert code == 0, error
@@ -147,7 +149,7 @@ def test_two_real_slices(network, real_ct, tomolens, tmp_path):
         parts[mask] = ";".join(str(manifest.parent / one) for one in parts[mask].split(";") if one)
         chosen[at] = ",".join(parts)
     (tmp_path / "two.csv").write_text("\n".join([header, *chosen]) + "\n")
-    code, printed, error = study(tomolens, tmp_path, network, "", "--cases", tmp_path / "two.csv")
+    code, printed, error = study(tomolens, tmp_path, network, "", "--cases", tmp_path / "two.csv", workers=1)
     assert code == 0, error
     assert json.loads(printed.splitlines()[-1])["cases"] == 2
 

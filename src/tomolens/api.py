@@ -74,8 +74,15 @@ class Study:
         """
         file = None if path is None else Path(path)
         content, where = study_content(file)
+        named = named_in(content, file)
         if classifier is None:
-            classifier = named_in(content, file)
+            classifier = named
+        elif named is not None and not (
+            isinstance(classifier, str | Path) and Path(classifier).resolve() == named.resolve()
+        ):
+            raise SettingsError(
+                f"{where}: classifier.network is {named}, and another network is given: take one of them"
+            )
         if isinstance(classifier, str | Path):
             network = declared(Path(classifier), allow_code=allow_code)
             if network is not None:
@@ -299,6 +306,8 @@ def verify_study(
         SettingsError: no study there, or other cases or another network than the study's.
     """
     store = Store(Path(results))
+    if classifier is None and store.description().raw["content"]["classifier"] is not None:
+        raise SettingsError(f"{store.folder}: its network was given, and must be given again: --model network.toml")
     study = Study.of(stored_settings(store), cases, classifier, allow_code=allow_code)
     found = verify(
         study.settings,

@@ -6,7 +6,7 @@ inside it, so that black, white, fills and references mean the same for every ne
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -80,6 +80,14 @@ class InputContract:
                 f"input: orientation '{self.orientation}', expected one letter an axis of L or R, A or P, S or I"
             )
         self.intensity  # noqa: B018  windows that cannot be raise here
+
+    def said(self) -> str:
+        """All that is said, in the words of ``network.toml``."""
+        usual = InputContract()
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        return (
+            ", ".join(f"{name} = {value}" for name, value in told.items() if value != getattr(usual, name)) or "nothing"
+        )
 
     @property
     def intensity(self) -> Intensity:

@@ -89,6 +89,7 @@ def write_network_file(network: NetworkFile, path: Path) -> None:
     )
     partial = path.with_name(path.name + ".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:

@@ -48,7 +48,11 @@ class OutputSeen:
 
     def __str__(self) -> str:
         shape = f"({self.images}, {self.neurons})" if self.neurons > 1 else f"({self.images},)"
-        sums = "" if self.worst_row_sum is None else f", rows that sum to 1 but for {self.worst_row_sum - 1.0:+.2g}"
+        sums = (
+            ""
+            if self.worst_row_sum is None or not self.within_one
+            else f", rows that sum to 1 but for {self.worst_row_sum - 1.0:+.2g}"
+        )
         return f"{shape} values from {self.low:.4g} to {self.high:.4g}{sums}"
 
 

@@ -71,7 +71,13 @@ def check_network(
     """
     source = source_of(place, architecture, arguments, allow_code=allow_code)
     declared = declared_input(source)
-    contract, returned = input_from(input, declared.contract), output_from(output)
+    try:
+        contract = input_from(input, declared.contract)
+    except SettingsError as error:
+        raise SettingsError(
+            f"--input, over what {source} says of itself ({declared.contract.said()}): {error}"
+        ) from error
+    returned = output_from(output)
     findings = [Finding("read", f"{source}, hash {source.hash}")]
     network = loaded_again(source, contract, returned.key or declared.key, "cpu")
     findings += [Finding("read", one, "note") for one in network.notes]

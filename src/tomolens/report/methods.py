@@ -39,9 +39,18 @@ def paragraphs(findings: Findings) -> list[str]:
             if view.judges.text and len(values_of(findings, view))
         ),
         f"Settings of the measures: {chosen}.",
+        *_given(findings),
         f"Intervals: {100 * statistics['confidence']:.0f} % BCa bootstrap over patients ({statistics['resamples']} "
         "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
         "by Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
+    ]
+
+
+def _given(findings: Findings) -> list[str]:
+    """The file of a network that was given, as a paper would cite it."""
+    cited = [one for one in findings.description.get("networks", []) if "file_hash" in one]
+    return [
+        f"The network was given: {one['network']}, whose content has the hash {one['file_hash']}." for one in cited[:1]
     ]
 
 
@@ -67,8 +76,10 @@ def baselines_of(findings: Findings) -> list[str]:
 
 def parameters(findings: Findings) -> list[tuple[str, str]]:
     """Every choice of the study by its name in the study file, with the parameters of each estimator."""
+    given = findings.description.raw["content"].get("classifier") is not None
+    trained = ("classifier.recipe", "classifier.pretraining")  # not of a network that was given
     return [
-        *_flat(findings.description.settings),
+        *(one for one in _flat(findings.description.settings) if not (given and one[0].startswith(trained))),
         *(
             (f"estimator {one.name}", f"{one.parameters}{f' [{one.source}]' if one.source else ''}")
             for one in findings.description.estimators

@@ -8,6 +8,7 @@ from ..classifier import Classifier
 from ..classifier.network_file import NetworkFile, read_network_file
 from ..classifier.weights import load_weights
 from ..errors import NetworkError, SettingsError
+from .fitting_estimators import without_gradients
 from .settings import StudySettings
 
 
@@ -91,6 +92,8 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
         if wanted and wanted != given:
             raise SettingsError(f"{name}: takes cases.{setting} = {_listed(wanted)}, the study has {_listed(given)}")
     classifier = network.classifier()
+    if classifier.forward_only:
+        without_gradients(settings, classifier.forward_only)  # refuses those that are named, before any case is read
     if network.task == "labels":
         return classifier.of_label(_label(network, settings.classifier.label))
     if settings.classifier.label:

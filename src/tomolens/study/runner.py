@@ -357,8 +357,7 @@ def network_notes(classifier: Classifier | None) -> list[str]:
     if found is None:
         return []
     told = [
-        f"the network's makers also prepare images by {one}, and this study does not"
-        for one in found.contract.not_translated
+        f"not taken over from the network's own preparation of images: {one}" for one in found.contract.not_translated
     ]
     return [*found.notes, *told]
 

@@ -138,7 +138,8 @@ def _of_bundle(source: NetworkSource) -> Declared:
     if "ScaleIntensityRange" not in [name for name, _ in transforms]:
         left.append("no ScaleIntensityRange: what its values were in training is not said")
     if not orientation:
-        left.append(f"no orientation: which way its images lie is not said, and is taken to be {OURS}")
+        shown = f"as they are shown here ({OURS}: indices rise to head, back and left)"
+        left.append(f"no orientation: which way its images lie is not said, and is taken to be {shown}")
     return Declared(replace(found, not_translated=tuple(left)), classes)
 
 

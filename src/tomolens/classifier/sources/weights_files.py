@@ -76,4 +76,5 @@ def state_of(path: Path) -> dict[str, Tensor]:
 def _reason(text: str) -> str:
     """What torch's unpickler says, without its advice to load with less care."""
     found = [line.strip() for line in text.splitlines() if "Unsupported" in line or "GLOBAL" in line]
-    return " ".join((found or text.strip().splitlines() or ["unreadable"])[0].split())[:200]
+    first = (found or text.strip().splitlines() or ["unreadable"])[0]
+    return " ".join(first.split(" was not an allowed")[0].split())[:200]
