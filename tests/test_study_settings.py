@@ -90,12 +90,17 @@ def small(plan):
     return plan.images() <= 6000 and plan.cost((1, 16, 16)).gradients <= 400 and plan.metrics.roc_points <= 1000
 
 
+RAMP = np.linspace(-1000, 1000, 64).reshape(8, 8)
+"""Hounsfield units of pixels of 1 mm."""
+
+
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(edits=st.lists(st.tuples(st.sampled_from(LEAVES), odd), min_size=1, max_size=2))
 @example(edits=[(("classifier", "recipe", "batch_size"), 0)])
 @example(edits=[(("classifier", "recipe", "validation"), 2.0)])
 @example(edits=[(("classifier", "recipe", "learning_rate"), math.nan)])
 @example(edits=[(("metrics", "regions", "scales"), [])])
+@example(edits=[(("cases", "spacing"), 1)])
 @example(edits=[(("estimators", "parameters", "smoothgrad", "samples"), "a")])
 def test_one_line_or_it_runs(edits):
     try:
@@ -108,7 +113,7 @@ def test_one_line_or_it_runs(edits):
     if small(plan):
         runs(plan)
     schedule_runs(accepted.classifier.recipe)
-    assert np.isfinite(accepted.cases.preprocessing.image(np.linspace(-1000, 1000, 64).reshape(8, 8)[:8])).all()
+    assert np.isfinite(accepted.cases.preprocessing.image(RAMP, (1.0, 1.0))).all()
 
 
 NETWORK = Classifier(Moody().eval(), intensity=Intensity(hounsfield=(-160.0, 240.0)))
