@@ -6,6 +6,7 @@ from conftest import SMALL_STUDY
 from test_study import own_cases
 from test_study_folds import scans
 from tomolens.api import Study
+from tomolens.classifier.lines import USUALLY_ASKED
 from tomolens.estimators import Cost
 from tomolens.study import cost as study_cost
 from tomolens.study.settings import StudySettings
@@ -62,7 +63,7 @@ def test_time_is_counts_times_measured_speeds(monkeypatch):
             "reading cases": 2 * 44 * 2.0,
             "training": few.training * 1.5 * 2.0 / batch,
             "explaining": 4 * (92 + 3) * 2.0 / batch,
-            "decisions": 4 * few.images * 2.0 / batch,
+            "decisions": 4 * USUALLY_ASKED * few.images * 2.0 / batch,
             "other metrics": 4 * 2.0 / 5,  # one map and three take as long: all of it is once for the case
         }
     )

@@ -289,8 +289,14 @@ def test_maps_are_kept_on_request(tmp_path):
 
 def test_what_does_not_show_in_the_numbers_may_change(tmp_path, undisturbed):
     quick_study().run(tmp_path / "r", workers=1)
-    quick_study(keep_maps=True, precision="fp32").run(tmp_path / "r", workers=1)
+    quick_study(keep_maps=True).run(tmp_path / "r", workers=1)
     assert tables(tmp_path / "r") == undisturbed
+
+
+def test_another_precision_is_another_study(tmp_path):
+    quick_study().run(tmp_path / "r", workers=1)
+    with pytest.raises(SettingsError, match="another study"):
+        quick_study(precision="fp32").run(tmp_path / "r", workers=1)
 
 
 def test_blocks_bound_the_files(tmp_path, monkeypatch):
@@ -507,7 +513,10 @@ def test_the_audit_is_stored_and_told(tmp_path):
     study = quick_study(count=6, metrics={"steps": 40, "roc_points": 11})
     network = Classifier(Rough())
     plain = Study(study.settings, cases=study.cases, classifier=network).run(tmp_path / "plain", workers=1)
-    assert "all by the network itself" in audit_sentence(plain)
+    assert "filled in between two of a curve that were decided alike" in audit_sentence(plain)
+    exact = study.settings.model_copy(update={"precision": "fp32"})
+    itself = Study(exact, cases=study.cases, classifier=network).run(tmp_path / "exact", workers=1)
+    assert "all by the network itself" in audit_sentence(itself)
     quick_way = Quick("rough", lambda images: Rough()(images) + 0.001 * images[:, 0, 5, 5], 8)
     job = job_of_study(study, network)
     outcome = Worker(job, replace(job.classifier, quick=quick_way)).evaluate(0)
@@ -515,7 +524,12 @@ def test_the_audit_is_stored_and_told(tmp_path):
     assert rows["decisions"] > rows["decisions_audited"] >= 8
     assert rows["decisions_differ"] == 0
     assert rows["decisions_asked"] >= 16
-    assert rows["decisions"] == rows[["decisions_asked", "decisions_audited", "decisions_quick"]].sum()
+    assert (
+        rows["decisions"]
+        == rows[
+            ["decisions_asked", "decisions_audited", "decisions_quick", "decisions_filled", "decisions_filled_audited"]
+        ].sum()
+    )
     rest = outcome.rows.filter(pc.invert(pc.starts_with(outcome.rows["metric"].cast(pa.string()), "decisions")))
     assert largest_difference(rest, Worker(job, job.classifier).evaluate(0).rows) == 0
     assert largest_difference(outcome.rows, Worker(job, job.classifier).evaluate(0).rows) == 0

@@ -230,7 +230,29 @@ def views_of(declarations: Sequence[Declaration]) -> tuple[Output, ...]:
     return tuple(output for one in declarations for output in one.outputs if output.view is not None)
 
 
-AUDIT = ("decisions", "decisions_asked", "decisions_audited", "decisions_differ", "decisions_quick")
-"""Numbers of a case, not of a map: distinct masked images, and of the decisions on them: made by the network itself to
-compare or for doubt, made again by chance, of these come out otherwise, and left to the quick backend in the end. Only
-where one was tried."""
+AUDIT = {
+    "decisions": "images",
+    "decisions_asked": "asked",
+    "decisions_audited": "audited",
+    "decisions_differ": "differed",
+    "decisions_quick": "quick",
+    "decisions_filled": "filled",
+    "decisions_filled_audited": "filled_audited",
+    "decisions_filled_differ": "filled_differed",
+}
+"""Numbers of a case, not of a map, and what they are called where decisions are made: distinct masked images; of the
+decisions on them: made by the network itself to compare or for doubt; of those of the quick backend: made again by
+chance, of these come out otherwise, left in the end; filled in between two that were alike, made again by chance, of
+these come out otherwise. Only where a quick backend or filling in was tried. A second metric of a study that asks for
+decisions adds its own ending to the names."""
+
+
+def audited_as(name: str) -> str:
+    """Which of `AUDIT` a number of a case is, by what it is called where decisions are made; empty for others.
+
+    Example:
+        >>> audited_as("decisions_filled_twin"), audited_as("decisions_twin"), audited_as("dice")
+        ('filled', 'images', '')
+    """
+    fitting = [one for one in AUDIT if name == one or name.startswith(f"{one}_")]
+    return AUDIT[max(fitting, key=len)] if fitting else ""

@@ -19,7 +19,7 @@ from .intensity import Intensity
 from .label import OneLabel
 from .layout import as_channels_last
 from .numerics import plain_numerics
-from .quick import Quick, quickest
+from .quick import Quick, folded_alike, quickest
 from .sourced import SourcedNetwork
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
@@ -64,6 +64,10 @@ class Classifier:
         task: ``classes``, of which an image has one; or ``labels``, each with a yes or no of its own: S_l is the logit
             z_l or its sigmoid, and the labels' probabilities need not sum to 1.
         quick: a quicker backend for decisions, checked and audited, see `quickened`; gradients and scores never use it.
+        sparing: whether decisions along a line of images are asked only where they turn, and filled in and audited
+            elsewhere, see `decisions`.
+        folded: the same network with its batch norms in the convolutions before them, for gradients, see
+            `with_folded`; other last bits. None takes the network as it is.
 
     Raises:
         SettingsError: a word that is none, or labels with one neuron or with a quick backend.
@@ -75,6 +79,8 @@ class Classifier:
     intensity: Intensity = Intensity()
     task: Task = "classes"
     quick: Quick | None = field(default=None, repr=False, compare=False)
+    sparing: bool = field(default=False, repr=False, compare=False)
+    folded: nn.Module | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -314,6 +320,25 @@ class Classifier:
             return self
         with self.frozen():
             return replace(self, quick=quickest(self.network, example.to(self.device), images, like))
+
+    def with_folded(self, example: Tensor) -> "Classifier":
+        """This classifier with a folded copy of its network for gradients, where there is anything to fold.
+
+        Networks that `torch.fx` cannot follow, whose batch norms have no statistics of training, or whose folded copy
+        gives other scores for the example than rounding explains, are left as they are.
+
+        Args:
+            example: images ``(N, C, *spatial)``.
+        """
+        if self.output not in ("logit", "logits") or self.score != "logit" or self.forward_only:
+            return self
+        with self.frozen():
+            return replace(self, folded=folded_alike(self.network, example.to(self.device)))
+
+    @property
+    def for_gradients(self) -> "Classifier":
+        """The classifier that gradients are asked of: of the folded network where there is one."""
+        return self if self.folded is None else replace(self, network=self.folded, quick=None, folded=None)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -69,6 +69,32 @@ def folded(network: nn.Module) -> nn.Module:
     return made
 
 
+ALIKE = 1e-4
+"""Share of the largest output by which a folded network's may differ from the network's own: rounding."""
+
+
+def folded_alike(network: nn.Module, example: Tensor) -> nn.Module | None:
+    """The network with its batch norms folded, float32; None where that cannot be done, or gives other outputs.
+
+    Args:
+        network: in eval mode; it is copied, never changed.
+        example: images on the network's device.
+    """
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    count = sum(isinstance(module, norms) for module in network.modules())
+    if not count:
+        return None
+    try:
+        made = folded(network)
+        with torch.no_grad():
+            own, others = network(as_channels_last(example)), made(as_channels_last(example))
+    except Exception:  # tracing fails in as many ways as networks differ
+        return None
+    if sum(isinstance(module, norms) for module in made.modules()) == count:
+        return None
+    return made if bool((own - others).abs().max() <= ALIKE * own.abs().max()) else None
+
+
 def folded_fp32(network: nn.Module, example: Tensor) -> Backend:
     """Batch norm folded, channels last."""
     made = folded(network)

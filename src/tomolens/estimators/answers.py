@@ -55,7 +55,9 @@ def answers(classifier: Classifier, kind: Kind, images: Tensor, targets: Tensor)
         raise NetworkError(f"the network gives no {kind.asks}: {classifier.forward_only}")
     if kind.asks == "gradients":
         inputs = images.detach().requires_grad_(True)
-        (gradient,), clamped, notes = _derived(classifier, kind.rule, inputs, targets, [inputs], "its input")
+        (gradient,), clamped, notes = _derived(
+            classifier.for_gradients, kind.rule, inputs, targets, [inputs], "its input"
+        )
         return Answers(list(gradient), clamped, notes)
     _require_batch_first(classifier, kind.layer, images)
     with _seen(classifier, kind.layer) as seen:

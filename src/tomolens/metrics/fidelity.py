@@ -155,7 +155,8 @@ def masked_decisions(
     """Decisions on an image masked step by step in the order of each of several maps.
 
     Masked images that come out equal, because a step covered only pixels that had the fill's value already or
-    because nothing or everything is masked, are shown to the network once.
+    because nothing or everything is masked, are shown to the network once. Where the classifier is sparing, decisions
+    between two steps that are decided alike, and by far, are filled in and audited; see `decide`.
 
     Args:
         classifier: makes the decisions.
@@ -185,7 +186,9 @@ def masked_decisions(
                 key = (-1, -1, int(changed[count])) if ends else (m, first, int(changed[count]))
                 slots[m, first, step] = numbers.setdefault(key, len(numbers))
                 wanted.setdefault(key, (m, first, count))
-    decided = decide(classifier, _masker(fill, rankings, list(wanted.values())), len(wanted), batch_size, random)
+    lines = [np.array(list(dict.fromkeys(line.tolist())), dtype=np.intp) for line in slots.reshape(-1, len(counts))]
+    make = _masker(fill, rankings, list(wanted.values()))
+    decided = decide(classifier, make, len(wanted), batch_size, random, lines)
     return replace(decided, classes=decided.classes[slots])
 
 
@@ -234,10 +237,9 @@ def _measured(evaluand: Evaluand, fill: Fill, ending: str) -> Iterator[Reading]:
     )
     random = generator(seed, name, f"audit{ending}")
     decided = masked_decisions(classifier, distinct, masking, evaluand.settings.steps, evaluand.batch_size, random)
-    if classifier.quick is not None:
-        counts = (decided.images, decided.asked, decided.audited, decided.differed, decided.quick)
-        for metric, count in zip(AUDIT, counts, strict=True):
-            yield OF_CASE, metric, float(count)
+    if classifier.quick is not None or classifier.sparing:
+        for metric, of_decided in AUDIT.items():
+            yield OF_CASE, f"{metric}{ending}", float(getattr(decided, of_decided))
     correct = are_right(decided.classes, evaluand.label, evaluand.explained).astype(np.float64)
     for key, ranked in evaluand.rankings.items():
         most, least = correct[distinct.index(ranked)]

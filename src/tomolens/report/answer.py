@@ -6,7 +6,7 @@ from itertools import starmap
 import numpy as np
 import pandas as pd
 
-from ..declarations import AUDIT, Output
+from ..declarations import AUDIT, Output, audited_as
 from ..findings import Findings
 from ..findings.bootstrap import FEWEST_PATIENTS
 from ..findings.choices import OF_ORIGINAL, concordance_over
@@ -106,22 +106,35 @@ def _beating(findings: Findings, view: Output, rows: pd.DataFrame, end: str) -> 
 
 
 def audit_sentence(findings: Findings) -> str:
-    """How decisions on masked images were made, and what the audit of quick ones found; empty where none is asked."""
-    numbers = findings.measured.of_network
-    total, asked, audited, differed, quick = (int(np.nansum(numbers.get(name, 0.0))) for name in AUDIT)
+    """How decisions on masked images were made, and what the audit of them found; empty where none is asked."""
+    numbers = dict.fromkeys(AUDIT.values(), 0)
+    for name, values in findings.measured.of_network.items():
+        if of_decided := audited_as(str(name)):
+            numbers[of_decided] += int(np.nansum(values))
     if not any(output.masked for output in findings.description.outputs.values()):
         return ""
-    if not total:
+    if not numbers["images"]:
         return "Decisions on masked images: all by the network itself."
-    sentence = (
-        f"Decisions on {total} distinct masked images: {asked} by the network itself, to compare with a quick backend "
-        f"or because that was in doubt, and {quick} by the quick backend; of its decisions audited {audited}, differed "
-        f"{differed}."
+    by_quick, filled = numbers["quick"], numbers["filled"]
+    why = ", to compare with a quick backend or because that was in doubt" if by_quick else ""
+    others = [f"{by_quick} by the quick backend"] if by_quick else []
+    others += [f"{filled} filled in between two of a curve that were decided alike"] if filled else []
+    made = ", and ".join([f"{numbers['asked']} by the network itself{why}", *others])
+    audits = (("of the quick backend", "audited", "differed"), ("filled in", "filled_audited", "filled_differed"))
+    found = "".join(
+        f" {_audited(whose, numbers[audited], numbers[differed])}"
+        for whose, audited, differed in audits
+        if numbers[audited]
     )
+    return f"Decisions on {numbers['images']} distinct masked images: {made}.{found}"
+
+
+def _audited(whose: str, audited: int, differed: int) -> str:
+    sentence = f"Of those {whose} {audited} were audited, {differed} differed"
     if differed:
-        return f"{sentence} Where one differed, the network decided all of the case."
+        return f"{sentence}: of such a case the network decided all of them."
     # The rule of three: with none among n, the rate is below 3 / n with 95 % confidence.
-    return f"{sentence} The rate of differing ones is below {300 / audited:.2g} % (95 %)." if audited else sentence
+    return f"{sentence}: the rate of differing ones is below {300 / audited:.2g} % (95 %)."
 
 
 def agreement_sentences(findings: Findings) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.architectures import build, output_of
+from ..classifier.lines import USUALLY_ASKED
 from ..classifier.training import Recipe
 from ..estimators.answers import answers
 from ..estimators.estimator import Cost
@@ -106,9 +107,11 @@ def estimate(
     batch = batch.to(classifier.device)
     twins = case.twin is not None
     asked, shown, maps = plan.cost(case.image.shape), plan.images(twins), plan.maps(twins)
-    if settings.precision == "auto" and shown:
+    if settings.precision == "auto":
         # Compiling is not tried: it would take longer than all the rest of this.
-        classifier = classifier.quickened(batch, min(shown * held_out, AS_IF))
+        classifier = classifier.with_folded(batch[:2])
+        if shown:
+            classifier = classifier.quickened(batch, min(round(USUALLY_ASKED * shown) * held_out, AS_IF))
     seconds: dict[str, float] = {"reading cases": 2 * len(cases) * _timed(lambda: cases[0])}
     gradient = _gradient_time(classifier, batch)
     if epochs:
@@ -122,7 +125,8 @@ def estimate(
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
     if shown:
-        seconds["decisions"] = held_out * shown * decision
+        asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
+        seconds["decisions"] = held_out * asked_share * shown * decision
     workers = workers_for(held_out, device)
     seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan, maps) / workers
     # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..declarations import AUDIT
+from ..declarations import audited_as
 from ..errors import MapError, TomolensError, is_out_of_memory
 from ..metrics.evaluand import OF_CASE, Evaluand, MapKey
 from ..metrics.metric import Metric
@@ -33,7 +33,7 @@ def _declared(
     outputs = {output.name: output for output in metric.declaration.outputs}
     lengths: dict[str, int] = {}
     for key, name, result in metric.measure(evaluand):
-        of_case = key == OF_CASE and name in AUDIT
+        of_case = key == OF_CASE and bool(audited_as(name))
         if not of_case and (name not in outputs or key not in evaluand.rankings):
             raise MapError(f"'{name}' of {'/'.join(key)} is no declared output of a map of the case")
         values = np.asarray(result, dtype=np.float64)

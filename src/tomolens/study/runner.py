@@ -18,6 +18,7 @@ from ..cases import Cases
 from ..classifier import Classifier
 from ..classifier.identity import identity_of
 from ..classifier.inputs import require_one_input
+from ..classifier.lines import USUALLY_ASKED
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
@@ -44,7 +45,7 @@ from .survey import Survey, survey
 from .work import Job
 
 STAGE = "explaining and evaluating"
-NUMERICS = 2
+NUMERICS = 3
 """Raised by one whenever a number of a study may come out otherwise than before: older results are not gone on with."""
 HOPELESS = 20
 """So many failures and not one success end a study: it is the network then, and not the cases."""
@@ -215,11 +216,14 @@ def job_of(
     resources: Resources,
     shown: Sequence[int],
     left: int,
+    *,
+    quick: bool = True,
 ) -> Job:
-    """What is to be done with the held-out cases of one network, ``left`` of all networks."""
+    """What is to be done with the held-out cases of one network, ``left`` of all; ``quick`` allows quick backends."""
     plan = settings.plan
-    decisions = left * plan.images(twins=found.twins > 0)
-    quick = settings.precision == "auto" and decisions > 0
+    sparing = settings.precision == "auto"
+    decisions = round(left * plan.images(twins=found.twins > 0) * (USUALLY_ASKED if sparing else 1.0))
+    quick = quick and sparing and decisions > 0
     return Job(
         cases=found.cases,
         masks=found.masks,
@@ -230,6 +234,7 @@ def job_of(
         atlas=atlas_of(found, fold.training, settings),
         device=resources.device,
         decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,
+        sparing=sparing,
         examples=frozenset(shown[: settings.examples]),
         gallery=frozenset(shown[: settings.gallery]),
         keep_maps=settings.keep_maps,

@@ -321,16 +321,16 @@ class ResourceSettings(_Section):
     gpus: Annotated[float, Field(gt=0, le=10_000)] = 1.0
 
 
-NOT_IN_THE_NUMBERS = {"resources", "precision", "keep_maps"}
+NOT_IN_THE_NUMBERS = {"resources", "keep_maps"}
 """Settings that another run of the same study may change."""
 
 
 class StudySettings(_Section):
     """A whole study file.
 
-    ``batch_size`` bounds the memory of every stage and does not show in the numbers. ``precision = "auto"`` lets
-    fidelity take the quickest backend for decisions that the machine has, checked and audited; ``fp32`` takes the
-    network as it is.
+    ``batch_size`` bounds the memory of every stage and does not show in the numbers. ``precision = "auto"`` asks
+    for decisions only where they turn, of the quickest backend that the machine has, checked and audited, and for
+    gradients of the network with its batch norms folded; ``fp32`` takes the network as it is, for everything.
     ``examples`` cases are kept whole for the figures, and ``gallery`` small for the page, one of each class in turn.
     ``vary`` tries other options for the choices that the literature leaves open.
     ``calibrate`` measures each case once more with an implant, to see which views can judge maps of this network.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from ..classifier import Classifier
-from ..declarations import AUDIT, Form
+from ..declarations import Form, audited_as
 from ..errors import TomolensError
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained
@@ -86,7 +86,7 @@ def _under(name: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[
         or (output.masked and choice in metric.depends_on)
     }
     for one in measured(name, evaluand):
-        if one.metric in kept or one.metric in (*AUDIT, NOT_ASSESSED):
+        if one.metric in kept or audited_as(one.metric) or one.metric == NOT_ASSESSED:
             yield replace(one, choice=choice, option=option)
 
 

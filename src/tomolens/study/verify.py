@@ -63,7 +63,6 @@ def verify(
             those that were written, or a study that is not finished.
     """
     require_whole(store)
-    settings = settings.model_copy(update={"precision": "fp32"})
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error="skip", intensity=intensity)
     present = store.description().raw
@@ -78,7 +77,7 @@ def verify(
         members = [int(index) for index in fold.held_out if int(index) in stored]
         if not members:
             continue
-        worker = Worker.ready(job_of(settings, found, fold, fitted, resources, (), len(stored)))
+        worker = Worker.ready(job_of(settings, found, fold, fitted, resources, (), len(stored), quick=False))
         for index in members:
             name = found.cases.entries[index].name
             difference = largest_difference(stored[index], worker.evaluate(index).rows)
@@ -119,7 +118,8 @@ def largest_difference(one: pa.Table, other: pa.Table) -> float:
     How decisions were made is no part of it.
     """
     one, other = (
-        table.filter(pc.invert(pc.starts_with(table["metric"].cast(pa.string()), AUDIT[0]))) for table in (one, other)
+        table.filter(pc.invert(pc.starts_with(table["metric"].cast(pa.string()), next(iter(AUDIT)))))
+        for table in (one, other)
     )
     names = ["case", "label", "predicted", "estimator", "form", "metric", "choice", "option"]
     if one.select(names).to_pydict() != other.select(names).to_pydict():

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..cases import Case, Cases
 from ..classifier import Classifier
@@ -39,6 +40,7 @@ class Job:
         atlas: mean of training cases' masks, for the baselines that need it.
         device: where the network runs.
         decisions: about how many masked images one process will see; 0 where only the network as it is may decide.
+        sparing: whether decisions are asked only where they turn, and gradients of the folded network.
         examples: cases that are kept whole for the figures.
         gallery: cases that are kept small for the page.
         keep_maps: whether every case's maps are kept.
@@ -54,6 +56,7 @@ class Job:
     atlas: NDArray[np.float64] | None
     device: str
     decisions: int
+    sparing: bool
     examples: frozenset[int]
     gallery: frozenset[int]
     keep_maps: bool
@@ -93,7 +96,7 @@ class Worker:
 
     Attributes:
         job: to do.
-        classifier: on its device, with the quickest backend for its decisions.
+        classifier: on its device, with the quickest backend for its decisions and the folded network for gradients.
     """
 
     job: Job
@@ -104,9 +107,11 @@ class Worker:
         """Place the network; ``like`` is what was found quickest for the network before."""
         job.classifier.network.to(job.device)
         classifier = job.classifier
-        if job.decisions:
-            with one_thread(job.device):
-                classifier = _quickened(job, like)
+        with one_thread(job.device):
+            if job.sparing:
+                classifier = replace(classifier.with_folded(_example(job, 2)), sparing=True)
+            if job.decisions:
+                classifier = classifier.quickened(_example(job, job.plan.batch_size), job.decisions, like)
         return cls(job, classifier)
 
     def evaluate(self, index: int) -> Outcome:
@@ -122,7 +127,7 @@ class Worker:
         except Exception as error:  # a network may raise anything; the study goes on and tells
             reason = without_places(_reason(error), entry)
             return Outcome(index, rows_of_failure(index, entry, job.fold, mask, reason), failure=reason)
-        example = _example(case, evaluation, job.classifier)
+        example = _shown(case, evaluation, job.classifier)
         return Outcome(
             index,
             rows_of_evaluation(index, entry, job.fold, mask, evaluation.predicted, evaluation.measurements, note),
@@ -150,10 +155,10 @@ class Worker:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             # The quick backend was made for full batches.
-            classifier, plan = job.classifier, replace(plan, batch_size=plan.batch_size // 2)
+            classifier, plan = replace(self.classifier, quick=None), replace(plan, batch_size=plan.batch_size // 2)
 
 
-def _example(case: Case, evaluation: Evaluation, classifier: Classifier) -> Example:
+def _shown(case: Case, evaluation: Evaluation, classifier: Classifier) -> Example:
     image = classifier.intensity.share(case.image)
     return Example(
         case.name, case.label, evaluation.predicted, image, case.mask, evaluation.planes, evaluation.region_maps
@@ -184,10 +189,10 @@ def one_thread(device: str) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _quickened(job: Job, like: Quick | None) -> Classifier:
+def _example(job: Job, count: int) -> Tensor:
+    """So many images like those to come."""
     shape = job.cases[0].image.shape
-    example = torch.zeros(job.plan.batch_size, *shape) + torch.linspace(0, 1, shape[-1])
-    return job.classifier.quickened(example, job.decisions, like)
+    return torch.zeros(count, *shape) + torch.linspace(0, 1, shape[-1])
 
 
 def _reason(error: Exception) -> str:
