@@ -1,9 +1,10 @@
-"""How often a quick backend decides otherwise than the network, over every case of a manifest, by audit and in truth.
+"""How often decisions come out otherwise than the network's, over every case of a manifest, by audit and in truth.
 
     python benchmarks/audit.py cases.csv network.safetensors
 
-Every decision on images masked in the order of three maps is made by each quick backend of the machine, checked and
-audited as in a study, and again by the network itself.
+Every decision on images masked in the order of three maps is made by each quick backend of the machine and by the
+network as it is, asked only where decisions turn, checked and audited as in a study; and all again by the network
+itself.
 """
 
 import sys
@@ -12,17 +13,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomolens.api import read_classifier
 from tomolens.cases import Cases, Preprocessing, from_manifest
 from tomolens.classifier import Classifier
 from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.classifier.weights import load_weights
 from tomolens.estimators import explain
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import filler
+from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import RankedMap, rank_map
 from tomolens.randomness import generator
-from tomolens.study.settings import StudySettings
 
 STEPS, BATCH = 40, 16
 SKIPPED = ("compiled-bf16",)
@@ -36,28 +35,31 @@ def rankings_of(classifier: Classifier, image: torch.Tensor, name: str) -> list[
 
 
 def measure(classifier: Classifier, cases: Cases) -> None:
-    """Print for each backend its decisions, how many were asked, audited, found to differ, and differ in truth."""
+    """Print for each backend its decisions: asked of the network, filled in, audits, and how many differ in truth."""
     example = torch.from_numpy(cases[0].image).expand(BATCH, *cases[0].image.shape)
     with torch.inference_mode():
         backends = {name: make(classifier.network, example) for name, make in BACKENDS.items() if name not in SKIPPED}
-    totals = {name: np.zeros(5, dtype=np.int64) for name in backends}
+    totals = {name: np.zeros(8, dtype=np.int64) for name in ("plain", *backends)}
     for number, case in enumerate(cases):
         image = torch.from_numpy(case.image)
-        rankings, fill = rankings_of(classifier, image, case.name), filler("label", image, case.label)
-        plain = masked_decisions(classifier, rankings, fill, STEPS, BATCH).classes
-        for name, backend in backends.items():
-            quick = Classifier(classifier.network, quick=Quick(name, backend, BATCH))
-            found = masked_decisions(quick, rankings, fill, STEPS, BATCH, generator(0, case.name, "audit"))
-            wrong = int((found.classes != plain).sum())
-            totals[name] += (plain.size, found.asked, found.audited, found.differed, wrong)
+        rankings, fill = rankings_of(classifier, image, case.name), imputer("label", image, case.label, name=case.name)
+        itself = masked_decisions(classifier, rankings, fill, STEPS, BATCH).classes
+        for name in totals:
+            quick = Quick(name, backends[name], BATCH) if name in backends else None
+            sparing = Classifier(classifier.network, quick=quick, sparing=True)
+            found = masked_decisions(sparing, rankings, fill, STEPS, BATCH, generator(0, case.name, "audit"))
+            wrong = int((found.classes != itself).sum())
+            audits = (found.audited, found.differed, found.filled_audited, found.filled_differed)
+            totals[name] += (itself.size, found.asked, found.filled, *audits, wrong)
         print(f"{number + 1} of {len(cases)}", end="\r", flush=True)
-    for name, (count, asked, audited, differed, wrong) in totals.items():
-        print(f"{name}: {count} decisions, asked {asked}, audited {audited}, differed {differed}, wrong {wrong}")
+    for name, (count, asked, filled, audited, differed, looked_at, otherwise, wrong) in totals.items():
+        print(
+            f"{name}: {count} decisions, {asked} by the network, {filled} filled in; audited {audited}, differed "
+            f"{differed}; of those filled in audited {looked_at}, differed {otherwise}; in truth wrong {wrong}"
+        )
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    weights = Path(sys.argv[2])
-    size = int(str(load_weights(weights)[1]["size"]))
-    settings = StudySettings.model_validate({"name": "audit", "cases": {"size": size}})
-    measure(read_classifier(weights, settings), from_manifest(sys.argv[1], Preprocessing(size)))
+    network, notes = load_weights(Path(sys.argv[2]))
+    measure(network, from_manifest(sys.argv[1], Preprocessing(int(str(notes["size"])))))

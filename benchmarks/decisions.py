@@ -8,7 +8,8 @@ from tomolens.classifier import Classifier, quick
 from tomolens.classifier.architectures import build
 from tomolens.classifier.decisions import decide
 from tomolens.classifier.quick import BACKENDS, Quick
-from tomolens.estimators import ESTIMATORS, References, explain
+from tomolens.estimators import References, explain
+from tomolens.estimators.registry import PROTOCOL
 from tomolens.metrics.fidelity import masked_decisions
 from tomolens.metrics.fills import imputer
 from tomolens.study.evaluate import rank_both_ways
@@ -25,7 +26,7 @@ def measure(size: int) -> None:
     maps = explain(
         Classifier(network),
         image[None],
-        list(ESTIMATORS),
+        list(PROTOCOL),
         [case.label],
         references=References(torch.rand(8, 1, size, size), torch.arange(8) % 2),
     )

@@ -1,4 +1,4 @@
-"""All eight estimators of a slice against the bare cost of their 92 passes, and against captum's loop."""
+"""All eight estimators of a slice, folded, against 92 bare passes of the network as it is, and against captum's loop."""
 
 import captum.attr
 import torch
@@ -6,8 +6,9 @@ import torch
 from side_by_side import in_turn, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
-from tomolens.estimators import ESTIMATORS, References, explain, make_estimator
+from tomolens.estimators import References, explain, make_estimator
 from tomolens.estimators.cost import cost_of
+from tomolens.estimators.registry import PROTOCOL
 
 BATCH = 32
 
@@ -16,13 +17,14 @@ def measure(size: int, architecture: str, rounds: int, with_captum: bool = True)
     """One size."""
     torch.manual_seed(0)
     network = build(architecture).eval().requires_grad_(False)
-    classifier, case = Classifier(network), slice_of(size)
+    case = slice_of(size)
     image = torch.from_numpy(case.image)[None]
+    classifier = Classifier(network).with_folded(image)
     references = References(torch.rand(16, 1, size, size), torch.arange(16) % 2)
-    count = cost_of([make_estimator(name) for name in ESTIMATORS], case.image.shape).gradients
+    count = cost_of([make_estimator(name) for name in PROTOCOL], case.image.shape).gradients
 
     def ours() -> None:
-        explain(classifier, image, list(ESTIMATORS), [case.label], references=references, batch_size=BATCH)
+        explain(classifier, image, list(PROTOCOL), [case.label], references=references, batch_size=BATCH)
 
     def bare() -> None:
         for start in range(0, count, BATCH):

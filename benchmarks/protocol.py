@@ -1,6 +1,7 @@
 """The whole protocol for one slice (ResNet-50, 16 maps, three metrics) against the same glued from neighbours."""
 
 import argparse
+from dataclasses import replace
 
 import captum.attr
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from side_by_side import in_turn, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
-from tomolens.estimators import ESTIMATORS, References, make_estimator
+from tomolens.estimators import References, make_estimator
+from tomolens.estimators.registry import PROTOCOL
 from tomolens.metrics.evaluand import MetricSettings
 from tomolens.study.evaluate import evaluate
 from tomolens.study.plan import Plan
@@ -29,9 +31,9 @@ def main() -> None:
     case = slice_of(size, index=1)
     image = torch.from_numpy(case.image)[None]
     references = References(torch.rand(16, 1, size, size), torch.arange(16) % 2)
-    plan = Plan(0, tuple(map(make_estimator, ESTIMATORS)), "class", MetricSettings(), BATCH)
+    plan = Plan(0, tuple(map(make_estimator, PROTOCOL)), "class", MetricSettings(), BATCH)
     example = image.expand(BATCH, 1, size, size).contiguous()
-    classifier = Classifier(network).quickened(example, 10**6)
+    classifier = replace(Classifier(network).with_folded(example).quickened(example, 10**6), sparing=True)
     print(
         f"protocol, {size} x {size}: decisions by {classifier.quick.name if classifier.quick else 'plain'}", flush=True
     )

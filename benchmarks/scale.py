@@ -18,8 +18,8 @@ from torch import nn
 from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
 from tomolens.declarations import FORMS
-from tomolens.estimators import ESTIMATORS
 from tomolens.estimators.baselines import BASELINES
+from tomolens.estimators.registry import PROTOCOL
 from tomolens.findings import Findings
 from tomolens.results.rows import Measurement
 from tomolens.results.store import Store
@@ -44,7 +44,7 @@ VALUES = ("fidelity", "auc", "average_precision", "dice_own_share", "kept_own_sh
 def stub(seconds: float):  # type: ignore[no-untyped-def]
     """An evaluation that sleeps and returns numbers of the right number and length."""
     random = np.random.default_rng(0)
-    maps = [(name, form) for name in ESTIMATORS for form in FORMS] + [(name, "original") for name in BASELINES]
+    maps = [(name, form) for name in PROTOCOL for form in FORMS] + [(name, "original") for name in BASELINES]
     prepared = random.random((64, len(maps), sum(CURVES.values()))).astype(np.float32).astype(np.float64)
     prepared[..., :82] = prepared[..., :82] > 0.5
 
@@ -75,7 +75,7 @@ def run(count: int, seconds: float, folder: str) -> None:
     """The study, without its findings."""
     entries = tuple(CaseEntry(str(index), index // 16 % 2, f"p{index // 16}") for index in range(count))
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
-    names = [name for name in ESTIMATORS if name != "expected-gradients"]  # nothing is computed; it needs references
+    names = [name for name in PROTOCOL if name != "expected-gradients"]  # nothing is computed; it needs references
     settings = StudySettings.model_validate(
         {"name": "scale", "examples": 0, "precision": "fp32", "cases": {"size": 8}, "estimators": {"names": names}}
     )

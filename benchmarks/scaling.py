@@ -8,7 +8,8 @@ import torch
 from side_by_side import seconds, slice_of
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
-from tomolens.estimators import ESTIMATORS, References, explain
+from tomolens.estimators import References, explain
+from tomolens.estimators.registry import PROTOCOL
 from tomolens.metrics.fidelity import masked_decisions
 from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import rank_map
@@ -37,7 +38,7 @@ def main() -> None:
     def gradients(size: int) -> Callable[[], object]:
         image, pool = torch.from_numpy(slice_of(size).image)[None], torch.rand(4, 1, size, size)
         references = References(pool, torch.arange(4) % 2)
-        return lambda: explain(classifier, image, list(ESTIMATORS), [1], references=references, batch_size=16)
+        return lambda: explain(classifier, image, list(PROTOCOL), [1], references=references, batch_size=16)
 
     def fidelity(size: int, maps: int = 1, steps: int = 20) -> Callable[[], object]:
         image = torch.from_numpy(slice_of(size).image)
