@@ -1,4 +1,4 @@
-"""All eight estimators of a slice, folded, against 92 bare passes of the network as it is, and against captum's loop."""
+"""All eight estimators of a slice, folded, against 92 bare passes of the plain network, and against captum's loop."""
 
 import captum.attr
 import torch
