@@ -306,9 +306,9 @@ def verify_study(
         SettingsError: no study there, or other cases or another network than the study's.
     """
     store = Store(Path(results))
-    if classifier is None and store.description().raw["content"]["classifier"] is not None:
-        raise SettingsError(f"{store.folder}: its network was given, and must be given again: --model network.toml")
     study = Study.of(stored_settings(store), cases, classifier, allow_code=allow_code)
+    if study.classifier is None and store.description().raw["content"]["classifier"] is not None:
+        raise SettingsError(f"{store.folder}: its network was given, and must be given again: --model network.toml")
     found = verify(
         study.settings,
         store,
