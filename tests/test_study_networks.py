@@ -176,6 +176,14 @@ def test_a_study_file_names_its_network(file, tomolens, tmp_path):
     assert code == 0, error
     assert json.loads(printed.splitlines()[-1])["cases"] == 4
 
+    code, _, error = tomolens("study", "--verify", tmp_path / "results")
+    assert (code, "its network was given, and must be given again: --model network.toml" in error) == (2, True)
+    (tmp_path / "other.toml").write_text(file.read_text())
+    code, _, error = tomolens(
+        "study", tmp_path / "study.toml", "--model", tmp_path / "other.toml", "--out", tmp_path / "o"
+    )
+    assert (code, "and another network is given: take one" in error) == (2, True)
+
 
 @pytest.mark.parametrize(
     ("cases", "message"),
