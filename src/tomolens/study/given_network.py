@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..classifier import Classifier
+from ..classifier import Classifier, InputContract
 from ..classifier.network_file import NetworkFile, read_network_file
 from ..classifier.weights import load_weights
 from ..errors import NetworkError, SettingsError
@@ -80,7 +80,28 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
         NetworkError: see `load_source`.
         SettingsError: another size, window, pixel size or other classes than the study's, or no label named.
     """
-    cases, contract, name = settings.cases, network.contract, network.source.path.name
+    cases, name = settings.cases, network.source.path.name
+    require_agreement(network.contract, settings, name)
+    classifier = _loaded(network, settings)
+    if network.task == "labels":
+        return classifier.of_label(_label(network, settings.classifier.label))
+    if settings.classifier.label:
+        raise SettingsError(f"classifier.label '{settings.classifier.label}': {name} has classes and no labels")
+    if network.classes and network.classes != cases.classes:
+        raise SettingsError(
+            f"{name}: its outputs are {', '.join(network.classes)}, cases.classes are {', '.join(cases.classes)}: "
+            "name them alike, in the order of its outputs"
+        )
+    return classifier
+
+
+def require_agreement(contract: InputContract, settings: StudySettings, name: str) -> None:
+    """Refuse a network of other images than the study reads.
+
+    Raises:
+        SettingsError: another size, window or pixel size; ``name`` is how the network is called.
+    """
+    cases = settings.cases
     size = cases.preprocessing.shape(len(contract.size)) if contract.size else ()
     spacing = cases.preprocessing.spacing
     differing = {
@@ -91,18 +112,12 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
     for setting, (wanted, given) in differing.items():
         if wanted and wanted != given:
             raise SettingsError(f"{name}: takes cases.{setting} = {_listed(wanted)}, the study has {_listed(given)}")
+
+
+def _loaded(network: NetworkFile, settings: StudySettings) -> Classifier:
     classifier = network.classifier()
     if classifier.forward_only:
         without_gradients(settings, classifier.forward_only)  # refuses those that are named, before any case is read
-    if network.task == "labels":
-        return classifier.of_label(_label(network, settings.classifier.label))
-    if settings.classifier.label:
-        raise SettingsError(f"classifier.label '{settings.classifier.label}': {name} has classes and no labels")
-    if network.classes and network.classes != cases.classes:
-        raise SettingsError(
-            f"{name}: its outputs are {', '.join(network.classes)}, cases.classes are {', '.join(cases.classes)}: "
-            "name them alike, in the order of its outputs"
-        )
     return classifier
 
 
