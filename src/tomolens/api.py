@@ -309,8 +309,6 @@ def verify_study(
     """
     store = Store(Path(results))
     study = Study.of(stored_settings(store), cases, classifier, allow_code=allow_code)
-    if study.classifier is None and store.description().raw["content"]["classifier"] is not None:
-        raise SettingsError(f"{store.folder}: its network was given, and must be given again: --model network.toml")
     found = verify(
         study.settings,
         store,

@@ -63,9 +63,11 @@ def verify(
             those that were written, or a study that is not finished.
     """
     require_whole(store)
+    present = store.description().raw
+    if classifier is None and present["content"]["classifier"] is not None:
+        raise SettingsError(f"{store.folder}: its network was given, and must be given again: --model network.toml")
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error="skip", intensity=intensity)
-    present = store.description().raw
     resources = Resources(device, workers=1)
     if describe(settings, found, classifier, resources)["identity"] != present["identity"]:
         raise SettingsError(f"{store.folder}: these cases, or this network, are not those of the study")
