@@ -61,13 +61,14 @@ def test_the_network_is_found_from_the_folder_of_the_file(tmp_path):
     [
         (("[input]", "[input"), "not TOML"),
         (('kind = "safetensors"', 'kind = "pickle"'), "network.kind: expected one of safetensors"),
-        (('kind = "safetensors"', ""), "network.kind: Field required"),
+        (('kind = "safetensors"', ""), "network.kind is missing; `tomolens model check` writes it"),
         (('returns = "logits"', 'returns = "decision"'), "output.returns: "),
         (("size = [32, 32]", "size = [32, 0]"), r"size = \[32, 0\]"),
         (("size = [32, 32]", 'size = "32"'), r"input.size"),
         (("size = [32, 32]", "sizes = [32, 32]"), r"input.sizes: "),
         (("[[-160.0, 240.0]]", "[[240.0, -160.0]]"), "HU from 240"),
         (("[[-160.0, 240.0]]", "[[-160.0]]"), "input.windows"),
+        (('task = "classes"', 'task = "classes"\nclasses = ["a", "a"]'), "'a' is named twice"),
         (('hash = "', 'hash = "0'), "has changed since it was checked: run `tomolens model check` again"),
         (('file = "network.safetensors"', 'file = "a\\u0000b"'), "network: embedded null byte"),
         (("arguments = {", "arguments = {a = 2020-01-01, "), "network: Object of type date"),
@@ -84,6 +85,22 @@ def test_files_that_cannot_be(network, tmp_path, change, message):
     with pytest.raises(NetworkError, match=message) as raised:
         read_network_file(file)
     assert str(file) in str(raised.value) or "gone" in message
+
+
+def test_a_file_that_was_edited_is_told_of(network, tmp_path):
+    contract = InputContract(windows=((-160.0, 240.0),), size=(32, 32))
+    file = network.path.parent / "edited.toml"
+    write_network_file(NetworkFile(network, contract), file)
+    assert read_network_file(file).notes == ()
+    text = file.read_text()
+    file.write_text(f"# of the hospital\n{text}")
+    assert read_network_file(file).notes == ()
+    file.write_text(text.replace("[[-160.0, 240.0]]", "[[-1000.0, 400.0]]"))
+    (note,) = read_network_file(file).notes
+    assert note == "edited.toml was edited, and `tomolens model check` has not tried what it says now"
+    assert read_network_file(file).classifier().sourced.notes == (note,)
+    file.write_text(text.partition("[checked]")[0])
+    assert "was written by hand" in read_network_file(file).notes[0]
 
 
 def test_code_is_run_only_where_it_is_allowed(tmp_path):

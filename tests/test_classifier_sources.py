@@ -567,6 +567,17 @@ def test_checkpoints_keep_weights_under_a_name(tmp_path, network):
     assert torch.equal(loaded.network(files.example()), network(files.example()))
 
 
+def test_weights_of_a_module_around_the_network_are_told_as_such(tmp_path, network, payload):
+    save_file({f"module.{name}": one for name, one in network.state_dict().items()}, tmp_path / "n.safetensors")
+    refused("safetensors", tmp_path / "n.safetensors", payload, r"called 'module....'.* network.module.state_dict\(\)")
+
+
+def test_a_damaged_state_dict_is_no_pickle_of_other_things(tmp_path, network, payload):
+    place = files.write_state_dict(network, tmp_path)
+    place.write_bytes(place.read_bytes()[: place.stat().st_size // 2])
+    refused("state-dict", place, payload, "is damaged, or no file that torch.save wrote")
+
+
 @pytest.mark.parametrize("change", ["missing", "more", "NaN", "shape"])
 def test_weights_that_do_not_fit_are_refused(tmp_path, network, payload, change):
     state = dict(network.state_dict())

@@ -81,6 +81,30 @@ def test_a_network_that_breaks_one_is_refused(tmp_path, fault):
     assert found.findings[-1].check == check
 
 
+def test_an_output_declared_wrongly_is_told_what_it_can_be(tmp_path):
+    found = check_network(own(tmp_path, PLAIN), input=INPUT, output="logit", allow_code=True)
+    assert (
+        "declared as logit: 2 values an image are logits, and probabilities lie in [0, 1]" in found.findings[-1].found
+    )
+    softmax = own(tmp_path, PLAIN + ".softmax(dim=1)")
+    found = check_network(softmax, input=INPUT, output="probability", allow_code=True)
+    assert "2 values an image are logits or probabilities" in found.findings[-1].found
+    found = check_network(softmax, input=INPUT, output="logits", allow_code=True)
+    assert "though they look like probabilities" in found.network.checked["output_note"]
+
+
+def test_several_notes_of_one_check_are_all_kept(tmp_path):
+    bundle = files.write_bundle(files.small_network(), tmp_path)
+    metadata = bundle / "configs" / "inference.json"
+    content = json.loads(metadata.read_text())
+    transforms = content["preprocessing"]["transforms"]
+    transforms += [{"_target_": "ThresholdIntensityd", "keys": "image"}, {"_target_": "RandFlipd", "keys": "image"}]
+    metadata.write_text(json.dumps(content))
+    found = check_network(bundle, input=INPUT)
+    assert "ThresholdIntensity" in found.network.checked["not translated"]
+    assert "RandFlip" in found.network.checked["not translated"]
+
+
 @pytest.mark.parametrize(
     ("forward", "declared", "wanted"),
     [
@@ -160,10 +184,17 @@ def test_words_of_the_input():
     assert input_from("", known) is not None
 
 
-@pytest.mark.parametrize("word", ["224x224", "-160-240", "mean=x", "spacing=", "orientation=", "HUU", "240..-160"])
+@pytest.mark.parametrize("word", ["224", "-160-240", "mean=x", "spacing=", "orientation=", "HUU", "240..-160"])
 def test_words_that_are_none(word):
     with pytest.raises(SettingsError):
         input_from(word, InputContract())
+
+
+def test_a_blank_after_a_comma_and_units_that_touch(tmp_path):
+    close = input_from("-1000..400, -160..240HU 2x32x32 spacing=0.8mm", InputContract())
+    assert close == input_from("-1000..400,-160..240 HU 2x32x32 spacing=0.8", InputContract())
+    with pytest.raises(SettingsError, match="'64x64': which channels. As in 1x64x64"):
+        input_from("64x64", InputContract())
 
 
 def test_words_of_the_output():
@@ -235,6 +266,8 @@ def test_the_command_refuses_in_one_line(tomolens, tmp_path):
         ([file], "weights alone: name what they are of with --architecture"),
         ([tmp_path / "none.pt2"], "no such file or folder"),
         ([file, "--architecture", "monai:DenseNet", "--arguments", "x ="], "--arguments: not TOML"),
+        ([file, "--architecture", "monai:DenseNet", "--arguments", "in_chanels = 1"], "did you mean 'in_channels'?"),
+        ([file, "--architecture", "monai:DenseNet", "--classes", "a,a"], "'a' is named twice"),
         (
             [file, "--architecture", "densenet121"],
             "'densenet121': did you mean 'monai:DenseNet121'",

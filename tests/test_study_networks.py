@@ -201,6 +201,49 @@ def test_a_study_of_other_images_is_refused(file, tomolens, tmp_path, cases, mes
     assert not (tmp_path / "results").exists()
 
 
+def test_what_network_toml_says_wrongly_shows_before_cases_are_read(file, tomolens, tmp_path):
+    text = file.read_text()
+    for change, message in (
+        (('returns = "logits"', 'returns = "logit"'), "network.safetensors: "),
+        (('classes = ["without contrast", "with contrast"]', ""), "cases.classes"),
+    ):
+        assert change[0] in text
+        file.write_text(text.replace(*change))
+        names = 'classes = ["a", "b", "c"]' if change[1] == "" else ""
+        (tmp_path / "study.toml").write_text(f'name = "x"\n[cases]\nsource = "manifest"\nsize = 32\n{names}\n')
+        code, _, error = tomolens("study", tmp_path / "study.toml", "--model", file, "--cases", tmp_path / "none.csv")
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
+        assert "none.csv" not in error
+
+
+def test_an_edited_network_toml_is_cited_as_such(file, tomolens, tmp_path):
+    file.write_text(file.read_text().replace("[[-160.0, 240.0]]", "[[-200.0, 240.0]]"))
+    code, _, error = study(tomolens, tmp_path, ("", file), PHANTOMS, workers=1)
+    assert code == 0, error
+    (note,) = Store(tmp_path / "results").description().raw["network_notes"]
+    assert "network.toml was edited" in note
+    page = (tmp_path / "results" / "report.html").read_text()
+    assert "network.toml was edited" in page
+    assert "It takes: windows = ((-200.0, 240.0),), size = (32, 32), channels = 1." in page
+
+
+def test_weights_of_others_and_volumes_are_told_what_to_do(tomolens, tmp_path):
+    place = files.write_safetensors(files.small_network(), tmp_path)
+    code, _, error = tomolens("study", "--model", place, "--out", tmp_path / "results")
+    assert (code, f"`tomolens model check {place} --architecture" in error) == (2, True)
+    volumes = {**files.DENSENET, "spatial_dims": 3}
+    place = files.write_safetensors(files.small_network(spatial_dims=3), tmp_path)
+    arguments = ", ".join(f"{name} = {json.dumps(value)}" for name, value in volumes.items())
+    code, _, error = tomolens(
+        *("model", "check", place, "--input", "-160..240HU 1x32x32x32", "--architecture", "monai:DenseNet"),
+        *("--arguments", arguments, "--out", tmp_path / "network.toml"),
+    )
+    assert code == 0, error
+    code, _, error = tomolens("study", "--model", tmp_path / "network.toml", "--out", tmp_path / "results")
+    assert (code, "takes volumes of 32 x 32 x 32, and a study reads slices" in error) == (2, True)
+
+
 def test_networks_of_which_nothing_is_declared(tomolens, tmp_path):
     place = files.write_exported_of_one(files.small_network(), tmp_path)
     code, _, error = tomolens("study", "--model", place, "--out", tmp_path / "results")
@@ -240,4 +283,12 @@ def test_one_label_of_several_is_a_study(tomolens, tmp_path):
     assert Store(tmp_path / "results").description().classes == ("no contrast", "contrast")
     (tmp_path / "results").rename(tmp_path / "before")
     code, _, error = study(tomolens, tmp_path, network, PHANTOMS + '\n[classifier]\nlabel = "tumour"')
-    assert (code, "give classifier.label, which is 'tumour'" in error) == (2, True)
+    wanted = "classifier.label 'tumour': the labels of network.safetensors are effusion, contrast, nodule"
+    assert (code, wanted in error) == (2, True)
+    code, _, error = study(tomolens, tmp_path, network, PHANTOMS + '\n[classifier]\nlabel = "nodul"')
+    assert (code, "did you mean 'nodule'?" in error) == (2, True)
+    code, _, error = study(tomolens, tmp_path, network, PHANTOMS + '\n[classifier]\nlabel = "3"')
+    assert (code, "classifier.label '3': the labels of network.safetensors are" in error) == (2, True)
+    code, _, error = study(tomolens, tmp_path, network, PHANTOMS + '\n[classifier]\nlabel = "1"', workers=1)
+    assert code == 0, error
+    assert Store(tmp_path / "results").description().classes == ("no contrast", "contrast")

@@ -11,9 +11,16 @@ import typer
 from .errors import TomolensError
 from .study.stopping import interrupted_by_signals
 
+WORDS_ON = "; the same command goes on where it stopped"
 
-def answered(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that answers bad input with one line and exit code 2, Ctrl-C with 130 and SIGTERM with 143."""
+
+def answered(command: Callable[..., None], *, goes_on: bool = False) -> Callable[..., None]:
+    """A command that answers bad input with one line and exit code 2, Ctrl-C with 130 and SIGTERM with 143.
+
+    Args:
+        command: to be run.
+        goes_on: whether it keeps what it has finished, so that the same command need not do that again.
+    """
 
     @functools.wraps(command)
     def run(*arguments: object, **options: object) -> None:
@@ -23,7 +30,7 @@ def answered(command: Callable[..., None]) -> Callable[..., None]:
             except BaseException as error:
                 if stopping() or isinstance(error, KeyboardInterrupt):
                     number = getattr(error, "number", None) or stopping.number or signal.SIGINT
-                    said, code = "interrupted; the same command goes on where it stopped", 128 + number
+                    said, code = f"interrupted{WORDS_ON if goes_on else ''}", 128 + number
                 elif isinstance(error, TomolensError | OSError):
                     said, code = one_line(str(error)), 2
                 else:
@@ -34,6 +41,9 @@ def answered(command: Callable[..., None]) -> Callable[..., None]:
                 raise typer.Exit(code) from error
 
     return run
+
+
+answered_and_resumed = functools.partial(answered, goes_on=True)
 
 
 def one_line(text: str) -> str:

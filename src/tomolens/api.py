@@ -23,7 +23,15 @@ from .report import write_latex, write_report, write_tables
 from .results.store import Store
 from .study.cost import StudyCost, estimate
 from .study.fitting_estimators import without_gradients, without_references
-from .study.given_network import classifier_of, declared, named_in, require_agreement, trained_classifier, with_network
+from .study.given_network import (
+    classifier_of,
+    declared,
+    named_in,
+    require_agreement,
+    require_slices,
+    trained_classifier,
+    with_network,
+)
 from .study.networks import fit_network
 from .study.runner import Resources, run_study
 from .study.settings import StudySettings, settings_from, stored_settings, study_content
@@ -106,6 +114,8 @@ class Study:
             network = declared(place, allow_code=allow_code)
             classifier = trained_classifier(place, settings) if network is None else network
         if isinstance(classifier, NetworkFile):
+            if not isinstance(cases, Cases):
+                require_slices(classifier.contract, classifier.source.path.name)
             classifier = classifier_of(classifier, settings)
         elif isinstance(classifier, Classifier) and classifier.sourced is not None and not isinstance(cases, Cases):
             require_agreement(classifier.sourced.contract, settings, "the network")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .answers import answered
+from .answers import answered, answered_and_resumed
 
 cases_app = typer.Typer(
     no_args_is_help=True, help="Find cases on a disk and write their CSV; fetch public collections."
@@ -72,7 +72,7 @@ def index(
 
 
 @cases_app.command()
-@answered
+@answered_and_resumed
 def download(
     collection: Annotated[str, typer.Argument(help="lidc-idri or tcga.")],
     out: Annotated[Path, typer.Option(help="Folder to write; what is there is not fetched again.")],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .answers import answered, last_line
+from .answers import answered, answered_and_resumed, last_line
 from .cases_commands import cases_app
 from .model_commands import model_app
 
@@ -54,7 +54,7 @@ def _main(
 
 
 @app.command()
-@answered
+@answered_and_resumed
 def study(
     file: Annotated[Path | None, typer.Argument(help="Study file (TOML); without one, the built-in study.")] = None,
     cases: Annotated[

@@ -64,9 +64,10 @@ def check(
     if not quiet:
         for line in lines(checked.findings):
             typer.echo(line)
-    refused = "; ".join(f"{one.check}: {one.found}" for one in checked.findings if one.state == "refused")
     if checked.network is None:
-        raise NetworkError(f"{network}: refused: {refused}")
+        reasons = "; ".join(f"{one.check}: {one.found}" for one in checked.findings if one.state == "refused")
+        shown = "for the reason above" if not quiet and not as_json else reasons
+        raise NetworkError(f"{network}: refused, {shown}")
     if out is not None:
         write_network_file(checked.network, out)
         if not quiet:

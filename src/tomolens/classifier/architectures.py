@@ -3,6 +3,7 @@
 A name and literal arguments are all that a file can ask for: what is not in `ARCHITECTURES` is not built.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -120,6 +121,39 @@ def require_known(name: str) -> None:
         raise SettingsError(f"unknown architecture '{name}': {hint}known are {', '.join(ARCHITECTURES)}")
 
 
+def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse what an architecture does not take, before anything is read or built.
+
+    Raises:
+        SettingsError: an unknown architecture or argument, with the nearest known one, an argument that may not be
+            given, or a value that is no literal.
+    """
+    require_known(name)
+    known = ARCHITECTURES[name]
+    taken = _arguments_of(known.make)
+    for argument, value in arguments.items():
+        if argument not in taken:
+            near = get_close_matches(argument, taken, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise SettingsError(f"{name} has no argument '{argument}': {hint}it takes {', '.join(taken)}")
+        _require_literal(value, f"{name}: {argument}")
+        if argument in known.fixed and value != known.fixed[argument]:
+            raise SettingsError(f"{name}: {argument} = {value!r}, only {known.fixed[argument]!r} is allowed here")
+
+
+def _arguments_of(maker: Callable[..., Any]) -> list[str]:
+    """The names that a class or function takes, and those of the classes that it hands the rest on to."""
+    kind = maker if inspect.isclass(maker) else inspect.signature(maker, eval_str=True).return_annotation
+    kinds = [one.__init__ for one in getattr(kind, "__mro__", ()) if one.__module__.startswith(nets.__name__)]
+    found: dict[str, None] = {}
+    for taker in ([] if inspect.isclass(maker) else [maker]) + (kinds or [maker]):
+        parameters = inspect.signature(taker).parameters.values()
+        found.update({one.name: None for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD})
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            break
+    return [one for one in found if one != "self"]
+
+
 def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """A network of a known architecture from its own arguments, weights random.
 
@@ -130,12 +164,8 @@ def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     Raises:
         SettingsError: an unknown name or argument, one that may not be given, or arguments that make no network.
     """
-    require_known(name)
+    require_arguments(name, arguments)
     known = ARCHITECTURES[name]
-    for argument, value in arguments.items():
-        _require_literal(value, f"{name}: {argument}")
-        if argument in known.fixed and value != known.fixed[argument]:
-            raise SettingsError(f"{name}: {argument} = {value!r}, only {known.fixed[argument]!r} is allowed here")
     given = {name: _tuples(value) for name, value in {**known.usual, **arguments, **known.fixed}.items()}
     try:
         made = known.make(**given)

@@ -1,11 +1,12 @@
 """``network.toml``, as `tomolens model check` writes it: whence a network comes, what it takes, what it returns."""
 
+import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,9 @@ from .classifier import Classifier, Output, Score, Task
 from .contract import InputContract
 from .sourced import SourcedNetwork, loaded_again
 from .sources import KINDS, NetworkSource
+
+DECLARED = "declared"
+"""Under which name a file keeps the hash of what it declares."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class NetworkFile:
         task: of classes or of labels.
         classes: their names, in the order of the outputs.
         checked: what `model check` found, for people.
+        notes: what a study must say of it, in words.
     """
 
     source: NetworkSource
@@ -39,6 +44,18 @@ class NetworkFile:
     task: Task = "classes"
     classes: tuple[str, ...] = ()
     checked: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_distinct(self.classes)
+
+    @property
+    def declared(self) -> str:
+        """Hash of all that is declared, by which a file that was edited by hand is known."""
+        source = self.source
+        said = source.kind, source.hash, source.name, source.arguments, self.contract.said(), self.output, self.key
+        text = "\n".join((*said, self.task, *self.classes))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def classifier(self, score: Score = "logit") -> Classifier:
         """The classifier, its network loaded in this process.
@@ -47,6 +64,7 @@ class NetworkFile:
             NetworkError: see `load_source`.
         """
         network: SourcedNetwork = loaded_again(self.source, self.contract, self.key, "cpu")
+        network.notes += self.notes
         return Classifier(network, self.output, score, self.contract.intensity, self.task)
 
 
@@ -80,7 +98,7 @@ def write_network_file(network: NetworkFile, path: Path) -> None:
             "task": network.task,
             **({"classes": network.classes} if network.classes else {}),
         },
-        "checked": dict(network.checked),
+        "checked": {**network.checked, DECLARED: network.declared},
     }
     text = "\n".join(
         f"[{name}]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in content.items())
@@ -133,6 +151,9 @@ def read_network_file(path: Path, *, allow_code: bool = False) -> NetworkFile:
         raise NetworkError(f"{path}: not TOML ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "missing":
+            wanted = ".".join(map(str, first["loc"]))
+            raise NetworkError(f"{path}: {wanted} is missing; `tomolens model check` writes it") from error
         place, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         raise NetworkError(f"{path}: {place}: {said} (given: {first.get('input')!r:.80})") from error
     except (ValueError, TypeError) as error:  # a place that can be none, or an argument that is no number or word
@@ -144,15 +165,33 @@ def read_network_file(path: Path, *, allow_code: bool = False) -> NetworkFile:
             f"{path}: the network is made by running {source.path}: allow it with --allow-code if that is your own"
         )
     output = content.output
-    return NetworkFile(
-        source,
-        content.input,
-        output.returns,
-        output.key,
-        output.task,
-        output.classes,
-        content.checked,
-    )
+    checked = {name: said for name, said in content.checked.items() if name != DECLARED}
+    try:
+        found = NetworkFile(source, content.input, output.returns, output.key, output.task, output.classes, checked)
+    except SettingsError as error:
+        raise NetworkError(f"{path}: {error}") from error
+    return replace(found, notes=_notes(path.name, found, content.checked.get(DECLARED)))
+
+
+def _notes(name: str, found: NetworkFile, declared: str | None) -> tuple[str, ...]:
+    """What a study must say: that a file is not as it was checked, and what was odd when it was."""
+    notes = []
+    if declared != found.declared:
+        edited = "was edited" if declared else "was written by hand"
+        notes.append(f"{name} {edited}, and `tomolens model check` has not tried what it says now")
+    if odd := found.checked.get("output_note"):
+        notes.append(f"of the network's output: {odd}")
+    return tuple(notes)
+
+
+def require_distinct(classes: Sequence[str]) -> None:
+    """Refuse two classes of one name.
+
+    Raises:
+        SettingsError: with the name.
+    """
+    if twice := next((one for place, one in enumerate(classes) if one in classes[:place]), None):
+        raise SettingsError(f"classes {', '.join(classes)}: '{twice}' is named twice")
 
 
 with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(InputContract)

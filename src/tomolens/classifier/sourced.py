@@ -77,7 +77,8 @@ class SourcedNetwork(nn.Module):
             )
             asked = f"output '{self.key}'" if self.key else "several outputs, and which are the scores is not said"
             raise NetworkError(
-                f"{asked}: the network returned {type(outputs).__name__} with {seen}: name one by its key"
+                f"{asked}: the network returned {type(outputs).__name__} with {seen}: name the scores, as in --output "
+                f"logits:{next(iter(named), 'scores')}, or with key = in Python"
             )
         return named[self.key]
 

@@ -26,7 +26,7 @@ from ..cases.case import Cases
 from ..cases.splits import hold_out, inseparable_groups
 from ..errors import CaseError, SettingsError
 from ..randomness import generator
-from .architectures import arguments_for, make, output_of, require_known
+from .architectures import arguments_for, make, output_of, require_arguments
 from .classifier import Classifier, Output
 from .layout import as_channels_last
 
@@ -56,7 +56,7 @@ class Recipe:
             both have in common then cancels, and small findings are learned from hundreds of cases, not thousands.
 
     Raises:
-        SettingsError: an unknown architecture, or a number outside its range in `RANGES`.
+        SettingsError: an unknown architecture or argument of it, or a number outside its range in `RANGES`.
     """
 
     architecture: str = "resnet50"
@@ -72,7 +72,7 @@ class Recipe:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_known(self.architecture)
+        require_arguments(self.architecture, self.arguments)
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:

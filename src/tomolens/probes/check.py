@@ -13,7 +13,7 @@ from ..classifier import Classifier
 from ..classifier.architectures import ARCHITECTURES
 from ..classifier.classifier import Task
 from ..classifier.contract import InputContract
-from ..classifier.network_file import NetworkFile
+from ..classifier.network_file import NetworkFile, require_distinct
 from ..classifier.output_kind import OutputSeen, output_seen
 from ..classifier.sourced import SourcedNetwork, loaded_again
 from ..classifier.sources import NetworkSource, kind_of
@@ -78,6 +78,7 @@ def check_network(
             f"--input, over what {source} says of itself ({declared.contract.said()}): {error}"
         ) from error
     returned = output_from(output)
+    require_distinct(classes)
     findings = [Finding("read", f"{source}, hash {source.hash}")]
     network = loaded_again(source, contract, returned.key or declared.key, "cpu")
     findings += [Finding("read", one, "note") for one in network.notes]
@@ -102,7 +103,11 @@ def check_network(
     findings += _tried(made, network, images)
     if findings_refuse(findings):
         return Checked(tuple(findings), None)
-    told = {"tomolens": version("tomolens"), "torch": torch.__version__, **{one.check: one.found for one in findings}}
+    told = {"tomolens": version("tomolens"), "torch": torch.__version__}
+    for one in findings:
+        told[one.check] = "; ".join([told[one.check], one.found] if one.check in told else [one.found])
+    if of_output.state == "note":
+        told["output_note"] = of_output.found
     return Checked(tuple(findings), replace(made, checked=told))
 
 
@@ -206,7 +211,7 @@ def _of_output(declared: str, seen: OutputSeen, made: NetworkFile) -> tuple[Find
         fits = one == (declared in ("logit", "probability"))
         probable = declared.startswith("probabilit")
         if not fits or (probable and not seen.within_one):
-            return Finding(check, f"{seen}, which is no {declared}", "refused"), None
+            return Finding(check, f"{seen}, declared as {declared}: {_instead(one, seen)}", "refused"), None
         if probable and not one and made.task == "classes" and not seen.rows_sum_to_one:
             return Finding(check, f"{seen}, which are no probabilities of classes: labels?", "refused"), None
         odd = not probable and seen.within_one and (one or seen.rows_sum_to_one)
@@ -222,6 +227,13 @@ def _of_output(declared: str, seen: OutputSeen, made: NetworkFile) -> tuple[Find
         return Finding(check, f"{seen}: one output, and labels were declared", "refused"), None
     returns = "logit" if one else "logits"
     return Finding(check, f"{seen}: {returns}, beyond [0, 1] where probabilities are"), returns
+
+
+def _instead(one: bool, seen: OutputSeen) -> str:
+    """What values like these can be."""
+    scores, shares = ("a logit", "a probability") if one else ("logits", "probabilities")
+    of = "one value an image is" if one else f"{seen.neurons} values an image are"
+    return f"{of} {scores}" + (f" or {shares}" if seen.within_one else f", and {shares} lie in [0, 1]")
 
 
 def _tried(made: NetworkFile, network: SourcedNetwork, images: Tensor) -> list[Finding]:

@@ -60,11 +60,15 @@ def alone_and_among_others(tried: Tried) -> Finding:
             "mode?), so that a map would be of the company too",
             "refused",
         )
-    return Finding("alone and in a batch", f"the same but for {differing:.1g} of the largest score")
+    return Finding(
+        "alone and in a batch", f"the same but for {differing:.1g} of the largest score" if differing else "the same"
+    )
 
 
 def still_training(tried: Tried) -> Finding:
     """Modules that eval mode does not reach."""
+    if tried.classifier.forward_only and not any(True for _ in tried.classifier.network.parameters()):
+        return Finding("eval mode", "as it was exported: it has no modules whose mode could be seen")
     network = tried.classifier.network.eval() if not _has_graphs(tried) else tried.classifier.network
     left = [name or "the network" for name, module in network.named_modules() if module.training]
     if left and not _has_graphs(tried):
@@ -145,6 +149,8 @@ def layers(tried: Tried) -> Finding:
     """Layers that maps of features can be taken from."""
     sourced = tried.classifier.sourced
     inner = tried.classifier.network if sourced is None else sourced.network
+    if any(isinstance(module, torch.jit.ScriptModule) for module in inner.modules()):
+        return Finding("layers", "cannot be seen: TorchScript's layers do not tell what they return", "note")
     try:
         seen = layers_seen(inner, tried.classifier.network, as_channels_last(tried.images[:1]))
     except (RuntimeError, TypeError) as error:
@@ -160,8 +166,8 @@ def layers(tried: Tried) -> Finding:
     if planes is not None:
         count, *extent = planes.shape
         words.append(f"{count} planes of {' x '.join(map(str, extent))}, last in '{planes.name}'")
-    if not words and _has_graphs(tried):
-        return Finding("layers", "an exported graph has operators and no layers that could be asked by name", "note")
+    if not words and (_has_graphs(tried) or not any(True for _ in inner.children())):
+        return Finding("layers", "cannot be seen: its graph has operators and no layers that go by a name", "note")
     return Finding("layers", "; ".join(words) or "none with spatial extent or tokens", "ok" if words else "note")
 
 

@@ -38,9 +38,9 @@ def input_from(text: str, known: InputContract) -> InputContract:
         SettingsError: words that are none, or numbers that cannot be.
     """
     found: dict[str, Any] = {}
-    for word in text.replace(";", " ").split():
+    for word in _words(text):
         name, _, value = word.partition("=")
-        if word.upper() in ("CT", "HU"):
+        if word.upper() in ("CT", "HU", ""):
             continue
         if all(map(RANGE.fullmatch, word.split(","))):
             found["windows"] = tuple(_range(one) for one in word.split(","))
@@ -53,12 +53,20 @@ def input_from(text: str, known: InputContract) -> InputContract:
             found[name] = tuple(map(float, value.split(",")))
         elif name == "orientation" and value:
             found[name] = value.upper()
+        elif re.fullmatch(r"\d+(x\d+)?", word):
+            raise SettingsError(f"--input: '{word}': which channels? As in 1x{word}, or 1x16x64x64 of volumes")
         else:
             raise SettingsError(f"--input: '{word}' is not understood; {EXPECTED}")
     axes = len(found.get("size", known.size))
     if axes and len(found.get("spacing", ())) == 1:
         found["spacing"] *= axes
     return replace(known, **found)
+
+
+def _words(text: str) -> list[str]:
+    """Words apart: a blank after a comma parts none, and neither does a unit that touches its numbers."""
+    joined = re.sub(r",\s+", ",", text.replace(";", " "))
+    return [re.sub(rf"({NUMBER})(?:HU|mm)\b", r"\1", word, flags=re.IGNORECASE) for word in joined.split()]
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -276,6 +276,8 @@ def _networks_section(findings: Findings) -> Section | None:
         if given
         else "No network saw a patient it is tested on."
     )
+    if takes := networks[0].get("input"):
+        text += f" It takes: {takes}."
     rows = []
     for network in networks:
         accuracy = network.get("accuracy")  # none yet while the study runs

@@ -1,12 +1,15 @@
 """A network that is given to a study: what it tells the study file, and that both agree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..classifier import Classifier, InputContract
 from ..classifier.network_file import NetworkFile, read_network_file
-from ..classifier.weights import load_weights
+from ..classifier.weights import load_weights, read_weights
 from ..errors import NetworkError, SettingsError
 from .fitting_estimators import without_gradients
 from .settings import StudySettings
@@ -67,10 +70,18 @@ def _told(network: NetworkFile, content: Mapping[str, Any]) -> dict[str, Any]:
     classifier = content.get("classifier")
     label = classifier.get("label", "") if isinstance(classifier, Mapping) else ""
     if network.task == "labels" and label:
-        told["classes"] = [f"no {label}", label]
+        name = _name_of(label, network.classes)
+        told["classes"] = [f"no {name}", name]
     elif network.task == "classes" and network.classes:
         told["classes"] = list(network.classes)
     return told
+
+
+def _name_of(label: str, names: Sequence[str]) -> str:
+    """What a label that may be given by its number is called."""
+    if label in names or not label.isdecimal():
+        return label
+    return names[int(label)] if int(label) < len(names) else f"label {label}"
 
 
 def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
@@ -83,8 +94,9 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
     cases, name = settings.cases, network.source.path.name
     require_agreement(network.contract, settings, name)
     classifier = _loaded(network, settings)
+    outputs = _outputs(classifier, network.contract, name)
     if network.task == "labels":
-        return classifier.of_label(_label(network, settings.classifier.label))
+        return classifier.of_label(_label(network, settings.classifier.label, outputs))
     if settings.classifier.label:
         raise SettingsError(f"classifier.label '{settings.classifier.label}': {name} has classes and no labels")
     if network.classes and network.classes != cases.classes:
@@ -92,7 +104,43 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
             f"{name}: its outputs are {', '.join(network.classes)}, cases.classes are {', '.join(cases.classes)}: "
             "name them alike, in the order of its outputs"
         )
+    if outputs != len(cases.classes):
+        raise SettingsError(
+            f"{name}: tells {outputs} classes apart, cases.classes names {len(cases.classes)}: name as many, in the "
+            "order of its outputs, in the study file or with `tomolens model check --classes`"
+        )
     return classifier
+
+
+def _outputs(classifier: Classifier, contract: InputContract, name: str) -> int:
+    """How many classes or labels a network tells, by asking it once: a wrong word of it shows before cases are read.
+
+    Raises:
+        NetworkError: it breaks on an image of its size, or returns what is not declared.
+    """
+    if not contract.size:
+        return len(classifier.predicted_scores(torch.full((1, 1, 32, 32), 0.5))[0])
+    grey = torch.full((1, max(len(contract.windows), 1), *contract.size), 0.5)
+    try:
+        return int(classifier.predicted_scores(grey).shape[1])
+    except Exception as error:  # a network may raise anything
+        said = " ".join(str(error).split())[:300]
+        raise NetworkError(
+            f"{name}: {said}; is it still as network.toml says? `tomolens model check` tries it"
+        ) from error
+
+
+def require_slices(contract: InputContract, name: str) -> None:
+    """Refuse a network of volumes where a study reads its cases from files, which are slices.
+
+    Raises:
+        SettingsError: with what to do.
+    """
+    if len(contract.size) > 2:
+        raise SettingsError(
+            f"{name}: takes volumes of {' x '.join(map(str, contract.size))}, and a study reads slices: volumes go in "
+            "from Python, as Study(settings, cases=tl.from_manifest(csv, preprocessing, dimensions=3), classifier=...)"
+        )
 
 
 def require_agreement(contract: InputContract, settings: StudySettings, name: str) -> None:
@@ -121,16 +169,19 @@ def _loaded(network: NetworkFile, settings: StudySettings) -> Classifier:
     return classifier
 
 
-def _label(network: NetworkFile, label: str) -> int:
+def _label(network: NetworkFile, label: str, count: int) -> int:
     if label in network.classes:
         return network.classes.index(label)
-    if label.isdigit():
+    if label.isdecimal() and int(label) < count:
         return int(label)
-    known = ", ".join(network.classes) or "0, 1, ..."
-    raise SettingsError(
-        f"{network.source.path.name}: has several labels ({known}), and a study is of one: give classifier.label"
-        + (f", which is '{label}'" if label else "")
-    )
+    name, known = network.source.path.name, network.classes or tuple(map(str, range(count)))
+    if not label:
+        raise SettingsError(
+            f"{name}: has several labels ({', '.join(known)}), and a study is of one: give classifier.label"
+        )
+    near = get_close_matches(label, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise SettingsError(f"classifier.label '{label}': {hint}the labels of {name} are {', '.join(known)}")
 
 
 def _each(value: float | tuple[float, ...] | None, axes: int) -> tuple[float, ...]:
@@ -150,6 +201,11 @@ def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
         NetworkError: see `load_weights`.
         SettingsError: the network was trained at another size, window or pixel size.
     """
+    if "architecture" not in read_weights(path)[1]:
+        raise NetworkError(
+            f"{path}: is not of a network that TomoLens trained, and weights alone do not say what they are of: run "
+            f"`tomolens model check {path} --architecture ... --out network.toml`, and give the study network.toml"
+        )
     classifier, notes = load_weights(path)
     chosen = settings.model_dump(mode="json")["cases"]
     if "size" in notes:  # before pixels could have a size, whole scans were resized

@@ -58,7 +58,7 @@ def _cited(classifier: Classifier) -> dict[str, Any]:
     found = classifier.sourced
     if found is None or found.source is None:
         return {}
-    return {"network": str(found.source), "file_hash": found.source.hash}
+    return {"network": str(found.source), "file_hash": found.source.hash, "input": found.contract.said()}
 
 
 def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:

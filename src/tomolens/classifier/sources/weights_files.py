@@ -14,6 +14,8 @@ from ..architectures import make
 from ..weights import fill, read_weights
 from .source import Loaded, NetworkSource, literal_arguments
 
+PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.")
+"""How weights are called that were saved with the module around the network, as of DistributedDataParallel."""
 WRAPPED = ("state_dict", "model")
 """Under which names checkpoints keep the weights beside other things."""
 
@@ -41,6 +43,12 @@ def built(source: NetworkSource, state: Mapping[str, Tensor]) -> nn.Module:
         with torch.device("meta"):  # what does not fit is refused before it takes memory
             wanted = {name: one.shape for name, one in make(source.name, arguments).state_dict().items()}
         if odd := [name for name in {**wanted, **state} if name not in state or state[name].shape != wanted.get(name)]:
+            for prefix in PREFIXES:
+                if set(state) == {prefix + name for name in wanted}:
+                    raise NetworkError(
+                        f"{source.path}: its weights are called '{prefix}...', as in a module around the network: save "
+                        f"those of the network inside, network.{prefix.rstrip('.')}.state_dict()"
+                    )
             found = f"{len(odd)} of {len(wanted)} are missing, more, or of another shape: {', '.join(odd[:3])}"
             raise NetworkError(f"{source.path}: weights do not fit {source.name} ({found})")
         network = make(source.name, arguments)
@@ -61,6 +69,8 @@ def state_of(path: Path) -> dict[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        if not _is_pickled(path):
+            raise NetworkError(f"{path}: is damaged, or no file that torch.save wrote") from error
         raise NetworkError(
             f"{path}: no weights alone, and what else a pickle holds is not read, for it could run anything: save "
             f"network.state_dict(), better as safetensors ({_reason(str(error))})"
@@ -71,6 +81,14 @@ def state_of(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(one, Tensor) for one in content.values()):
         raise NetworkError(f"{path}: holds {type(content).__name__}, expected weights by name: network.state_dict()")
     return {str(name): tensor for name, tensor in content.items()}
+
+
+def _is_pickled(path: Path) -> bool:
+    """Whether a file begins as torch.save's archives and pickles do, and an archive is whole."""
+    if zipfile.is_zipfile(path):
+        return True
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"
 
 
 def _reason(text: str) -> str:
