@@ -13,15 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tomolens.cases import Cases, Preprocessing, from_manifest
+from tomolens.cases import Cases, Preprocessing, from_manifest, phantom
 from tomolens.classifier import Classifier
-from tomolens.classifier.quick import BACKENDS, Quick
+from tomolens.classifier.intensity import Intensity
+from tomolens.classifier.openvino_backends import openvino_int8
+from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, Quick
 from tomolens.classifier.weights import load_weights
-from tomolens.estimators import explain
+from tomolens.estimators import References, explain
+from tomolens.metrics.evaluand import MetricSettings
 from tomolens.metrics.fidelity import masked_decisions
 from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import RankedMap, rank_map
 from tomolens.randomness import generator
+from tomolens.study.plan import Plan
+from tomolens.study.references import masked_references
 
 STEPS, BATCH = 40, 16
 SKIPPED = ("compiled-bf16",)
@@ -34,19 +39,35 @@ def rankings_of(classifier: Classifier, image: torch.Tensor, name: str) -> list[
     return [rank_map(stack[0].abs(), name=name) for stack in maps.values()]
 
 
+def masked_slices(size: int) -> torch.Tensor:
+    """Simulated slices with parts of them masked, to which eight bits are fitted: none of those that are decided."""
+    training = phantom.cases(16, seed=4, preprocessing=Preprocessing(size=size))
+    plan = Plan(0, (), "class", MetricSettings(), BATCH)
+    made = masked_references(References(training.images(), training.labels), plan, Intensity())
+    assert made is not None
+    return made
+
+
 def measure(classifier: Classifier, cases: Cases) -> None:
     """Print for each backend its decisions: asked of the network, filled in, audits, and how many differ in truth."""
     example = torch.from_numpy(cases[0].image).expand(BATCH, *cases[0].image.shape)
     with torch.inference_mode():
-        backends = {name: make(classifier.network, example) for name, make in BACKENDS.items() if name not in SKIPPED}
+        backends = {
+            name: Quick(name, make(classifier.network, example), BATCH)
+            for name, make in BACKENDS.items()
+            if name not in SKIPPED
+        }
+        run = openvino_int8(classifier.network, example, masked_slices(example.shape[-1]))
+    for finer in ("openvino-fp32", "openvino-bf16"):
+        made = Quick(EIGHT_BITS, run, BATCH, finer=backends[finer])
+        backends[made.told] = made
     totals = {name: np.zeros(8, dtype=np.int64) for name in ("plain", *backends)}
     for number, case in enumerate(cases):
         image = torch.from_numpy(case.image)
         rankings, fill = rankings_of(classifier, image, case.name), imputer("label", image, case.label, name=case.name)
         itself = masked_decisions(classifier, rankings, fill, STEPS, BATCH).classes
         for name in totals:
-            quick = Quick(name, backends[name], BATCH) if name in backends else None
-            sparing = Classifier(classifier.network, quick=quick, sparing=True)
+            sparing = Classifier(classifier.network, quick=backends.get(name), sparing=True)
             found = masked_decisions(sparing, rankings, fill, STEPS, BATCH, generator(0, case.name, "audit"))
             wrong = int((found.classes != itself).sum())
             audits = (found.audited, found.differed, found.filled_audited, found.filled_differed)

@@ -10,6 +10,7 @@ from saliency.core.xrai import XRAI, _get_segments_felzenszwalb
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from side_by_side import in_turn, slice_of
+from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import References, make_estimator
@@ -17,6 +18,7 @@ from tomolens.estimators.registry import PROTOCOL
 from tomolens.metrics.evaluand import MetricSettings
 from tomolens.study.evaluate import evaluate
 from tomolens.study.plan import Plan
+from tomolens.study.references import masked_references
 
 BATCH, STEPS = 16, 40
 
@@ -30,13 +32,15 @@ def main() -> None:
     network = build("resnet50").eval().requires_grad_(False)
     case = slice_of(size, index=1)
     image = torch.from_numpy(case.image)[None]
-    references = References(torch.rand(16, 1, size, size), torch.arange(16) % 2)
+    training = phantom.cases(16, seed=4, preprocessing=Preprocessing(size=size))
+    references = References(torch.from_numpy(training.images()), torch.from_numpy(training.labels))
     plan = Plan(0, tuple(map(make_estimator, PROTOCOL)), "class", MetricSettings(), BATCH)
     example = image.expand(BATCH, 1, size, size).contiguous()
-    classifier = replace(Classifier(network).with_folded(example).quickened(example, 10**6), sparing=True)
-    print(
-        f"protocol, {size} x {size}: decisions by {classifier.quick.name if classifier.quick else 'plain'}", flush=True
-    )
+    folded = Classifier(network).with_folded(example)
+    masked = masked_references(references, plan, folded.intensity)
+    classifier = replace(folded.quickened(example, 10**6, masked=masked), sparing=True)
+    told = classifier.quick.told if classifier.quick else "plain"
+    print(f"protocol, {size} x {size}: decisions by {told}", flush=True)
 
     def glued_maps() -> dict[str, torch.Tensor]:
         along = {"method": "riemann_right", "n_steps": 25, "internal_batch_size": BATCH}

@@ -1,6 +1,8 @@
 """Quick ways to decisions, checked and audited against the network's own."""
 
-import importlib.util
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,10 +16,13 @@ from tomolens.api import Study
 from tomolens.cases import from_manifest, phantom
 from tomolens.classifier import Classifier, quick
 from tomolens.classifier.decisions import COMPARED, FEWEST, decide
-from tomolens.classifier.quick import BACKENDS, Quick, quickest
+from tomolens.classifier.openvino_backends import is_here, openvino_int8
+from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, Quick, quickest
+from tomolens.estimators import References
 from tomolens.metrics.fidelity import masked_decisions
 from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import rank_map
+from tomolens.study.references import masked_references
 from tomolens.study.settings import StudySettings
 
 HERE = [name for name in BACKENDS if not name.startswith("compiled")]
@@ -32,8 +37,8 @@ def by_way(classifier, name, example):
 
 @pytest.mark.parametrize("name", HERE)
 def test_every_way_gives_the_networks_outputs_nearly(name, trained):
-    if name.startswith("openvino"):
-        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    if name.startswith("openvino") and not is_here():
+        pytest.skip("the extra `openvino` is not installed")
     images = torch.from_numpy(phantom.cases(8, seed=5, preprocessing=SMALL).images())
     before = state_of(trained.network)
     with torch.inference_mode(), trained.frozen():
@@ -73,8 +78,7 @@ def disagreements(trained, cases, names, steps):
 
 
 def ways_here(suffix):
-    openvino = importlib.util.find_spec("openvino") is not None
-    return [name for name in HERE if name.endswith(suffix) and (openvino or not name.startswith("openvino"))]
+    return [name for name in HERE if name.endswith(suffix) and (is_here() or not name.startswith("openvino"))]
 
 
 def test_no_decision_differs_on_simulated_slices(trained):
@@ -107,10 +111,37 @@ def test_errors_of_any_ordinary_kind_turn_no_decision(seed, size, count):
     assert decided.audited >= 0.02 * left
 
 
-def decide_with(scores, quick_scores, seed=0):
-    """Decisions where the network gives some scores and its quick backend others."""
-    images = torch.stack([scores, quick_scores], dim=1)[:, None, None, :]  # images carry their scores
-    classifier = Classifier(Column(0), quick=Quick("rough", Column(1), 16))
+@given(st.integers(0, 10_000), st.floats(0.05, 3.0), st.integers(100, 300))
+def test_a_finer_backend_is_asked_before_the_network_is(seed, size, count):
+    random = np.random.default_rng(seed)
+    scores = torch.from_numpy(random.normal(0, 5, count)).float()
+    rough, fine = (scores + torch.from_numpy(random.uniform(-one, one, count)).float() for one in (size, size / 100))
+    alone, both = decide_with(scores, rough, seed=seed), decide_with(scores, rough, fine, seed=seed)
+    for decided in (alone, both):
+        np.testing.assert_array_equal(decided.classes, (scores > 0).long())
+    assert both.asked <= alone.asked
+    assert both.quick == count - both.asked - both.audited
+    assert both.bound >= alone.bound * 0.5
+
+
+def test_a_finer_backend_that_is_no_better_leaves_it_to_the_network():
+    random = np.random.default_rng(0)
+    scores = torch.from_numpy(random.normal(0, 5, 300)).float()
+    rough, same = (scores + torch.from_numpy(random.uniform(-2, 2, 300)).float() for _ in range(2))
+    decided = decide_with(scores, rough, same)
+    np.testing.assert_array_equal(decided.classes, (scores > 0).long())
+    exactly = decide_with(scores, rough, scores)  # which says nothing of its errors elsewhere
+    np.testing.assert_array_equal(exactly.classes, (scores > 0).long())
+    assert exactly.asked >= decide_with(scores, rough).asked
+
+
+def decide_with(scores, *rougher, seed=0):
+    """Decisions where the network gives some scores and its quick backends others, the roughest first."""
+    images = torch.stack([scores, *rougher], dim=1)[:, None, None, :]  # images carry their scores
+    found = None
+    for column in range(len(rougher), 0, -1):
+        found = Quick(f"number {column}", Column(column), 16, finer=found)
+    classifier = Classifier(Column(0), quick=found)
     return decide(classifier, lambda numbers: images[list(numbers)], len(images), 16, np.random.default_rng(seed))
 
 
@@ -130,7 +161,7 @@ def test_bounded_heads_turn_no_decision(head):
         random = np.random.default_rng(seed)
         z = torch.from_numpy(np.concatenate([random.normal(0, 40, 240), random.normal(0, 0.3, 16)])).float()
         rough = HEADS[head](z + torch.from_numpy(random.normal(0, 0.2, len(z))).float())
-        decided = decide_with(HEADS[head](z), rough, seed)
+        decided = decide_with(HEADS[head](z), rough, seed=seed)
         np.testing.assert_array_equal(decided.classes, (z > 0).long())
 
 
@@ -149,7 +180,7 @@ def test_errors_that_no_bound_foresees_are_audited_and_told():
         scores = torch.from_numpy(random.choice([-5.0, 5.0], 400) + random.normal(0, 0.5, 400)).float()
         heavy = torch.from_numpy(np.where(random.random(400) < rate, 30.0, 0.01) * random.normal(0, 1, 400)).float()
         heavy[scores.abs().argsort()[:COMPARED]] = 0.01  # nothing is to be seen where the lead is small
-        decided = decide_with(scores, scores + heavy, seed)
+        decided = decide_with(scores, scores + heavy, seed=seed)
         differ = int((decided.classes != (scores > 0).long().numpy()).sum())
         assert not (decided.differed and differ)  # where the audit finds one, the network decides everything
         told, wrong = told + (decided.differed > 0), wrong + (differ > 0)
@@ -201,6 +232,90 @@ def test_the_quickest_way_is_chosen_by_trying(monkeypatch):
     assert found.failed == {}
     again = quickest(network, example, images=10, like=found)
     assert (again.name, len(tried)) == (found.name, len(found.speeds))
+
+
+@pytest.fixture(scope="module")
+def in_eight_bits(trained):
+    """The trained network in eight bits before float32, and masked images, to half of which it was fitted."""
+    if not is_here(eight_bits=True):
+        pytest.skip("the extra `int8` is not installed")
+    cases = phantom.cases(16, seed=6, preprocessing=SMALL)
+    plan = StudySettings.model_validate({"name": "small"}).plan
+    masked = masked_references(References(cases.images(), cases.labels), plan, trained.intensity)
+    example = masked[:16]
+    with trained.frozen(), torch.inference_mode():
+        finer = Quick("openvino-fp32", BACKENDS["openvino-fp32"](trained.network, example), 16)
+        made = openvino_int8(trained.network, example, masked[:32])
+    return Classifier(trained.network, quick=Quick(EIGHT_BITS, made, 16, finer=finer)), masked
+
+
+def test_eight_bits_are_near_and_turn_no_decision(in_eight_bits, trained):
+    classifier, masked = in_eight_bits
+    with trained.frozen(), torch.inference_mode():
+        rough, own = classifier.quick.outputs(masked[-16:]), trained.network(masked[-16:])
+    assert 0 < float((rough - own).abs().max()) < 0.3 * float(own.abs().max())
+    for image, rankings, fill in fidelity_inputs(phantom.cases(6, seed=5, preprocessing=SMALL)):
+        masking = imputer(fill, image, 0)
+        plain = masked_decisions(trained, rankings, masking, 20, 16).classes
+        np.testing.assert_array_equal(masked_decisions(classifier, rankings, masking, 20, 16).classes, plain)
+
+
+def test_eight_bits_are_taken_where_both_together_are_done_first(in_eight_bits, trained, monkeypatch):
+    classifier, masked = in_eight_bits
+    monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)
+    monkeypatch.setattr(quick, "QUANTISING_PAYS", 0.0)
+    monkeypatch.setattr(quick, "BACKENDS", {"folded-fp32": BACKENDS["folded-fp32"]})
+    fast = {"yes": iter((1.0, 2.0, 1000.0)), "no": iter((1.0, 2.0, 2.1))}
+    for wanted, speeds in fast.items():
+        monkeypatch.setattr(quick, "_speed", lambda way, batch, speeds=speeds: next(speeds))
+        monkeypatch.setattr(quick, "openvino_int8", lambda network, example, masked: classifier.quick.run)
+        with trained.frozen():
+            found = quickest(trained.network, masked[:16], 10**6, masked=masked)
+        expected = "openvino-int8, in doubt folded-fp32" if wanted == "yes" else "folded-fp32"
+        assert found.told == expected
+        with trained.frozen():
+            again = quickest(trained.network, masked[:16], 10**6, found, masked)
+        assert again.told == expected
+    monkeypatch.setattr(quick, "_speed", lambda way, batch: 1.0 + ("folded" in str(way)))
+    monkeypatch.setattr(quick, "openvino_int8", lambda network, example, masked: 1 / 0)
+    with trained.frozen():
+        refused = quickest(trained.network, masked[:16], 10**6, masked=masked)
+    assert refused is None or "ZeroDivisionError" in refused.failed[EIGHT_BITS]
+
+
+def test_masked_references_are_training_images_with_parts_of_them_masked(trained):
+    cases = phantom.cases(6, seed=6, preprocessing=SMALL)
+    plan = StudySettings.model_validate({"name": "small"}).plan
+    references = References(cases.images(), cases.labels)
+    masked = masked_references(references, plan, trained.intensity)
+    assert masked.shape == (64, 1, 64, 64)
+    assert torch.equal(masked, masked_references(references, plan, trained.intensity))
+    assert masked_references(None, plan, trained.intensity) is None
+    shares = []
+    for number, one in enumerate(masked):
+        image, label = references.images[number % 6], int(references.labels[number % 6])
+        changed = one.numpy() != image
+        assert (one.numpy()[changed] == 1.0 - label).all()
+        shares.append(changed.mean())
+    assert min(shares) < 0.15
+    assert max(shares) > 0.6
+    volumes = References(np.random.default_rng(0).random((2, 2, 8, 16, 16), np.float32), [0, 1])
+    assert masked_references(volumes, plan, trained.intensity).shape == (64, 2, 8, 16, 16)
+
+
+def test_nothing_is_told_of_what_openvino_is_used_for(tmp_path):
+    """Its package of telemetry would write an identity into the home folder, and send events."""
+    if not is_here():
+        pytest.skip("the extra `openvino` is not installed")
+    code = (
+        "import sys, torch\nfrom tomolens.classifier.openvino_backends import openvino_fp32\n"
+        "openvino_fp32(torch.nn.Conv2d(1, 1, 3).eval(), torch.zeros(1, 1, 8, 8))\n"
+        "print([name for name, one in sys.modules.items() if 'openvino_telemetry' in name and one is not None])"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "CI": ""}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert ran.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())
 
 
 def test_ways_that_a_network_does_not_allow_are_told(monkeypatch):

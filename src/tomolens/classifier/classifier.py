@@ -305,7 +305,9 @@ class Classifier:
         output: Output = "logit" if self.output == "logits" else "probability"
         return replace(self, network=OneLabel(self.network, index), output=output, task="classes")
 
-    def quickened(self, example: Tensor, images: int, like: Quick | None = None) -> "Classifier":
+    def quickened(
+        self, example: Tensor, images: int, like: Quick | None = None, masked: Tensor | None = None
+    ) -> "Classifier":
         """This classifier with this machine's quickest backend for its decisions, checked and audited (`decisions`).
 
         Networks that return probabilities are left as they are: near 0 and 1 their outputs say nothing of how sure
@@ -315,11 +317,12 @@ class Classifier:
             example: a full batch ``(N, C, *spatial)``, like those to come.
             images: about how many decisions are to come.
             like: what was found for another network of the same structure.
+            masked: images as they will come, to which eight bits are fitted; None does without those.
         """
         if self.output not in ("logit", "logits") or self.score != "logit" or self.task == "labels":
             return self
         with self.frozen():
-            return replace(self, quick=quickest(self.network, example.to(self.device), images, like))
+            return replace(self, quick=quickest(self.network, example.to(self.device), images, like, masked))
 
     def with_folded(self, example: Tensor) -> "Classifier":
         """This classifier with a folded copy of its network for gradients, where there is anything to fold.

@@ -1,13 +1,14 @@
-"""Decisions asked only where they turn, by a quick backend, checked and audited against the network itself.
+"""Decisions asked only where they turn, by quick backends, checked and audited against the network itself.
 
 Asked: along a line of images that change little by little the network is asked on a coarse grid, and again where that
 leaves doubt (`lines`). Checked: the network itself sees the images that the quick backend is least sure of and as many
 at random, and every image whose winning score leads by less than twice the bound, which is `SAFETY` times the largest
-error of a score seen so far; until no such image is left. An error of exactly 0 says nothing (the outputs may be
-clamped): then the network decides everything. Audited: of the decisions that are left to the quick backend, and of
-those that were filled in, a random share is made again by the network itself. If any differs, it decides them all. What
-was audited and what differed is told, since a check of some images is no proof for the others. `benchmarks/audit.py`
-compares all decisions over 70 real slices.
+error of a score seen so far; until no such image is left. Where there is a finer backend (eight bits have one) it is
+asked before the network is, and its own bound tells what is left in doubt. An error of exactly 0 says nothing (the
+outputs may be clamped): then the next finer one decides everything. Audited: of the decisions that are left to a quick
+backend, and of those that were filled in, a random share is made again by the network itself. If any differs, it
+decides them all. What was audited and what differed is told, since a check of some images is no proof for the others.
+`benchmarks/audit.py` compares all decisions over 70 real slices.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +23,10 @@ from ..errors import SettingsError
 from ..randomness import generator
 from .classifier import Classifier
 from .lines import Line, coarse, fill_in, in_doubt, leads
-from .quick import Quick
+from .quick import SAFETY, Quick
 
 COMPARED = 16
 """Images that both see before anything is decided: half of them of the smallest lead, half at random."""
-SAFETY = 4.0
-"""Largest error to be expected anywhere, in units of the largest one seen."""
 AUDITED, FEWEST_AUDITED = 0.02, 8
 """Share of the decisions of each kind that are made again, and how many at least."""
 FEWEST = 64
@@ -95,9 +94,11 @@ def decide(
         def exact(numbers: Sequence[int]) -> Scores:
             return _in_batches(lambda batch: classifier.class_scores(make(batch)), numbers, batch_size)
 
-        quick = classifier.quick if count >= FEWEST else None
-        first = exact if quick is None else _quick_scores(classifier, quick, make)
-        deciding = _Deciding(count, first, exact, quick is not None, random or generator("audit"))
+        quick, scorers = classifier.quick if count >= FEWEST else None, []
+        while quick is not None:
+            scorers.append(_quick_scores(classifier, quick, make))
+            quick = quick.finer
+        deciding = _Deciding(count, (*scorers, exact), random or generator("audit"))
         deciding.decide(lines if classifier.sparing else ())
         return deciding.decided()
 
@@ -117,106 +118,114 @@ class _Deciding:
 
     Attributes:
         count: of images.
-        first: scores by what is asked first: a quick backend, or the network itself.
-        exact: scores by the network itself.
-        checked: whether what is asked first must be checked.
+        scorers: from numbers of images to their scores, the roughest first and the network itself last.
         random: chooses what is compared and audited.
     """
 
     count: int
-    first: Scorer
-    exact: Scorer
-    checked: bool
+    scorers: Sequence[Scorer]
     random: np.random.Generator
-    error: float = 0.0
     numbers: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.scores = np.empty((self.count, 0), np.float32)
+        self.last = len(self.scorers) - 1
+        self.scores = [np.full((self.count, 0), np.nan, np.float32) for _ in self.scorers]
+        self.errors = np.zeros(self.last)
         self.classes = np.zeros(self.count, np.int64)
-        self.asked, self.known = np.zeros(self.count, bool), np.zeros(self.count, bool)
+        self.by = np.full(self.count, -1)  # which scorer decided; -1 where none was asked
         self.compared = False
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Which images were."""
+        return self.by >= 0
 
     def decide(self, lines: Sequence[Line]) -> None:
         """Ask, check, ask on where checking turned an end of a gap, and audit."""
         on_lines = np.unique(np.concatenate(lines)) if len(lines) else np.empty(0, np.intp)
         self._ask(np.union1d(np.setdiff1d(np.arange(self.count), on_lines), coarse(lines) if len(lines) else on_lines))
         self._settle(lines)
-        self.numbers["asked"] = int(self.known.sum()) if self.checked else int(self.asked.sum())
+        self.numbers["asked"] = int((self.by == self.last).sum())
         self._audit_quick(lines)
         self._audit_filled(fill_in(lines, self.classes, self.asked))
         self.numbers["filled"] = int((~self.asked).sum())
 
     def decided(self) -> Decided:
         """What came of it."""
-        quick = int((self.asked & ~self.known).sum()) if self.checked else 0
-        return Decided(self.classes, SAFETY * self.error, self.count, quick=quick, **self.numbers)
+        quick = int((self.asked & (self.by < self.last)).sum())
+        bound = SAFETY * float(self.errors[0]) if self.last else 0.0
+        return Decided(self.classes, bound, self.count, quick=quick, **self.numbers)
 
     def _settle(self, lines: Sequence[Line]) -> None:
         """Ask in gaps and check what was asked, until neither leaves doubt."""
         while True:
-            while len(doubtful := in_doubt(lines, self.scores, self.classes, self.asked)):
+            while len(doubtful := self._in_doubt(lines)):
                 self._ask(doubtful)
-            if self.checked:
+            if self.last:
                 self._check()
-            if not len(in_doubt(lines, self.scores, self.classes, self.asked)):
+            if not len(self._in_doubt(lines)):
                 return
 
-    def _ask(self, images: Line) -> None:
-        found = self.first(images.tolist())
-        if not self.scores.shape[1]:
-            self.scores = np.zeros((self.count, found.shape[1]), np.float32)
-        self.scores[images], self.classes[images], self.asked[images] = found, found.argmax(axis=1), True
+    def _in_doubt(self, lines: Sequence[Line]) -> Line:
+        return in_doubt(lines, self.scores[0], self.classes, self.asked)
 
-    def _ask_itself(self, images: Line) -> Scores:
-        true = self.exact(images.tolist())
-        self.classes[images], self.known[images] = true.argmax(axis=1), True
-        return true
+    def _ask(self, images: Line, scorer: int = 0) -> None:
+        """Let a scorer decide images, and learn from it what the rougher ones miss."""
+        if not len(images):
+            return
+        found = self.scorers[scorer](images.tolist())
+        if not self.scores[scorer].shape[1]:
+            self.scores[scorer] = np.full((self.count, found.shape[1]), np.nan, np.float32)
+        self.scores[scorer][images] = found
+        self.classes[images], self.by[images] = found.argmax(axis=1), scorer
+        for rougher in range(scorer):
+            if self.scores[rougher].shape[1]:
+                missed = np.abs(found - self.scores[rougher][images])
+                own = 0.0 if scorer == self.last else self.errors[scorer]
+                self.errors[rougher] = max(self.errors[rougher], float(np.nanmax(missed, initial=0.0)) + own)
 
     def _check(self) -> None:
-        """Compare with the network itself, and let it decide what is within the bound of the error."""
-        lead = leads(self.scores)
+        """Compare with the network itself, and let the next finer one decide what is within the bound of the error."""
         if not self.compared:
+            lead = leads(self.scores[0])
             by_lead = np.flatnonzero(self.asked)[np.argsort(lead[self.asked], kind="stable")]
             drawn = self.random.permutation(by_lead[COMPARED // 2 :])[: COMPARED - COMPARED // 2]
-            doubtful = np.concatenate([by_lead[: COMPARED // 2], drawn])
+            for scorer in range(1, self.last + 1):
+                self._ask(np.concatenate([by_lead[: COMPARED // 2], drawn]), scorer)
             self.compared = True
-        else:
-            doubtful = self._within_the_bound(lead)
-        while len(doubtful):
-            self.error = max(self.error, float(np.abs(self._ask_itself(doubtful) - self.scores[doubtful]).max()))
-            doubtful = self._within_the_bound(lead)
+        while any(len(self._within_the_bound(scorer)) for scorer in range(self.last)):
+            for scorer in range(self.last):
+                self._ask(self._within_the_bound(scorer), scorer + 1)
 
-    def _within_the_bound(self, lead: Scores) -> Line:
-        return np.flatnonzero(self.asked & ~self.known & ((lead <= 2 * SAFETY * self.error) | (self.error == 0)))
+    def _within_the_bound(self, scorer: int) -> Line:
+        """What a scorer decided and may have decided wrongly."""
+        of_it: Line = np.flatnonzero(self.by == scorer)
+        if not len(of_it) or self.errors[scorer] == 0:
+            return of_it
+        doubtful: Line = of_it[leads(self.scores[scorer][of_it]) <= 2 * SAFETY * self.errors[scorer]]
+        return doubtful
 
     def _drawn(self, images: Line) -> Line:
         return self.random.permutation(images)[: max(FEWEST_AUDITED, int(np.ceil(AUDITED * len(images))))]
 
     def _audit_quick(self, lines: Sequence[Line]) -> None:
-        left = np.flatnonzero(self.asked & ~self.known) if self.checked else np.empty(0, np.intp)
-        audit = self._drawn(left)
+        audit = self._drawn(np.flatnonzero(self.asked & (self.by < self.last)))
         before = self.classes[audit]
-        if len(audit):
-            self._ask_itself(audit)
+        self._ask(audit, self.last)
         self.numbers |= {"audited": len(audit), "differed": int((self.classes[audit] != before).sum())}
         if self.numbers["differed"]:
-            self._ask_itself(np.flatnonzero(self.asked & ~self.known))
-            while len(doubtful := in_doubt(lines, self.scores, self.classes, self.asked)):
+            self._ask(np.flatnonzero(self.asked & (self.by < self.last)), self.last)
+            while len(doubtful := self._in_doubt(lines)):
                 self._ask(doubtful)
-                self._ask_itself(doubtful)
+                self._ask(doubtful, self.last)
 
     def _audit_filled(self, filled: Line) -> None:
         audit = self._drawn(filled)
         before = self.classes[audit]
-        if len(audit):
-            self.asked[audit] = True
-            self._ask_itself(audit)
+        self._ask(audit, self.last)
         self.numbers |= {"filled_audited": len(audit), "filled_differed": int((self.classes[audit] != before).sum())}
         if self.numbers["filled_differed"]:
-            left = np.flatnonzero(~self.asked)
-            self.asked[left] = True
-            self._ask_itself(left)
+            self._ask(np.flatnonzero(~self.asked), self.last)
 
 
 def _in_batches(

@@ -1,29 +1,32 @@
-"""Quick backends for a network's outputs, for decisions alone: folded batch norm, bf16, OpenVINO, compiled code.
+"""Quick backends for a network's outputs, for decisions alone: folded batch norm, bf16, OpenVINO, compiled, eight bits.
 
 A quick backend may be a little wrong; `decisions` finds the images for which that could matter and asks the network
 itself. To add a backend, write a function and put it in `BACKENDS`.
 """
 
 import copy
-import functools
-import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .layout import as_channels_last
+from .openvino_backends import Backend, is_here, openvino_bf16, openvino_fp32, openvino_int8
 from .sourced import SourcedNetwork
 
-Backend = Callable[[Tensor], Tensor]
-"""From images ``(N, C, *spatial)`` float32 to the network's outputs, float32, on the same device."""
-
+SAFETY = 4.0
+"""Largest error of a score to be expected of a backend anywhere, in units of the largest one seen."""
 TRYING_PAYS, COMPILING_PAYS = 30.0, 300.0
 """Seconds of work from which on it is worth trying backends, and spending half a minute on compiling."""
+
+QUANTISING_PAYS = 120.0
+"""Seconds of decisions from which on it is worth trying eight bits, which take a quarter of a minute to fit."""
+NEAR_TURNS = 2.0
+"""Images that are asked lie near turns of the decision, and leave doubt so many times as often as others."""
+EIGHT_BITS = "openvino-int8"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Quick:
         batch: images that it takes at a time.
         speeds: images a second of every backend that was tried, ``plain`` being the network as it is.
         failed: backends that this network or machine does not allow, with the reason.
+        finer: a slower one of smaller errors, asked where this one leaves doubt; None asks the network itself.
     """
 
     name: str
@@ -43,6 +47,12 @@ class Quick:
     batch: int
     speeds: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    finer: "Quick | None" = None
+
+    @property
+    def told(self) -> str:
+        """Its name, and that of the finer one."""
+        return self.name if self.finer is None else f"{self.name}, in doubt {self.finer.name}"
 
     def outputs(self, images: Tensor) -> Tensor:
         """Outputs for up to `batch` images; a smaller batch is filled up, for compiled code knows one size."""
@@ -118,16 +128,6 @@ def compiled_bf16(network: nn.Module, example: Tensor) -> Backend:
     return lambda images: compiled(as_channels_last(images).bfloat16()).float().clone()
 
 
-def openvino_fp32(network: nn.Module, example: Tensor) -> Backend:
-    """OpenVINO in float32."""
-    return _openvino(network, example, "f32")
-
-
-def openvino_bf16(network: nn.Module, example: Tensor) -> Backend:
-    """OpenVINO in bfloat16."""
-    return _openvino(network, example, "bf16")
-
-
 BACKENDS: dict[str, Callable[[nn.Module, Tensor], Backend]] = {
     "folded-fp32": folded_fp32,
     "folded-bf16": folded_bf16,
@@ -137,7 +137,9 @@ BACKENDS: dict[str, Callable[[nn.Module, Tensor], Backend]] = {
 }
 
 
-def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | None = None) -> Quick | None:
+def quickest(
+    network: nn.Module, example: Tensor, images: int, like: Quick | None = None, masked: Tensor | None = None
+) -> Quick | None:
     """Try the backends that this machine has on a batch, and keep the one that is done first, its making included.
 
     Args:
@@ -145,13 +147,14 @@ def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | Non
         example: a full batch ``(N, C, *spatial)`` on the network's device.
         images: about how many are to come; backends are tried where they take long enough.
         like: what was found for another network of the same structure, which is not tried again.
+        masked: images as they will come, to which eight bits are fitted; None does without those.
 
     Returns:
         None where the network as it is is the quickest, or breaks on the example.
     """
     if like is not None:
         with torch.inference_mode():
-            return replace(like, run=BACKENDS[like.name](network, example))
+            return _made_again(like, network, example, masked)
     speeds: dict[str, float] = {}
     totals: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -177,51 +180,59 @@ def quickest(network: nn.Module, example: Tensor, images: int, like: Quick | Non
                 totals[name] = made + images / speeds[name]
             except Exception as error:  # tracing, converting and compiling fail in as many ways as networks differ
                 failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    best = min(totals, key=lambda name: totals[name])
-    if best == "plain":
-        return None
-    return Quick(best, backends[best], len(example), speeds, failed)
+        best = min(totals, key=lambda name: totals[name])
+        found = None if best == "plain" else Quick(best, backends[best], len(example), speeds, failed)
+        if masked is None or len(masked) < len(example) or example.is_cuda or not is_here(eight_bits=True):
+            return found
+        try:
+            return _in_eight_bits(network, example, images, masked, found, totals[best])
+        except Exception as error:  # quantising fails in as many ways as the others
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return None if found is None else replace(found, failed={**failed, EIGHT_BITS: reason})
+
+
+def _in_eight_bits(
+    network: nn.Module, example: Tensor, images: int, masked: Tensor, found: Quick | None, total: float
+) -> Quick | None:
+    """Eight bits before what was found quickest, where both together are done first; else what was found.
+
+    Eight bits are a quarter of the time and of errors that leave doubt, so that many images are asked again.
+    """
+    if total < QUANTISING_PAYS:
+        return found
+    began = time.perf_counter()
+    run = openvino_int8(network, example, masked)
+    made = time.perf_counter() - began
+    speed = _speed(run, example)
+    rough, own = run(masked[: len(example)]), network(as_channels_last(masked[: len(example)]))
+    error, lead = float((rough - own).abs().max()), leads_of(rough)
+    doubtful = min(1.0, NEAR_TURNS * float((lead <= 2 * SAFETY * error).float().mean()))
+    if made + images / speed + doubtful * total >= total:
+        return found
+    speeds = {**(found.speeds if found else {}), EIGHT_BITS: speed}
+    return Quick(EIGHT_BITS, run, len(example), speeds, found.failed if found else {}, found)
+
+
+def leads_of(outputs: Tensor) -> Tensor:
+    """By how much the winning score leads, of one neuron ``(N,)`` or ``(N, 1)`` or of several ``(N, K)``."""
+    if outputs.ndim == 1 or outputs.shape[1] == 1:
+        return 2 * outputs.flatten().abs()
+    highest = outputs.topk(2, dim=1).values
+    return highest[:, 0] - highest[:, 1]
+
+
+def _made_again(like: Quick, network: nn.Module, example: Tensor, masked: Tensor | None) -> Quick:
+    """The backends of another network of the same structure for this one."""
+    finer = None if like.finer is None else _made_again(like.finer, network, example, masked)
+    if like.name != EIGHT_BITS:
+        return replace(like, run=BACKENDS[like.name](network, example))
+    if masked is None:
+        raise ValueError("eight bits are fitted to masked images, and there are none")
+    return replace(like, run=openvino_int8(network, example, masked), finer=finer)
 
 
 def _is_here(name: str, example: Tensor) -> bool:
-    if name.startswith("openvino"):
-        return example.device.type == "cpu" and importlib.util.find_spec("openvino") is not None
-    return True
-
-
-@functools.cache
-def _openvino_core() -> Any:
-    """One for the life of the process.
-
-    OpenVINO gives the thread in which a core first compiles an alternate stack for signals, and a core that goes
-    unmaps its own and puts back the one before it. Of two cores that go in the order in which they came, the second
-    puts back the unmapped stack of the first, and the next signal (Ctrl-C, SIGTERM, an alarm) ends the process with a
-    segmentation fault.
-    """
-    import openvino
-
-    return openvino.Core()
-
-
-def _openvino(network: nn.Module, example: Tensor, precision: str) -> Backend:
-    import openvino
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = openvino.convert_model(
-            copy.deepcopy(network).eval(), example_input=example, input=[tuple(example.shape)]
-        )
-    options = {
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    request = _openvino_core().compile_model(model, "CPU", options).create_infer_request()
-
-    def run(images: Tensor) -> Tensor:
-        return torch.from_numpy(request.infer([images.contiguous().numpy()])[0].copy())
-
-    return run
+    return not name.startswith("openvino") or (example.device.type == "cpu" and is_here())
 
 
 def _speed(backend: Backend, example: Tensor) -> float:

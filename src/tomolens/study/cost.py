@@ -142,7 +142,7 @@ def estimate(
         megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2) / 1e6
         + gallery / 1e6
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
-        decisions=classifier.quick.name if classifier.quick else "plain",
+        decisions=classifier.quick.told if classifier.quick else "plain",
     )
 
 

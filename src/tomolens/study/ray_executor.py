@@ -1,5 +1,6 @@
 """The executor for many machines: Ray actors that hold the network and read the cases where they evaluate them."""
 
+import os
 import socket
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +56,7 @@ def ray_executor(address: str | None, device: str, cpus: float, gpus: float) -> 
         import ray
     except ImportError as error:
         raise SettingsError("executor 'ray' needs Ray: pip install 'tomolens[ray]'") from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours tells nobody of its use
     _require_answer(address)
     started = not ray.is_initialized()
     try:

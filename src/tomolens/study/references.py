@@ -1,4 +1,4 @@
-"""What training cases lend to the evaluation of others: reference images, and the atlas of their masks."""
+"""What training cases lend to the evaluation of others: reference images, masked ones, and the atlas of their masks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,12 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..cases import Cases
+from ..classifier.intensity import Intensity
 from ..estimators.baselines import BASELINES
 from ..estimators.subject import References
+from ..metrics.fills import imputer, of_class
 from ..randomness import generator
 from .folds import Fold
+from .plan import Plan
 from .settings import StudySettings
 from .survey import Survey
 
@@ -65,3 +70,29 @@ def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySet
     chosen = np.concatenate([np.sort(random.permutation(training[labels == kind])[:share]) for kind in kinds])
     picked = cases.select(chosen)
     return References(torch.from_numpy(picked.images()), torch.from_numpy(picked.labels))
+
+
+MASKED = 64
+"""Training images to which quick backends in eight bits are fitted."""
+
+
+def masked_references(references: References | None, plan: Plan, intensity: Intensity) -> Tensor | None:
+    """Training images with parts of them masked as for fidelity, ``(MASKED, C, *spatial)``; None where there are none.
+
+    What is masked is where smooth noise is highest: of each image another share, from nothing to all of it.
+    """
+    if references is None or not len(references.images):
+        return None
+    images, random = torch.as_tensor(references.images), generator(plan.seed, "masked references")
+    labels = np.asarray(references.labels)
+    coarse = [max(side // 8, 1) for side in images.shape[2:]]
+    made = []
+    for number in range(MASKED):
+        at = number % len(images)
+        rough = torch.from_numpy(random.random((1, 1, *coarse), dtype=np.float32))
+        noise = interpolate(rough, size=images.shape[2:], mode="bilinear" if images.ndim == 4 else "trilinear")[0]
+        hidden = noise <= torch.quantile(noise.flatten()[:: 1 + noise.numel() // 10_000], random.random())
+        fill = of_class(plan.metrics.fill, int(labels[at]))
+        masking = imputer("mean" if fill == "twin" else fill, images[at], int(labels[at]), intensity=intensity)
+        made.append(masking.fill(hidden))
+    return torch.cat(made)

@@ -23,6 +23,7 @@ from ..results.rows import rows_of_evaluation, rows_of_failure
 from .calibration import Calibration
 from .evaluate import Evaluation, evaluate
 from .plan import Plan
+from .references import masked_references
 from .survey import without_places
 
 
@@ -111,7 +112,8 @@ class Worker:
             if job.sparing:
                 classifier = replace(classifier.with_folded(_example(job, 2)), sparing=True)
             if job.decisions:
-                classifier = classifier.quickened(_example(job, job.plan.batch_size), job.decisions, like)
+                masked = masked_references(job.references, job.plan, classifier.intensity)
+                classifier = classifier.quickened(_example(job, job.plan.batch_size), job.decisions, like, masked)
         return cls(job, classifier)
 
     def evaluate(self, index: int) -> Outcome:
@@ -132,7 +134,7 @@ class Worker:
             index,
             rows_of_evaluation(index, entry, job.fold, mask, evaluation.predicted, evaluation.measurements, note),
             note=note,
-            decisions="plain" if self.classifier.quick is None else self.classifier.quick.name,
+            decisions="plain" if self.classifier.quick is None else self.classifier.quick.told,
             seconds=time.perf_counter() - began,
             example=example if index in job.examples else None,
             gallery=_small(example, evaluation, job.plan) if index in job.gallery else b"",
