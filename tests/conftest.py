@@ -15,6 +15,7 @@ from tomolens import cli
 from tomolens.api import Study
 from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier
+from tomolens.classifier.architectures import make
 from tomolens.classifier.training import Recipe, train
 from tomolens.findings import Findings
 from tomolens.report import write
@@ -51,6 +52,16 @@ def tomolens(monkeypatch, capsys):
         return stop.value.code, printed.out, printed.err
 
     return run
+
+
+def transformer(channels: int = 1, outputs: int = 1, size: tuple[int, ...] = (16, 16), patch: int = 4) -> nn.Module:
+    """A small vision transformer of MONAI with a class token, in eval mode."""
+    torch.manual_seed(4)
+    sizes = {"in_channels": channels, "num_classes": outputs, "img_size": list(size), "spatial_dims": len(size)}
+    small = {"patch_size": patch, "hidden_size": 12, "mlp_dim": 16, "num_layers": 3, "num_heads": 3}
+    return make(
+        "monai:ViT", {name: list(one) if isinstance(one, tuple) else one for name, one in {**sizes, **small}.items()}
+    ).eval()
 
 
 def convolutional(channels: int = 1, outputs: int = 1, smooth: bool = False, dimensions: int = 2) -> nn.Module:

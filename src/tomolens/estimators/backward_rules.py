@@ -6,7 +6,7 @@ that must may put hooks on modules for the length of a pass. Each tells what it 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -121,35 +121,106 @@ class PositiveGradients:
         return nullcontext()
 
     def lay(self, root: Node) -> Coverage:
-        """Lay the rule on every ReLU.
-
-        Raises:
-            NetworkError: no ReLU, rectifiers of other kinds (named), or a graph that hides them.
-        """
-        nodes = list(_nodes(root))
-        relus = [node for node in nodes if node.name().startswith(RELU)]
-        others = Counter(
-            kind for node in nodes for start, kind in OTHER_RECTIFIERS.items() if node.name().startswith(start)
-        )
-        others.update(node.name() for node in nodes if isinstance(node, BackwardCFunction))
-        if any(word in node.name() for node in nodes for word in OPAQUE):
-            raise NetworkError(
-                "deconvolution needs to see every rectifier, and a scripted or compiled network hides them: give the "
-                "network as a plain module, or leave this estimator out"
-            )
-        if not relus:
-            found = f" but {_listed(others)}" if others else ""
-            raise NetworkError(
-                f"deconvolution needs ReLUs, and the network's graph has none{found}: leave this estimator out"
-            )
-        if others and not self.partial:
-            raise NetworkError(
-                f"deconvolution has no rule for {_listed(others)} (beside {len(relus)} ReLU): leave this estimator "
-                "out, or let these pass the plain gradient with partial = true"
-            )
+        """Lay the rule on every ReLU; see `rectifiers_of`."""
+        relus, coverage = rectifiers_of(root, self.name, self.partial)
         for node in relus:
             node.register_hook(_pass_positive_part)
-        return Coverage(len(relus), dict(others))
+        return coverage
+
+
+@dataclass(frozen=True)
+class GuidedGradients:
+    """Each ReLU passes the positive part of the incoming gradient where its input was positive.
+
+    Springenberg et al. 2014 (arXiv 1412.6806), section 3.4.
+
+    Attributes:
+        partial: whether other rectifiers may pass the plain gradient; otherwise a network that has any is refused.
+    """
+
+    partial: bool = False
+    name: ClassVar[str] = "guided backpropagation"
+
+    def attached(self, network: nn.Module) -> AbstractContextManager[object]:
+        """Nothing to do: the rule is laid on the graph."""
+        return nullcontext()
+
+    def lay(self, root: Node) -> Coverage:
+        """Lay the rule on every ReLU; see `rectifiers_of`."""
+        relus, coverage = rectifiers_of(root, self.name, self.partial)
+        for node in relus:
+            node.register_prehook(lambda incoming: tuple(gradient.clamp(min=0) for gradient in incoming))
+        return coverage
+
+
+@dataclass(frozen=True)
+class RectifiedGradients:
+    """Each ReLU passes the gradient where its output times the gradient is among the largest of the image.
+
+    Kim et al. 2019 (arXiv 1902.04467), equation 2: above the percentile, which is taken of each layer and image.
+
+    Attributes:
+        percentile: of output times gradient, from 0 to 100.
+        partial: whether other rectifiers may pass the plain gradient; otherwise a network that has any is refused.
+    """
+
+    percentile: float = 98.0
+    partial: bool = False
+    name: ClassVar[str] = "rectified gradient"
+
+    def attached(self, network: nn.Module) -> AbstractContextManager[object]:
+        """Nothing to do: the rule is laid on the graph."""
+        return nullcontext()
+
+    def lay(self, root: Node) -> Coverage:
+        """Lay the rule on every ReLU; see `rectifiers_of`."""
+        relus, coverage = rectifiers_of(root, self.name, self.partial)
+        for node in relus:
+            node.register_hook(self._rectifying(node._saved_result.detach()))  # type: ignore[attr-defined]
+        return coverage
+
+    def _rectifying(self, outputs: Tensor) -> Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]:
+        def rectify(_: Sequence[Tensor], incoming: Sequence[Tensor]) -> tuple[Tensor, ...]:
+            (gradient,) = incoming
+            weights = (outputs * gradient).flatten(1)
+            rank = max(1, min(weights.shape[1], round(self.percentile / 100 * weights.shape[1])))
+            threshold = weights.kthvalue(rank, dim=1).values.reshape(-1, *[1] * (gradient.ndim - 1))
+            return (gradient * (outputs * gradient > threshold),)
+
+        return rectify
+
+
+def rectifiers_of(root: Node, rule: str, partial: bool) -> tuple[list[Node], Coverage]:
+    """The ReLUs of a graph for a rule to be laid on, and what else rectifies in it.
+
+    Args:
+        root: in which the graph ends.
+        rule: its name, for messages.
+        partial: whether there may be others.
+
+    Raises:
+        NetworkError: no ReLU, rectifiers of other kinds (named), or a graph that hides them.
+    """
+    nodes = list(nodes_of(root))
+    relus = [node for node in nodes if node.name().startswith(RELU)]
+    others = Counter(
+        kind for node in nodes for start, kind in OTHER_RECTIFIERS.items() if node.name().startswith(start)
+    )
+    others.update(node.name() for node in nodes if isinstance(node, BackwardCFunction))
+    if any(word in node.name() for node in nodes for word in OPAQUE):
+        raise NetworkError(
+            f"{rule} needs to see every rectifier, and a scripted or compiled network hides them: give the "
+            "network as a plain module, or leave this estimator out"
+        )
+    if not relus:
+        found = f" but {_listed(others)}" if others else ""
+        raise NetworkError(f"{rule} needs ReLUs, and the network's graph has none{found}: leave this estimator out")
+    if others and not partial:
+        raise NetworkError(
+            f"{rule} has no rule for {_listed(others)} (beside {len(relus)} ReLU): leave this estimator out, or let "
+            "these pass the plain gradient with partial = true"
+        )
+    return relus, Coverage(len(relus), dict(others))
 
 
 GRADIENT = PlainGradient()
@@ -163,7 +234,8 @@ def _listed(kinds: Counter[str]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
-def _nodes(root: Node) -> Iterator[Node]:
+def nodes_of(root: Node) -> Iterator[Node]:
+    """Every node of an autograd graph, each once."""
     seen, waiting = {root}, [root]
     while waiting:
         node = waiting.pop()

@@ -223,7 +223,11 @@ def _asking(estimator: Estimator, subject: Subject) -> Asking:
 def _answers(classifier: Classifier, kind: Kind, asked: Sequence[tuple[Subject, Question]]) -> Answers:
     points = torch.stack([question.point.image(subject) for subject, question in asked])
     targets = torch.tensor([subject.target for subject, _ in asked], device=points.device)
-    return answers(classifier, kind, points, targets)
+    changes = [
+        None if (change := getattr(question, "change", None)) is None else partial(change.of, subject=subject)
+        for subject, question in asked
+    ]
+    return answers(classifier, kind, points, targets, changes)
 
 
 class _Making:

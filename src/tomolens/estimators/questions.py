@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
 from .backward_rules import GRADIENT, BackwardRule
 from .points import Point
+from .subject import Subject
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,68 @@ class Score:
         return Kind("scores")
 
 
+LAST_PLANES = "(the last layer with planes)"
+"""A layer that is found by what layers put out: the last one with spatial extent, of which maps of features are."""
+LAST_TOKENS = "(the tokens that enter the last attention layer)"
+"""Of a vision transformer, likewise."""
+ATTENTION = "(every attention layer)"
+
+
+class Change(Protocol):
+    """What is done to a layer's output before the network goes on with it. Frozen and hashable."""
+
+    def of(self, values: Tensor, subject: Subject) -> Tensor:
+        """The output for one image, changed; it is not changed in place."""
+
+
 @dataclass(frozen=True)
 class Features:
-    """The output of a named layer at a point, and dS_c by it under a backward rule. The answer: `LayerFeatures`."""
+    """The output of a layer at a point, and dS_c by it under a backward rule. The answer: `LayerFeatures`.
+
+    Attributes:
+        point: where.
+        layer: by its name, or `LAST_PLANES` or `LAST_TOKENS`.
+        rule: how rectifiers pass gradients back.
+        change: what is done to the output first; the answer is of the changed one.
+    """
 
     point: Point
-    layer: str
+    layer: str = LAST_PLANES
     rule: BackwardRule = GRADIENT
+    change: Change | None = None
 
     @property
     def kind(self) -> Kind:
         """See `Kind`."""
         return Kind("features", self.rule, self.layer)
+
+
+@dataclass(frozen=True)
+class ChangedScore:
+    """S of every class at a point where a layer's output is changed. The answer: ``(classes,)``."""
+
+    point: Point
+    change: Change
+    layer: str = LAST_PLANES
+
+    @property
+    def kind(self) -> Kind:
+        """See `Kind`."""
+        return Kind("scores", layer=self.layer)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The matrices of every attention layer at a point, and dS_c by them. The answer: `LayerFeatures` of each layer,
+    ``(heads, tokens, tokens)``, in the order in which they run.
+    """
+
+    point: Point
+
+    @property
+    def kind(self) -> Kind:
+        """See `Kind`."""
+        return Kind("features", layer=ATTENTION)
 
 
 @dataclass(frozen=True)
@@ -71,7 +122,7 @@ class LayerFeatures:
     gradients: Tensor
 
 
-Question = Gradient | Score | Features
+Question = Gradient | Score | Features | ChangedScore | Attention
 
 
 @dataclass(frozen=True)

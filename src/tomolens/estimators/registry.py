@@ -4,7 +4,11 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from ..errors import SettingsError
+from .activation_maps import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam, XGradCam
+from .attention_maps import AttentionRollout, GradientAttention
 from .baselines import BASELINES, TRUTH
+from .cdam import Cdam, IntegratedCdam, SmoothCdam
+from .coalitions import FeatureAblation, KernelShap, Lime
 from .estimator import Estimator
 from .estimators import (
     Backpropagation,
@@ -17,11 +21,15 @@ from .estimators import (
     SmoothGrad,
     SmoothGradSquared,
 )
+from .guided import GuidedBackpropagation, GuidedGradCam, RectifiedGradient
+from .noise import GradientShap, InputTimesGradient, VarGrad
 from .occlusion import Occlusion
+from .paths import BlurIntegratedGradients, GuidedIntegratedGradients
+from .rise import Rise
+from .scored_planes import AblationCam, ScoreCam
 
-ESTIMATORS: dict[str, Callable[..., Estimator]] = {
-    estimator.name: estimator
-    for estimator in (
+GROUPS: dict[str, tuple[Callable[..., Estimator], ...]] = {
+    "the protocol's": (
         Backpropagation,
         Deconvolution,
         IntegratedGradients,
@@ -30,9 +38,28 @@ ESTIMATORS: dict[str, Callable[..., Estimator]] = {
         SmoothGrad,
         SmoothGradSquared,
         Random,
-        IntegratedGradientsTwin,
-        Occlusion,
-    )
+    ),
+    "gradients": (InputTimesGradient, VarGrad, GuidedBackpropagation, RectifiedGradient),
+    "paths": (IntegratedGradientsTwin, GradientShap, BlurIntegratedGradients, GuidedIntegratedGradients),
+    "maps of features": (
+        GradCam,
+        GradCamPlusPlus,
+        HiResCam,
+        LayerCam,
+        XGradCam,
+        EigenCam,
+        ScoreCam,
+        AblationCam,
+        GuidedGradCam,
+    ),
+    "perturbations": (Occlusion, Rise, FeatureAblation, Lime, KernelShap),
+    "vision transformers": (AttentionRollout, GradientAttention, Cdam, SmoothCdam, IntegratedCdam),
+}
+"""By what they look at."""
+ESTIMATORS: dict[str, Callable[..., Estimator]] = {
+    estimator.name: estimator  # type: ignore[attr-defined]
+    for group in GROUPS.values()
+    for estimator in group
 }
 
 PROTOCOL = (

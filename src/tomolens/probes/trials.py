@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..classifier import Classifier
+from ..classifier.layers import last_spatial, last_tokens, layers_seen
 from ..classifier.layout import as_channels_last
 from ..errors import TomolensError
 from ..estimators.backward_rules import PositiveGradients
 from .finding import Finding
-from .layers import last_spatial, last_tokens, layers_seen
 
 REPEATED, BATCHED = 1e-6, 1e-4
 """Shares of the largest score by which the same image may differ: asked twice, and alone or among others."""

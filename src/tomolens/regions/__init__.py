@@ -1,6 +1,7 @@
 """Regions: Felzenszwalb segments of a slice, and XRAI's region maps made of them."""
 
+from .parts import parts
 from .top import count_at, top_regions
 from .xrai import RegionSettings, Segments, segment, xrai
 
-__all__ = ["RegionSettings", "Segments", "count_at", "segment", "top_regions", "xrai"]
+__all__ = ["RegionSettings", "Segments", "count_at", "parts", "segment", "top_regions", "xrai"]

@@ -86,8 +86,8 @@ def segment(image: "Tensor | NDArray[np.floating]", settings: RegionSettings | N
         MapError: not a finite two-dimensional image.
     """
     settings = settings or RegionSettings()
-    grey = _plane(image, "image", mean=True)
-    labels = felzenszwalb(_stretched(grey, settings), settings.scales, settings.sigma, settings.min_size)
+    grey = as_plane(image, "image", mean=True)
+    labels = felzenszwalb(stretched(grey, settings), settings.scales, settings.sigma, settings.min_size)
     rows, columns = (
         ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
     )
@@ -126,7 +126,7 @@ def xrai(
         MapError: shapes that differ, values that are not finite, more than two dimensions.
     """
     settings = settings or RegionSettings()
-    scores = _plane(importance, "importance map")
+    scores = as_plane(importance, "importance map")
     if segments is None:
         segments = segment(image, settings)
     if scores.shape != segments.shape:
@@ -142,7 +142,7 @@ def xrai(
     return np.asarray(regions).reshape(segments.shape)
 
 
-def _plane(array: "Tensor | NDArray[np.floating]", what: str, mean: bool = False) -> NDArray[np.float64]:
+def as_plane(array: "Tensor | NDArray[np.floating]", what: str, mean: bool = False) -> NDArray[np.float64]:
     """An array as float64 ``(H, W)``: channels averaged (an image) or summed (a map)."""
     values = np.asarray(array.detach().cpu().double().numpy() if hasattr(array, "detach") else array)
     values = values.astype(np.float64)
@@ -155,7 +155,7 @@ def _plane(array: "Tensor | NDArray[np.floating]", what: str, mean: bool = False
     return np.ascontiguousarray(values)
 
 
-def _stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
+def stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
     """Values stretched to the range and the image resized as the published code does; constant stays constant."""
     low, high = settings.value_range
     extent = float(np.ptp(grey))

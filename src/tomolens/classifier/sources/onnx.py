@@ -55,7 +55,7 @@ def read_onnx(source: NetworkSource) -> Loaded:
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no type
         reason = " ".join(str(error).split())
-        if "xternal" in reason:
+        if "xternal" in reason or "model_path must not be empty" in reason:
             reason = f"keeps weights in other files, which its hash would not hold: save it as one file; {reason}"
         raise NetworkError(f"{source.path}: no ONNX file that can be run ({reason[:300]})") from error
     inputs = session.get_inputs()

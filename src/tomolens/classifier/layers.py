@@ -1,11 +1,13 @@
-"""Which layers a map of features could be taken from: planes of an image, or tokens on a grid."""
+"""Which layers a map of features can be taken from: planes of an image, or tokens on a grid."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 PREFIX_TOKENS = (0, 1, 2, 5)
 """Tokens that stand before those of the image: none, a class token, one of distillation beside it, four registers."""
@@ -20,12 +22,14 @@ class LayerSeen:
         shape: of its output, without the batch.
         grid: tokens along each axis, where its output is tokens; empty where it is planes.
         prefix: tokens that stand before them.
+        times: how often it ran.
     """
 
     name: str
     shape: tuple[int, ...]
     grid: tuple[int, ...] = ()
     prefix: int = 0
+    times: int = 1
 
 
 def layers_seen(network: nn.Module, run: nn.Module, image: Tensor) -> list[LayerSeen]:
@@ -44,8 +48,8 @@ def layers_seen(network: nn.Module, run: nn.Module, image: Tensor) -> list[Layer
         def hook(module: nn.Module, given: object, output: object) -> None:
             found = _seen(name, output, axes, tuple(image.shape[2:]))
             if found is not None:
-                seen.pop(name, None)
-                seen[name] = found
+                before = seen.pop(name, None)
+                seen[name] = replace(found, times=1 if before is None else before.times + 1)
 
         return hook
 
@@ -89,10 +93,66 @@ def token_grid(tokens: int, size: Sequence[int]) -> tuple[int, ...]:
 
 
 def last_spatial(layers: Sequence[LayerSeen]) -> LayerSeen | None:
-    """The last layer with planes, where a class activation map is usually taken; None where there is none."""
-    return next((one for one in reversed(layers) if not one.grid), None)
+    """The last layer with planes that runs once, where a class activation map is usually taken; None without any."""
+    return next((one for one in reversed(layers) if not one.grid and one.times == 1), None)
 
 
 def last_tokens(layers: Sequence[LayerSeen]) -> LayerSeen | None:
     """The last layer with tokens on a grid; None where there is none."""
     return next((one for one in reversed(layers) if one.grid), None)
+
+
+class _WatchingAttention(TorchFunctionMode):
+    """Tells when attention is computed: where a softmax is taken over tokens, or by torch's own function."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        super().__init__()
+        self.told = told
+
+    def __torch_function__(self, function, types, arguments=(), named=None):  # type: ignore[no-untyped-def]
+        of_tokens = function in _SOFTMAX and arguments[0].ndim >= 3 and arguments[0].shape[-1] == arguments[0].shape[-2]
+        if of_tokens or function in _ATTENTION:
+            self.told()
+        return function(*arguments, **(named or {}))
+
+
+_SOFTMAX = (torch.softmax, functional.softmax, Tensor.softmax)
+_ATTENTION = (functional.scaled_dot_product_attention, functional.multi_head_attention_forward)
+
+
+def before_last_attention(network: nn.Module, run: nn.Module, image: Tensor) -> str:
+    """The layer that puts out the tokens that enter the last attention layer; empty where there is none.
+
+    It is the last layer with tokens that ran before the last attention did, and after any attention before that: the
+    norm at the beginning of a block.
+
+    Args:
+        network: whose layers are asked.
+        run: what is called: the network, or what wraps it.
+        image: ``(1, C, *spatial)``.
+    """
+    since: list[str] = []
+    entering = [""]
+    size = tuple(image.shape[2:])
+
+    def keep(name: str) -> object:
+        def hook(module: nn.Module, given: object, output: object) -> None:
+            found = _seen(name, output, len(size), size)
+            if found is not None and found.grid and isinstance(module, nn.LayerNorm):
+                since.append(name)
+
+        return hook
+
+    def told() -> None:
+        if since:
+            entering[0] = since[-1]
+            since.clear()
+
+    handles = [module.register_forward_hook(keep(name)) for name, module in network.named_modules() if name]
+    try:
+        with torch.no_grad(), _WatchingAttention(told):
+            run(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return entering[0]

@@ -1,0 +1,241 @@
+"""Importance of whole parts of an image: leave them out one at a time, or many at once and fit a linear model.
+
+Parts are those of `regions.parts`: segments of a slice, blocks of a volume. Each pixel has the number of its part,
+divided by the pixels of the part and by the channels, so that a map adds up to the sum of its parts.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from itertools import product
+from math import comb
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import SettingsError
+from ..randomness import generator
+from ..regions.parts import MOST, parts
+from .estimator import Cost
+from .questions import Asking, Round, Score
+from .subject import Need, Subject
+
+Coalitions = NDArray[np.bool_]
+"""Which parts are shown, ``(samples, parts)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Showing:
+    """The image with some parts, and one value where the others are.
+
+    Attributes:
+        labels: number of each pixel's part, ``(*spatial)``.
+        shown: which parts are, bool ``(parts,)``.
+        share: the value of the others, from 0 (black) to 1 (white).
+    """
+
+    labels: NDArray[np.int64]
+    shown: NDArray[np.bool_]
+    share: float
+
+    def image(self, subject: Subject) -> Tensor:
+        """x where a part is shown."""
+        seen = torch.from_numpy(self.shown[self.labels]).to(subject.image.device)
+        return torch.where(seen, subject.image, subject.intensity.at(self.share))
+
+
+def _of_parts(values: NDArray[np.float64], labels: NDArray[np.int64], subject: Subject) -> Tensor:
+    """Numbers of parts as a map of the image that adds up to their sum."""
+    sizes = np.bincount(labels.ravel(), minlength=len(values))
+    spread = torch.from_numpy((values / np.maximum(sizes, 1))[labels] / len(subject.image))
+    return spread.to(subject.zeros()).expand(subject.image.shape).clone()
+
+
+def _require_share(share: float) -> None:
+    if not 0 <= share <= 1:
+        raise SettingsError(f"share {share:g}, expected 0 (black) to 1 (white)")
+
+
+def _require_samples(samples: int) -> None:
+    if samples < 2:
+        raise SettingsError(f"samples {samples}, expected two or more")
+
+
+@dataclass(frozen=True)
+class FeatureAblation:
+    """How far the score falls when a part is left out.
+
+    Attributes:
+        share: what stands in its place, from 0 (black) to 1 (white).
+    """
+
+    share: float = 0.0
+    name: str = field(default="feature-ablation", repr=False)
+    title: str = field(default="Feature ablation", repr=False)
+    source: ClassVar[str] = "Zeiler & Fergus 2014, arXiv 1311.2901, of segments"
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _require_share(self.share)
+
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """The score of the image, and one without each part."""
+        return Cost(scores=1 + MOST)
+
+    def explain(self, subject: Subject) -> Asking:
+        """Leave out one part after the other."""
+        labels = parts(subject.grey)
+        count = int(labels.max()) + 1
+        scores = np.zeros(count + 1)
+
+        def take(k: int, answer: Tensor) -> None:
+            scores[k] = float(answer[subject.target])
+
+        every = np.ones(count, bool)
+        without = [np.arange(count) != part for part in range(count)]
+        yield Round([Score(Showing(labels, shown, self.share)) for shown in (*without, every)], take)
+        return _of_parts(scores[-1] - scores[:-1], labels, subject)
+
+
+def _asked(
+    subject: Subject, labels: NDArray[np.int64], coalitions: Coalitions, share: float
+) -> Generator[Round, None, NDArray[np.float64]]:
+    scores = np.zeros(len(coalitions))
+
+    def take(k: int, answer: Tensor) -> None:
+        scores[k] = float(answer[subject.target])
+
+    yield Round([Score(Showing(labels, shown, share)) for shown in coalitions], take)
+    return scores
+
+
+@dataclass(frozen=True)
+class Lime:
+    """A linear model of the score by which parts are shown, fitted near the image (equation 1, with a ridge).
+
+    Attributes:
+        samples: of parts, each shown with probability 1/2.
+        width: of the kernel exp(-(d / width)^2) over the cosine distance d to the whole image.
+        ridge: penalty on the squared coefficients.
+        share: what stands in place of parts, from 0 (black) to 1 (white).
+    """
+
+    samples: int = 500
+    width: float = 0.25
+    ridge: float = 1.0
+    share: float = 0.0
+    name: str = field(default="lime", repr=False)
+    title: str = field(default="LIME", repr=False)
+    source: ClassVar[str] = "Ribeiro et al. 2016, arXiv 1602.04938"
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _require_share(self.share)
+        _require_samples(self.samples)
+        if self.width <= 0 or self.ridge <= 0:
+            raise SettingsError(f"width {self.width:g} and ridge {self.ridge:g}, expected numbers above 0")
+
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A score for each sample."""
+        return Cost(scores=self.samples)
+
+    def explain(self, subject: Subject) -> Asking:
+        """Random halves of the parts."""
+        labels = parts(subject.grey)
+        random = generator(subject.seed, subject.name, self.name)
+        coalitions = random.random((self.samples, int(labels.max()) + 1)) < 0.5
+        coalitions[0] = True
+        scores = yield from _asked(subject, labels, coalitions, self.share)
+        distance = 1.0 - np.sqrt(coalitions.mean(axis=1))  # of cosines to the whole image
+        weights = np.exp(-((distance / self.width) ** 2))
+        return _of_parts(ridge_regression(coalitions, scores, weights, self.ridge), labels, subject)
+
+
+def ridge_regression(
+    shown: Coalitions, scores: NDArray[np.float64], weights: NDArray[np.float64], ridge: float
+) -> NDArray[np.float64]:
+    """Coefficients of a weighted linear fit with an intercept, their squares penalised and it not."""
+    x = shown.astype(np.float64)
+    share = weights / weights.sum()
+    centred, risen = x - share @ x, scores - share @ scores
+    normal = (centred * weights[:, None]).T @ centred + ridge * np.eye(x.shape[1])
+    return np.linalg.solve(normal, (centred * weights[:, None]).T @ risen)
+
+
+@dataclass(frozen=True)
+class KernelShap:
+    """Shapley values of the parts, by a weighted linear fit over coalitions (theorem 2).
+
+    They are exact where all coalitions fit into the samples.
+
+    Attributes:
+        samples: coalitions; all of them where there are no more.
+        share: what stands in place of parts, from 0 (black) to 1 (white).
+    """
+
+    samples: int = 500
+    share: float = 0.0
+    name: str = field(default="kernel-shap", repr=False)
+    title: str = field(default="KernelSHAP", repr=False)
+    source: ClassVar[str] = "Lundberg & Lee 2017, arXiv 1705.07874"
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _require_share(self.share)
+        _require_samples(self.samples)
+
+    def cost(self, shape: tuple[int, ...]) -> Cost:
+        """A score for each coalition, that of all parts and that of none."""
+        return Cost(scores=self.samples + 2)
+
+    def explain(self, subject: Subject) -> Asking:
+        """Coalitions of parts."""
+        labels = parts(subject.grey)
+        coalitions, weights = coalitions_of(
+            int(labels.max()) + 1, self.samples, generator(subject.seed, subject.name, self.name)
+        )
+        ends = np.repeat([[False], [True]], coalitions.shape[1], axis=1)
+        scores = yield from _asked(subject, labels, np.concatenate([ends, coalitions]), self.share)
+        values = shapley_regression(coalitions, scores[2:], weights, float(scores[0]), float(scores[1]))
+        return _of_parts(values, labels, subject)
+
+
+def coalitions_of(count: int, samples: int, random: np.random.Generator) -> tuple[Coalitions, NDArray[np.float64]]:
+    """Coalitions of some parts, neither none nor all, and their weights in the fit.
+
+    All, weighted by Shapley's kernel, where they fit into the samples; else drawn with it, each with its complement.
+    """
+    if count < 2:
+        return np.zeros((0, count), bool), np.zeros(0)
+    if count < 20 and 2**count - 2 <= samples:
+        every = np.array(list(product([False, True], repeat=count))[1:-1])
+        sizes = every.sum(axis=1)
+        kernel = [(count - 1) / (comb(count, int(size)) * size * (count - size)) for size in sizes]
+        return every, np.asarray(kernel)
+    sizes = np.arange(1, count)
+    chances = 1.0 / (sizes * (count - sizes))
+    drawn = np.zeros((samples, count), bool)
+    for k in range(0, samples, 2):
+        members = random.permutation(count)[: int(random.choice(sizes, p=chances / chances.sum()))]
+        drawn[k, members] = True
+        drawn[k + 1 : k + 2] = ~drawn[k]
+    return drawn, np.ones(samples)
+
+
+def shapley_regression(
+    shown: Coalitions, scores: NDArray[np.float64], weights: NDArray[np.float64], none: float, whole: float
+) -> NDArray[np.float64]:
+    """The weighted fit whose values add up to what all parts add to the score; the last one is what others leave."""
+    count, gained = shown.shape[1], whole - none
+    if count < 2:
+        return np.full(count, gained)
+    x = shown.astype(np.float64)
+    left, wanted = x[:, :-1] - x[:, -1:], scores - none - x[:, -1] * gained
+    root = np.sqrt(weights)
+    found = np.linalg.lstsq(left * root[:, None], wanted * root, rcond=None)[0]
+    return np.append(found, gained - found.sum())
