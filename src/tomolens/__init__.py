@@ -25,18 +25,43 @@ if TYPE_CHECKING:
     from .errors import NetworkError as NetworkError
     from .errors import SettingsError as SettingsError
     from .errors import TomolensError as TomolensError
+    from .estimators import AblationCam as AblationCam
+    from .estimators import AttentionRollout as AttentionRollout
     from .estimators import Backpropagation as Backpropagation
+    from .estimators import BlurIntegratedGradients as BlurIntegratedGradients
+    from .estimators import Cdam as Cdam
     from .estimators import Deconvolution as Deconvolution
+    from .estimators import EigenCam as EigenCam
     from .estimators import ExpectedGradients as ExpectedGradients
+    from .estimators import FeatureAblation as FeatureAblation
+    from .estimators import GradCam as GradCam
+    from .estimators import GradCamPlusPlus as GradCamPlusPlus
+    from .estimators import GradientAttention as GradientAttention
+    from .estimators import GradientShap as GradientShap
+    from .estimators import GuidedBackpropagation as GuidedBackpropagation
+    from .estimators import GuidedGradCam as GuidedGradCam
+    from .estimators import GuidedIntegratedGradients as GuidedIntegratedGradients
+    from .estimators import HiResCam as HiResCam
+    from .estimators import InputTimesGradient as InputTimesGradient
+    from .estimators import IntegratedCdam as IntegratedCdam
     from .estimators import IntegratedGradients as IntegratedGradients
     from .estimators import IntegratedGradientsBlackWhite as IntegratedGradientsBlackWhite
     from .estimators import IntegratedGradientsTwin as IntegratedGradientsTwin
+    from .estimators import KernelShap as KernelShap
+    from .estimators import LayerCam as LayerCam
+    from .estimators import Lime as Lime
     from .estimators import Occlusion as Occlusion
     from .estimators import Random as Random
+    from .estimators import RectifiedGradient as RectifiedGradient
     from .estimators import References as References
+    from .estimators import Rise as Rise
     from .estimators import Scene as Scene
+    from .estimators import ScoreCam as ScoreCam
+    from .estimators import SmoothCdam as SmoothCdam
     from .estimators import SmoothGrad as SmoothGrad
     from .estimators import SmoothGradSquared as SmoothGradSquared
+    from .estimators import VarGrad as VarGrad
+    from .estimators import XGradCam as XGradCam
     from .estimators import explain as explain
     from .findings import Findings as Findings
     from .probes import check_network as check_network
@@ -52,18 +77,43 @@ _HOMES = {
     "classifier.network_file": ("load_classifier",),
     "errors": ("CaseError", "MapError", "NetworkError", "SettingsError", "TomolensError"),
     "estimators": (
+        "AblationCam",
+        "AttentionRollout",
         "Backpropagation",
+        "BlurIntegratedGradients",
+        "Cdam",
         "Deconvolution",
+        "EigenCam",
         "ExpectedGradients",
+        "FeatureAblation",
+        "GradCam",
+        "GradCamPlusPlus",
+        "GradientAttention",
+        "GradientShap",
+        "GuidedBackpropagation",
+        "GuidedGradCam",
+        "GuidedIntegratedGradients",
+        "HiResCam",
+        "InputTimesGradient",
+        "IntegratedCdam",
         "IntegratedGradients",
         "IntegratedGradientsBlackWhite",
         "IntegratedGradientsTwin",
+        "KernelShap",
+        "LayerCam",
+        "Lime",
         "Occlusion",
         "Random",
+        "RectifiedGradient",
         "References",
+        "Rise",
         "Scene",
+        "ScoreCam",
+        "SmoothCdam",
         "SmoothGrad",
         "SmoothGradSquared",
+        "VarGrad",
+        "XGradCam",
         "explain",
     ),
     "findings": ("Findings",),

@@ -1,0 +1,177 @@
+"""RISE, LIME, KernelSHAP and feature ablation, against scikit-learn, captum, and all coalitions."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import FeatureAblation as CaptumFeatureAblation
+from sklearn.linear_model import Ridge
+
+from conftest import convolutional
+from tomolens.classifier import Classifier
+from tomolens.errors import SettingsError
+from tomolens.estimators import FeatureAblation, KernelShap, Lime, Rise, explain
+from tomolens.estimators.coalitions import Showing, coalitions_of, ridge_regression, shapley_regression
+from tomolens.estimators.rise import RandomlyMasked
+from tomolens.estimators.subject import Subject
+from tomolens.randomness import generator
+from tomolens.regions import parts
+
+SPATIAL = [(16, 16), (6, 8, 10)]
+
+
+def given(spatial, channels=2, outputs=3):
+    torch.manual_seed(7)
+    network = convolutional(channels, outputs, dimensions=len(spatial)).double()
+    images = torch.zeros(2, channels, *spatial, dtype=torch.float64)
+    images[:, :, : spatial[0] // 2] = 0.4  # something for segments to find
+    images[:, :, :, spatial[1] // 2 :] += 0.5
+    images += 0.02 * torch.rand_like(images)
+    return Classifier(network, "logits"), images
+
+
+@pytest.mark.parametrize("spatial", SPATIAL)
+def test_rise_is_the_mean_of_its_masks_by_the_score(spatial):
+    classifier, images = given(spatial)
+    estimator = Rise(30, 4, 0.3)
+    maps = explain(classifier, images, [estimator], [0, 2], names=["a", "b"], seed=5)["rise"]
+    for image, name, target, found in zip(images, "ab", (0, 2), maps, strict=True):
+        subject, wanted = Subject(image, target, name, 5), torch.zeros(spatial, dtype=torch.float64)
+        for k in range(30):
+            mask = RandomlyMasked(4, 0.3, k).mask(subject)
+            wanted += mask * classifier.class_scores((image * mask)[None])[0, target].detach() / (30 * 0.3)
+        torch.testing.assert_close(found.sum(dim=0), wanted, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("spatial", [(20, 30), (9, 8, 10), (50,)])
+def test_masks_of_rise_keep_pixels_with_the_probability(spatial):
+    subject = Subject(torch.ones(1, *spatial), 0, "a", 0)
+    masks = torch.stack([RandomlyMasked(3, 0.3, k).mask(subject) for k in range(600)])
+    assert 0 <= float(masks.min()) < 0.05
+    assert 0.95 < float(masks.max()) <= 1 + 1e-6
+    assert abs(float(masks.mean()) - 0.3) < 0.02
+    assert float((masks.mean(dim=0) - 0.3).abs().max()) < 0.12  # everywhere
+
+
+def test_ridge_regression_is_scikit_learns():
+    random = np.random.default_rng(0)
+    for samples, count in ((50, 8), (5, 12)):
+        shown, scores = random.random((samples, count)) < 0.5, random.normal(size=samples)
+        weights = random.random(samples) + 0.1
+        wanted = Ridge(alpha=0.7).fit(shown.astype(float), scores, sample_weight=weights).coef_
+        np.testing.assert_allclose(ridge_regression(shown, scores, weights, 0.7), wanted, rtol=1e-8, atol=1e-10)
+
+
+def exact_shapley(value, count):
+    """Mean over all orders of what a part adds when it comes."""
+    found = np.zeros(count)
+    orders = list(permutations(range(count)))
+    for order in orders:
+        shown = np.zeros(count, bool)
+        for part in order:
+            before = value(shown)
+            shown[part] = True
+            found[part] += (value(shown) - before) / len(orders)
+    return found
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_all_coalitions_give_shapleys_values(count):
+    random = np.random.default_rng(count)
+    table = random.normal(size=2**count)
+
+    def value(shown):
+        return float(table[int(np.packbits(shown, bitorder="little")[0])])
+
+    coalitions, weights = coalitions_of(count, 2**count, random)
+    assert len(coalitions) == 2**count - 2
+    scores = np.array([value(shown) for shown in coalitions])
+    ends = value(np.zeros(count, bool)), value(np.ones(count, bool))
+    found = shapley_regression(coalitions, scores, weights, *ends)
+    np.testing.assert_allclose(found, exact_shapley(value, count), rtol=1e-9, atol=1e-12)
+
+
+def test_drawn_coalitions_come_near_them_and_add_up():
+    random, count = np.random.default_rng(1), 9
+    pairs, single = random.normal(size=(count, count)), random.normal(size=count)
+
+    def value(shown):
+        return float(single @ shown + shown @ pairs @ shown)
+
+    coalitions, weights = coalitions_of(count, 400, random)
+    assert (weights == 1).all()
+    sizes = coalitions.sum(axis=1)
+    assert sizes.min() >= 1
+    assert sizes.max() <= count - 1
+    np.testing.assert_array_equal(coalitions[0::2], ~coalitions[1::2])
+    scores = np.array([value(shown) for shown in coalitions])
+    found = shapley_regression(coalitions, scores, weights, 0.0, value(np.ones(count, bool)))
+    assert found.sum() == pytest.approx(value(np.ones(count, bool)))
+    exact = single + np.diag(pairs) + (pairs + pairs.T - 2 * np.diag(np.diag(pairs))).sum(axis=1) / 2
+    np.testing.assert_allclose(found, exact, rtol=0, atol=0.05 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("spatial", SPATIAL)
+def test_feature_ablation_is_captums(spatial):
+    classifier, images = given(spatial)
+    maps = explain(classifier, images, ["feature-ablation"], [0, 2])["feature-ablation"]
+    for image, target, found in zip(images, (0, 2), maps, strict=True):
+        labels = torch.from_numpy(parts(image.numpy()))
+        assert len(labels.unique()) > 1
+        captum = CaptumFeatureAblation(lambda x: classifier.class_scores(x))
+        wanted = captum.attribute(image[None], target=target, feature_mask=labels[None, None].expand(1, 2, *spatial))
+        sizes = torch.bincount(labels.flatten())[labels]
+        torch.testing.assert_close(found, wanted[0] / sizes / 2, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("spatial", SPATIAL)
+def test_kernel_shap_adds_up_to_what_the_image_adds(spatial):
+    classifier, images = given(spatial)
+    found = explain(classifier, images, [KernelShap(60, share=1.0)], [0, 2])["kernel-shap"]
+    at, white = (classifier.class_scores(one).detach() for one in (images, torch.ones_like(images)))
+    torch.testing.assert_close(found.flatten(1).sum(1), (at - white)[[0, 1], [0, 2]])
+
+
+def test_lime_is_its_fit():
+    classifier, images = given((16, 16))
+    found = explain(classifier, images[:1], [Lime(80, 0.5, 0.1)], [2], names=["a"], seed=4)["lime"][0]
+    labels = parts(images[0].numpy())
+    sums = torch.bincount(torch.from_numpy(labels.ravel()), found.sum(dim=0).flatten())
+    shown = generator(4, "a", "lime").random((80, labels.max() + 1)) < 0.5
+    shown[0] = True
+    subject = Subject(images[0], 2, "a", 4)
+    seen = torch.stack([Showing(labels, one, 0.0).image(subject) for one in shown])
+    scores = classifier.class_scores(seen)[:, 2].detach().numpy()
+    cosines = shown.sum(axis=1) / np.sqrt(np.maximum(shown.sum(axis=1), 1) * shown.shape[1])
+    weights = np.exp(-(((1 - cosines) / 0.5) ** 2))
+    wanted = Ridge(alpha=0.1).fit(shown.astype(float), scores, sample_weight=weights).coef_
+    np.testing.assert_allclose(sums, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_parts_cover_the_image_without_gaps_in_their_numbers():
+    for shape in ((1, 40, 30), (2, 5, 20, 9), (1, 3)):
+        image = np.random.default_rng(0).random(shape)
+        labels = parts(image)
+        assert labels.shape == shape[1:]
+        np.testing.assert_array_equal(np.unique(labels), np.arange(labels.max() + 1))
+    halves = np.zeros((1, 64, 64))
+    halves[:, :, 30:] = 1.0
+    labels = parts(halves)
+    assert not set(np.unique(labels[8:-8, 8:28])) & set(np.unique(labels[8:-8, 33:-8]))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "given", "message"),
+    [
+        (Rise, {"kept": 1.0}, "a probability between 0 and 1"),
+        (Rise, {"samples": 0}, "at least one sample"),
+        (Lime, {"samples": 1}, "expected two or more"),
+        (Lime, {"width": 0.0}, "expected numbers above 0"),
+        (KernelShap, {"share": 2.0}, "expected 0 \\(black\\) to 1 \\(white\\)"),
+        (FeatureAblation, {"share": -1.0}, "expected 0 \\(black\\) to 1 \\(white\\)"),
+    ],
+)
+def test_numbers_that_cannot_be(estimator, given, message):
+    with pytest.raises(SettingsError, match=message):
+        estimator(**given)
