@@ -79,7 +79,7 @@ def test_they_are_torchcams(estimator, reference, spatial):
 
 
 @pytest.mark.parametrize("spatial", SPATIAL)
-def test_grad_cam_plus_plus_is_equation_19(spatial):
+def test_grad_cam_plus_plus_is_the_papers(spatial):
     """Place by place; torchcam takes the sum of planes times cubes for the sum of planes, times the cube."""
     classifier, images, targets = given(spatial)
     maps = explain(classifier, images, [GradCamPlusPlus(LAYER)], targets)["grad-cam-plus-plus"].sum(dim=1)

@@ -163,6 +163,7 @@ def test_the_study_file_is_described_whole(request):
     )
     assert written.pop("estimators") | {"parameters": {}} == default.pop("estimators")
     assert written == default
+    assert 'set = "paper"' in text
     for section, keys in {"cases": default["cases"], "metrics": default["metrics"]}.items():
         for key in keys:
             assert re.search(rf"^(# )?{key} = |^\[{section}\.{key}\]", block, flags=re.MULTILINE), key

@@ -11,10 +11,10 @@ from tomolens.api import Study, verify_study
 from tomolens.cases import Cases
 from tomolens.classifier import Classifier
 from tomolens.errors import SettingsError
-from tomolens.estimators.registry import ESTIMATORS
+from tomolens.estimators.registry import ESTIMATORS, GROUPS, SETS
 from tomolens.report.words import summary
 from tomolens.results.store import Store
-from tomolens.study.fitting_estimators import without_references
+from tomolens.study.fitting_estimators import without_gradients, without_references
 from tomolens.study.settings import EstimatorSettings, settings_from
 
 DEFAULT = EstimatorSettings().names
@@ -121,3 +121,41 @@ def test_they_cost_nothing(monkeypatch):
     assert without == named
     assert without.cases == 12
     assert whole.asked.gradients - without.asked.gradients == 25
+
+
+def test_a_set_is_taken_in_place_of_names():
+    assert settings_of(set="paper").estimators.names == DEFAULT
+    assert settings_of(set="all").estimators.names == SETS["all"]
+    again = settings_from(settings_of(set="common").model_dump(mode="json"), "stored")
+    assert again.estimators == settings_of(set="common").estimators
+    for wrong, message in (
+        ({"set": "every"}, "set"),
+        ({"set": "paper", "names": ["occlusion"]}, "set = 'paper' and names of others: give one of them"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            settings_of(**wrong)
+
+
+def test_a_set_leaves_out_what_the_study_cannot_make(tmp_path):
+    few = {name: {"samples": 10} for name in ("rise", "lime", "kernel-shap")}
+    findings = study_of(set="all", parameters=few).run(tmp_path / "r", workers=1)
+    description = json.loads((tmp_path / "r" / "study.json").read_text())
+    assert set(description["missing_estimators"]) == {
+        *("expected-gradients", "gradient-shap", "integrated-gradients-twin"),
+    }
+    of_tokens = {one.name for one in GROUPS["vision transformers"]}
+    made = set(findings.table("fidelity")["estimator"])
+    assert made == set(ESTIMATORS) - set(description["missing_estimators"]) - of_tokens
+    remarks = findings.measured.remarks
+    assert of_tokens <= set(remarks["estimator"])
+    assert "vision transformers" in " ".join(remarks["note"].astype(str))
+    page = unescape((tmp_path / "r" / "report.html").read_text(encoding="utf-8"))
+    assert "this estimator is of vision transformers" in page
+
+
+def test_a_set_of_a_network_without_gradients_is_of_scores():
+    settings, left = without_gradients(settings_of(set="all"), "it has none")
+    assert set(settings.estimators.names) == {
+        *("occlusion", "random", "rise", "feature-ablation", "lime", "kernel-shap"),
+    }
+    assert set(left) == set(ESTIMATORS) - set(settings.estimators.names)

@@ -173,9 +173,11 @@ def report(
 @answered
 def estimators() -> None:
     """List the estimators with their sources."""
-    from .estimators import ESTIMATORS, make_estimator
+    from .estimators import GROUPS
 
-    _list({name: f"{_first_line(made)}  [{made.source}]" for name in ESTIMATORS if (made := make_estimator(name))})
+    for group, members in GROUPS.items():
+        typer.echo(f"{group}:")
+        _list({made.name: f"{_first_line(made)}  [{made.source}]" for made in (member() for member in members)})
 
 
 @app.command()

@@ -67,7 +67,7 @@ def grad_cam(planes: Tensor, gradients: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class GradCamPlusPlus:
-    """Planes weighted by the positive parts of their gradient, places by its higher powers (equations 10 and 19).
+    """Planes weighted by the positive parts of their gradient, places by its higher powers.
 
     As elsewhere the score is taken for its exponential, whose derivatives are powers of its gradient, and which scales
     the map and nothing else.
@@ -130,7 +130,7 @@ class HiResCam:
 
 @dataclass(frozen=True)
 class LayerCam:
-    """Planes times the positive part of their gradient, place by place (equations 4 to 6).
+    """Planes times the positive part of their gradient, place by place.
 
     Attributes:
         layer: by its name; the last one with planes unless told.
@@ -157,7 +157,7 @@ class LayerCam:
 
 @dataclass(frozen=True)
 class XGradCam:
-    """Planes weighted by the mean of their gradient, each place by its share of the plane (equation 7).
+    """Planes weighted by the mean of their gradient, each place by its share of the plane.
 
     Attributes:
         layer: by its name; the last one with planes unless told.

@@ -157,7 +157,7 @@ class GuidedGradients:
 class RectifiedGradients:
     """Each ReLU passes the gradient where its output times the gradient is among the largest of the image.
 
-    Kim et al. 2019 (arXiv 1902.04467), equation 2: above the percentile, which is taken of each layer and image.
+    Kim et al. 2019 (arXiv 1902.04467): above a percentile, which is taken of each layer and image.
 
     Attributes:
         percentile: of output times gradient, from 0 to 100.

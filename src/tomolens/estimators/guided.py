@@ -44,8 +44,6 @@ class GuidedBackpropagation:
 class RectifiedGradient:
     """Backward pass in which each ReLU passes the gradient only where it matters most, times the image.
 
-    Kim et al.'s map is the rectified gradient times the image (equation 3).
-
     Attributes:
         percentile: of output times gradient of each layer below which nothing passes, 0 to 100.
         partial: whether rectifiers other than ReLU pass the plain gradient; otherwise a network that has any is

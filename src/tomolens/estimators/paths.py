@@ -37,7 +37,7 @@ class Blurred:
 
 @dataclass(frozen=True)
 class BlurIntegratedGradients:
-    """Gradient times the change of the image on the way out of a blur (equation 4): no reference of one value.
+    """Gradient times the change of the image on the way out of a blur: no reference of one value.
 
     Attributes:
         steps: on the way.

@@ -75,6 +75,16 @@ PROTOCOL = (
 """Those that the paper compares: a study's, unless it names others."""
 OF_SCORES = ("occlusion", "random")
 """Those that do without gradients: a study's of a network that gives none, unless it names others."""
+SETS: dict[str, tuple[str, ...]] = {
+    "paper": PROTOCOL,
+    "common": (
+        *PROTOCOL,
+        *("input-x-gradient", "vargrad", "guided-backpropagation", "gradient-shap"),
+        *("grad-cam", "grad-cam-plus-plus", "hires-cam", "layer-cam", "occlusion"),
+    ),
+    "all": tuple(ESTIMATORS),
+}
+"""By the word for them in a study file: the paper's, those that most studies compare, every one."""
 
 
 def make_estimator(name: str, **parameters: object) -> Estimator:

@@ -50,7 +50,7 @@ class RandomlyMasked:
 
 @dataclass(frozen=True)
 class Rise:
-    """Mean of random masks m, weighted by S_c(x m), divided by the probability that a pixel is kept (equation 6).
+    """Mean of random masks m, weighted by S_c(x m), divided by the probability that a pixel is kept.
 
     Attributes:
         samples: masks.

@@ -119,7 +119,7 @@ class ScoreCam:
 
 @dataclass(frozen=True)
 class AblationCam:
-    """Planes weighted by how far the score falls without each (equation 4, not divided by the score).
+    """Planes weighted by how far the score falls without each, not divided by the score.
 
     Attributes:
         layer: by its name; the last one with planes unless told.

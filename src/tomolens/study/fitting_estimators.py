@@ -18,7 +18,7 @@ def without_references(settings: StudySettings) -> tuple[StudySettings, dict[str
     drawing = [name for name, estimator in made if "references" in estimator.needs]
     if not drawing:
         return settings, {}
-    if "names" in chosen.model_fields_set or chosen.parameters.keys() & set(drawing):
+    if chosen.named or chosen.parameters.keys() & set(drawing):
         raise SettingsError(
             f"{drawing[0]} draws training images and the study has none: mark some cases as train (in the manifest's "
             "split column, or with split=[...]), or leave this estimator out of estimators.names"
@@ -45,10 +45,22 @@ def without_gradients(settings: StudySettings, forward_only: str) -> tuple[Study
     asking = [name for name, one in made if (cost := one.cost((1, 64, 64))).gradients or cost.features]
     if not asking:
         return settings, {}
-    if "names" in chosen.model_fields_set or chosen.parameters.keys() & set(asking):
+    if chosen.named or chosen.parameters.keys() & set(asking):
         raise SettingsError(
             f"{', '.join(asking)}: the network gives no gradients ({forward_only}); estimators.names may have "
             f"{', '.join(OF_SCORES)}"
         )
-    fitting = settings.model_copy(update={"estimators": chosen.model_copy(update={"names": OF_SCORES})})
+    names = tuple(name for name in chosen.names if name not in asking) if chosen.set else OF_SCORES
+    fitting = settings.model_copy(update={"estimators": chosen.model_copy(update={"names": names})})
     return fitting, dict.fromkeys(asking, f"the network gives no gradients ({forward_only})")
+
+
+def without_twins(settings: StudySettings) -> tuple[StudySettings, dict[str, str]]:
+    """A study without twins, and the estimators of its set that it leaves out for want of them, with the reason."""
+    chosen = settings.estimators
+    looking = [name for name, one in zip(chosen.names, chosen.make(), strict=True) if "twin" in one.needs]
+    if chosen.set is None or not looking or chosen.parameters.keys() & set(looking):
+        return settings, {}
+    names = tuple(name for name in chosen.names if name not in looking)
+    fitting = settings.model_copy(update={"estimators": chosen.model_copy(update={"names": names})})
+    return fitting, dict.fromkeys(looking, "it compares with the image's twin, and no case has one")

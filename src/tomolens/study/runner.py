@@ -33,7 +33,7 @@ from ..results.store import Store
 from ..results.writer import Writer
 from .calibration import Calibration
 from .executors import Executor, local_executor, workers_for
-from .fitting_estimators import without_gradients, without_references
+from .fitting_estimators import without_gradients, without_references, without_twins
 from .folds import Fold, folds_of
 from .networks import Fitted, networks_of
 from .provenance import provenance
@@ -127,6 +127,9 @@ def run_study(
     if any(len(fold.training) == 0 for fold in folds):
         settings, drawing = without_references(settings)
         left_out = {**drawing, **left_out}
+    if not found.twins:
+        settings, looking = without_twins(settings)
+        left_out = {**looking, **left_out}
     _require_twins(settings, found)
     calibration_of(settings, found.cases)  # refuses what cannot be calibrated before anything is written
     description = describe(settings, found, classifier, resources)

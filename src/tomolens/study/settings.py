@@ -28,7 +28,7 @@ from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, is_blind
 from ..estimators.given import Direction
-from ..estimators.registry import PROTOCOL
+from ..estimators.registry import PROTOCOL, SETS
 from ..metrics.evaluand import MetricSettings
 from ..metrics.fills import Fill, require_fill
 from ..regions import RegionSettings
@@ -202,20 +202,40 @@ class ClassifierSettings(_Section):
 class EstimatorSettings(_Section):
     """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
 
-    By default those of the protocol; where no case may be trained on, those of them that draw no training images, and
-    of a network that gives no gradients those that ask for scores alone. ``explained`` is the class whose maps are
-    made: ``predicted``, ``true``, or the name of one; ``each`` makes those of every class beside the predicted one's,
-    as a choice. ``blur`` is the standard deviation, as a share of the longest side, by which each estimator's absolute
-    map is blurred to be measured as a control: masking favours smooth maps. 0 measures none.
+    By default those of the protocol; ``set`` takes the ``paper``'s, the ``common`` ones or ``all`` in place of names.
+    Of those that are not named, a study leaves out those that it cannot make: that draw training images where no case
+    may be trained on, look at a twin where there is none, or ask a network for what it does not give. ``explained`` is
+    the class whose maps are made: ``predicted``, ``true``, or the name of one; ``each`` makes those of every class
+    beside the predicted one's, as a choice. ``blur`` is the standard deviation, as a share of the longest side, by
+    which each estimator's absolute map is blurred to be measured as a control: masking favours smooth maps. 0 measures
+    none.
     """
 
     names: tuple[str, ...] = PROTOCOL
+    set: Literal["paper", "common", "all"] | None = None
     baselines: tuple[str, ...] = tuple(BASELINES)
     explained: Annotated[str, Field(min_length=1)] = "predicted"
     direction: Direction = "class"
     references: Count = 256
     blur: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     parameters: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_set(cls, given: Any) -> Any:
+        """Names of the set that is asked for; a stored study has both, and no other names."""
+        wanted = given.get("set") if isinstance(given, dict) else None
+        if not isinstance(wanted, str) or wanted not in SETS:
+            return given
+        names = given.get("names", SETS[wanted])
+        if not isinstance(names, list | tuple) or not {*map(str, names)} <= {*SETS[wanted]}:
+            raise ValueError(f"set = '{wanted}' and names of others: give one of them")
+        return {**given, "names": names}
+
+    @property
+    def named(self) -> bool:
+        """Whether estimators are named one by one, and so are meant."""
+        return "names" in self.model_fields_set and self.set is None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
