@@ -17,8 +17,8 @@ from tomolens.estimators.explain import explain_each
 
 HEAD = """# The estimators
 
-Written by `benchmarks/estimator_table.py`. Asked for a map of a 224 x 224 slice, at most: passes forward and back to the
-image or to a layer (g), and forward alone (s). Yes and no: maps of a convolutional network in two and in three
+Written by `benchmarks/estimator_table.py`. Asked for a map of a 224 x 224 slice, at most: passes forward and back to
+the image or to a layer (g), and forward alone (s). Yes and no: maps of a convolutional network in two and in three
 dimensions, of one whose ReLUs are functions, and of a vision transformer; what cannot be made is refused, saying why.
 Tests compare with the reference to rounding, in float64, and in two and three dimensions where it has both. A study
 takes them by `names = [...]` in `[estimators]`, or by `set = "paper"`, `"common"` or `"all"`.
