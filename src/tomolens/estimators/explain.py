@@ -15,6 +15,7 @@ from ..classifier import Classifier
 from ..errors import MapError, NetworkError, SettingsError, TomolensError
 from ..randomness import draw_names
 from .answers import Answers, answers
+from .captum_adapter import Attributed, attributed
 from .estimator import Estimator, spelled
 from .given import (
     Direction,
@@ -223,6 +224,9 @@ def _asking(estimator: Estimator, subject: Subject) -> Asking:
 def _answers(classifier: Classifier, kind: Kind, asked: Sequence[tuple[Subject, Question]]) -> Answers:
     points = torch.stack([question.point.image(subject) for subject, question in asked])
     targets = torch.tensor([subject.target for subject, _ in asked], device=points.device)
+    if kind.asks == "attributions":
+        calls = [(subject, question) for subject, question in asked if isinstance(question, Attributed)]
+        return Answers(attributed(classifier, calls, points, targets), [False] * len(calls))
     changes = [
         None if (change := getattr(question, "change", None)) is None else partial(change.of, subject=subject)
         for subject, question in asked

@@ -15,7 +15,7 @@ from .subject import Subject
 class Kind:
     """What can be asked in one batch: the same, under one rule and of one layer."""
 
-    asks: Literal["gradients", "features", "scores"]
+    asks: Literal["gradients", "features", "scores", "attributions"]
     rule: BackwardRule = GRADIENT
     layer: str = ""
 
@@ -122,7 +122,16 @@ class LayerFeatures:
     gradients: Tensor
 
 
-Question = Gradient | Score | Features | ChangedScore | Attention
+class Question(Protocol):
+    """What an estimator asks; frozen and hashable."""
+
+    @property
+    def point(self) -> Point:
+        """Where the network is asked."""
+
+    @property
+    def kind(self) -> Kind:
+        """What can be asked in one batch with it."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from ..errors import SettingsError
 from .activation_maps import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam, XGradCam
 from .attention_maps import AttentionRollout, GradientAttention
 from .baselines import BASELINES, TRUTH
+from .captum_adapter import PREFIX, Captum
 from .cdam import Cdam, IntegratedCdam, SmoothCdam
 from .coalitions import FeatureAblation, KernelShap, Lime
 from .estimator import Estimator
@@ -96,6 +97,8 @@ def make_estimator(name: str, **parameters: object) -> Estimator:
     measured_beside = {**BASELINES, TRUTH.name: TRUTH}
     if name in measured_beside and not parameters:
         return measured_beside[name]
+    if name.startswith(PREFIX):
+        return Captum.of(name.removeprefix(PREFIX), parameters)
     if name not in ESTIMATORS:
         near = get_close_matches(name, [*ESTIMATORS, *BASELINES], n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'? " if near else ""

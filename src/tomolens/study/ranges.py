@@ -10,6 +10,7 @@ from ..cases.windows import Windows, check_windows
 from ..declarations import require_distinct, require_plain
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
+from ..estimators.captum_adapter import Captum
 from ..estimators.estimator import Estimator, parameters_of
 from ..estimators.points import Quadrature
 from ..estimators.registry import make_estimator
@@ -122,6 +123,8 @@ def estimator_of(name: str, parameters: Mapping[str, Any]) -> Estimator:
     if named:
         raise SettingsError(f"estimator '{name}': {', '.join(sorted(named))} cannot be set in a study file")
     made = make_estimator(name, **parameters)
+    if isinstance(made, Captum):
+        return made  # which judges its parameters itself
     defaults = parameters_of(make_estimator(name))
     for parameter, value in parameters.items():
         _check_parameter(f"estimator '{name}': {parameter}", value, defaults[parameter], PARAMETERS.get(parameter))

@@ -1,0 +1,126 @@
+"""Methods of captum as estimators: what captum makes when it is called directly."""
+
+import captum.attr
+import pytest
+import torch
+from torch import nn
+
+from conftest import assert_same_state, convolutional, state_of
+from tomolens.classifier import Classifier
+from tomolens.errors import NetworkError, SettingsError
+from tomolens.estimators import References, explain, make_estimator
+from tomolens.estimators.captum_adapter import methods
+from tomolens.estimators.explain import explain_each
+from tomolens.study.settings import EstimatorSettings
+
+
+def given(spatial=(16, 16), outputs=3):
+    torch.manual_seed(7)
+    network = convolutional(1, outputs, dimensions=len(spatial)).double()
+    images = torch.rand(3, 1, *spatial, dtype=torch.float64)
+    return Classifier(network, "logits"), images, [0, 2, 1]
+
+
+@pytest.mark.parametrize("spatial", [(16, 16), (6, 8, 10)])
+def test_deep_lift_is_captums_and_adds_up(spatial):
+    classifier, images, targets = given(spatial)
+    before = state_of(classifier.network)
+    found = explain(classifier, images, ["captum:DeepLift"], targets)["captum-DeepLift"]
+    assert_same_state(before, state_of(classifier.network))
+    wanted = captum.attr.DeepLift(classifier.network).attribute(images, target=targets)
+    torch.testing.assert_close(found, wanted.detach())
+    at, black = (classifier.class_scores(one).detach() for one in (images, torch.zeros_like(images)))
+    torch.testing.assert_close(found.flatten(1).sum(1), (at - black)[range(3), targets], rtol=1e-6, atol=1e-9)
+
+
+class Flat(nn.Module):
+    """Of layers for which captum has rules: it has none for nn.Flatten."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.one, self.relu, self.out = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(4 * 14 * 14, 3)
+
+    def forward(self, x):
+        return self.out(self.relu(self.one(x)).flatten(1))
+
+
+def test_lrp_is_captums():
+    _, images, targets = given()
+    network = Flat().eval().double()
+    found = explain(Classifier(network, "logits"), images, ["captum:LRP"], targets)["captum-LRP"]
+    for image, target, one in zip(images, targets, found, strict=True):
+        wanted = captum.attr.LRP(Flat().eval().double()).attribute(image[None], target=target)
+        torch.testing.assert_close(one, wanted[0].detach())
+
+
+def test_what_draws_is_drawn_for_the_case_and_the_seed_alone():
+    classifier, images, targets = given((4, 4), 3)
+    sampling = make_estimator("captum:ShapleyValueSampling", n_samples=3)
+    options = {"names": ["a", "b", "c"], "seed": 1}
+    first = explain(classifier, images, [sampling], targets, **options)["captum-ShapleyValueSampling"]
+    torch.rand(5)
+    again = explain(classifier, images[[2, 0]], [sampling], [1, 0], names=["c", "a"], seed=1)
+    assert torch.equal(again["captum-ShapleyValueSampling"], first[[2, 0]])
+    other = explain(classifier, images, [sampling], targets, names=["a", "b", "c"], seed=2)
+    assert not torch.equal(other["captum-ShapleyValueSampling"], first)
+    at, black = (classifier.class_scores(one).detach() for one in (images, torch.zeros_like(images)))
+    torch.testing.assert_close(first.flatten(1).sum(1), (at - black)[range(3), targets])
+
+
+def test_baselines_are_training_images_where_a_method_draws_some():
+    classifier, images, targets = given()
+    references = References(torch.rand(5, 1, 16, 16, dtype=torch.float64), [0, 1, 2, 0, 1])
+    found = explain(classifier, images, ["captum:DeepLiftShap"], targets, references=references)["captum-DeepLiftShap"]
+    wanted = captum.attr.DeepLiftShap(classifier.network).attribute(images, references.images, target=targets)
+    torch.testing.assert_close(found, wanted.detach())
+    with pytest.raises(SettingsError, match="draws training images: give references"):
+        explain(classifier, images, ["captum:DeepLiftShap"], targets)
+
+
+def test_one_logit_and_parameters_of_a_study_file():
+    network = convolutional(1, 1).double()
+    images = torch.rand(2, 1, 16, 16, dtype=torch.float64)
+    occlusion = make_estimator("captum:Occlusion", sliding_window_shapes=[1, 4, 4], strides=[1, 4, 4])
+    found = explain(Classifier(network), images, [occlusion], [0, 1])["captum-Occlusion"]
+    wanted = captum.attr.Occlusion(network).attribute(images, (1, 4, 4), (1, 4, 4))
+    signs = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)  # class 0 is -z
+    torch.testing.assert_close(found, signs * wanted.double(), rtol=1e-5, atol=1e-6)
+    chosen = EstimatorSettings(
+        names=["captum:Occlusion"], parameters={"captum:Occlusion": {"sliding_window_shapes": [1, 4, 4]}}
+    )
+    (made,) = chosen.make()
+    assert (made.name, made.title) == ("captum-Occlusion", "captum: Occlusion")
+    assert made == make_estimator("captum:Occlusion", sliding_window_shapes=[1, 4, 4])
+
+
+def test_mistakes_are_named():
+    assert {"DeepLift", "LRP", "ShapleyValueSampling", "Occlusion", "Saliency"} <= set(methods())
+    assert not {"LayerGradCam", "NoiseTunnel", "Attribution", "GuidedGradCam"} & set(methods())
+    with pytest.raises(SettingsError, match="no method 'DeepLfit': did you mean 'captum:DeepLift'"):
+        make_estimator("captum:DeepLfit")
+    with pytest.raises(SettingsError, match="has no parameter 'steps': it takes n_steps|it takes"):
+        make_estimator("captum:IntegratedGradients", steps=3)
+    classifier, images, targets = given()
+    failed = explain_each(
+        classifier, images, [make_estimator("captum:IntegratedGradients", method="none")], targets
+    ).failed
+    assert str(failed["captum-IntegratedGradients"]).startswith("captum's IntegratedGradients: ")
+
+
+class Reused(nn.Module):
+    """A ReLU that is used twice, which captum's DeepLift cannot follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.relu = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.two(self.relu(self.one(x)))).mean(dim=(2, 3))
+
+
+def test_what_captum_refuses_costs_its_own_map_alone():
+    images = torch.rand(2, 1, 8, 8)
+    made = explain_each(Classifier(Reused().eval(), "logits"), images, ["captum:DeepLift", "backpropagation"], [0, 1])
+    assert list(made.maps) == ["backpropagation"]
+    assert isinstance(made.failed["captum-DeepLift"], NetworkError)
