@@ -61,6 +61,9 @@ def test_by_hand():
     # 2 * 2 * sqrt(0.2 * 3.2) * 5 = 16 and its leads add up to 38; the second, beside it, reaches 64; the last
     # 2 * 2 * 3.2 * 2 = 25.6, and its leads add up to 34.
     assert in_doubt([line], scores, classes, asked).tolist() == [7, 12]
+    # Scores that may be wrong by e make two leads that may both be too high by 2 e: 16 + 4 e reaches 38 from 5.5 on.
+    assert 2 not in in_doubt([line], scores, classes, asked, 5.4)
+    assert 2 in in_doubt([line], scores, classes, asked, 5.6)
     z[17] = -4.0
     scores, classes, asked = asked_first(z)
     assert in_doubt([line], scores, classes, asked).tolist() == [7, 12, 16]

@@ -167,7 +167,8 @@ class _Deciding:
                 return
 
     def _in_doubt(self, lines: Sequence[Line]) -> Line:
-        return in_doubt(lines, self.scores[0], self.classes, self.asked)
+        error = float(self.errors[0]) if self.last else 0.0
+        return in_doubt(lines, self.scores[0], self.classes, self.asked, error)
 
     def _ask(self, images: Line, scorer: int = 0) -> None:
         """Let a scorer decide images, and learn from it what the rougher ones miss."""

@@ -29,7 +29,11 @@ def coarse(lines: Sequence[Line]) -> Line:
 
 
 def in_doubt(
-    lines: Sequence[Line], scores: NDArray[np.float32], classes: NDArray[np.int64], asked: NDArray[np.bool_]
+    lines: Sequence[Line],
+    scores: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    asked: NDArray[np.bool_],
+    error: float = 0.0,
 ) -> Line:
     """The images in the middle of gaps whose ends are decided differently, or not by far; each once.
 
@@ -38,6 +42,7 @@ def in_doubt(
         scores: of every class, ``(images, classes)``; of images that were not asked they are not looked at.
         classes: decided.
         asked: which images were.
+        error: by how much a score may be wrong, as those of a quick backend are.
     """
     found: set[int] = set()
     for line in lines:
@@ -49,7 +54,7 @@ def in_doubt(
         reach = REACH * 2.0 * np.sqrt(beside * rates.max(initial=0.0)) * steps
         both = leads(scores[known])
         turns = classes[known[:-1]] != classes[known[1:]]
-        doubtful = (steps > 1) & (turns | (both[:-1] + both[1:] <= reach))
+        doubtful = (steps > 1) & (turns | (both[:-1] + both[1:] <= reach + 4.0 * error))
         found.update(line[(places[:-1] + places[1:])[doubtful] // 2].tolist())
     return np.array(sorted(found), dtype=np.intp)
 
