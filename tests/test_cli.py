@@ -14,6 +14,7 @@ from tomolens.cases.sources import download
 from tomolens.classifier.architectures import arguments_for, build
 from tomolens.classifier.weights import load_weights, save_weights
 from tomolens.errors import SettingsError
+from tomolens.estimators.registry import ESTIMATORS, GROUPS
 from tomolens.study.given_network import trained_classifier
 from tomolens.study.settings import StudySettings
 
@@ -228,8 +229,12 @@ def test_train_never_takes_up_a_stranger_s_pretraining(tomolens, tmp_path):
 def test_estimators_are_listed_with_their_sources(tomolens):
     code, printed, _ = tomolens("estimators")
     assert code == 0
-    assert len(printed.splitlines()) == 10
-    assert all("arXiv" in line for line in printed.splitlines())
+    groups = [line for line in printed.splitlines() if line.endswith(":")]
+    listed = [line for line in printed.splitlines() if line not in groups]
+    assert groups == [f"{name}:" for name in GROUPS]
+    assert [line.split()[0] for line in listed] == list(ESTIMATORS)
+    assert len(listed) == 35
+    assert all("arXiv" in line or "doi" in line for line in listed)
 
 
 def test_help_and_names_do_not_load_torch():
