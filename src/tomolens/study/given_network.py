@@ -104,7 +104,7 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
             f"{name}: its outputs are {', '.join(network.classes)}, cases.classes are {', '.join(cases.classes)}: "
             "name them alike, in the order of its outputs"
         )
-    if outputs != len(cases.classes):
+    if outputs not in (None, len(cases.classes)):
         raise SettingsError(
             f"{name}: tells {outputs} classes apart, cases.classes names {len(cases.classes)}: name as many, in the "
             "order of its outputs, in the study file or with `tomolens model check --classes`"
@@ -112,14 +112,16 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
     return classifier
 
 
-def _outputs(classifier: Classifier, contract: InputContract, name: str) -> int:
+def _outputs(classifier: Classifier, contract: InputContract, name: str) -> int | None:
     """How many classes or labels a network tells, by asking it once: a wrong word of it shows before cases are read.
+
+    None where any size goes in, so that there is no image to ask about.
 
     Raises:
         NetworkError: it breaks on an image of its size, or returns what is not declared.
     """
     if not contract.size:
-        return len(classifier.predicted_scores(torch.full((1, 1, 32, 32), 0.5))[0])
+        return None  # of whatever size: the first case tells
     grey = torch.full((1, max(len(contract.windows), 1), *contract.size), 0.5)
     try:
         return int(classifier.predicted_scores(grey).shape[1])
@@ -169,12 +171,15 @@ def _loaded(network: NetworkFile, settings: StudySettings) -> Classifier:
     return classifier
 
 
-def _label(network: NetworkFile, label: str, count: int) -> int:
+def _label(network: NetworkFile, label: str, count: int | None) -> int:
     if label in network.classes:
         return network.classes.index(label)
-    if label.isdecimal() and int(label) < count:
+    if label.isdecimal() and (count is None or int(label) < count):
         return int(label)
-    name, known = network.source.path.name, network.classes or tuple(map(str, range(count)))
+    name, known = (
+        network.source.path.name,
+        network.classes or (tuple(map(str, range(count))) if count else ("0", "1", "...")),
+    )
     if not label:
         raise SettingsError(
             f"{name}: has several labels ({', '.join(known)}), and a study is of one: give classifier.label"
