@@ -149,7 +149,7 @@ def test_two_real_slices(network, real_ct, tomolens, tmp_path):
         parts[mask] = ";".join(str(manifest.parent / one) for one in parts[mask].split(";") if one)
         chosen[at] = ",".join(parts)
     (tmp_path / "two.csv").write_text("\n".join([header, *chosen]) + "\n")
-    code, printed, error = study(tomolens, tmp_path, network, "", "--cases", tmp_path / "two.csv", workers=1)
+    code, printed, error = study(tomolens, tmp_path, network, "", "--cases", tmp_path / "two.csv")
     assert code == 0, error
     assert json.loads(printed.splitlines()[-1])["cases"] == 2
 
