@@ -38,7 +38,7 @@ def main() -> None:
     example = image.expand(BATCH, 1, size, size).contiguous()
     folded = Classifier(network).with_folded(example)
     masked = masked_references(references, plan, folded.intensity)
-    classifier = replace(folded.quickened(example, 10**6, masked=masked), sparing=True)
+    classifier = replace(folded.quickened(example, 10**6, masked=lambda: masked), sparing=True)
     told = classifier.quick.told if classifier.quick else "plain"
     print(f"protocol, {size} x {size}: decisions by {told}", flush=True)
 

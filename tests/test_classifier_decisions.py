@@ -270,16 +270,16 @@ def test_eight_bits_are_taken_where_both_together_are_done_first(in_eight_bits, 
         monkeypatch.setattr(quick, "_speed", lambda way, batch, speeds=speeds: next(speeds))
         monkeypatch.setattr(quick, "openvino_int8", lambda network, example, masked: classifier.quick.run)
         with trained.frozen():
-            found = quickest(trained.network, masked[:16], 10**6, masked=masked)
+            found = quickest(trained.network, masked[:16], 10**6, masked=lambda: masked)
         expected = "openvino-int8, in doubt folded-fp32" if wanted == "yes" else "folded-fp32"
         assert found.told == expected
         with trained.frozen():
-            again = quickest(trained.network, masked[:16], 10**6, found, masked)
+            again = quickest(trained.network, masked[:16], 10**6, found, lambda: masked)
         assert again.told == expected
     monkeypatch.setattr(quick, "_speed", lambda way, batch: 1.0 + ("folded" in str(way)))
     monkeypatch.setattr(quick, "openvino_int8", lambda network, example, masked: 1 / 0)
     with trained.frozen():
-        refused = quickest(trained.network, masked[:16], 10**6, masked=masked)
+        refused = quickest(trained.network, masked[:16], 10**6, masked=lambda: masked)
     assert refused is None or "ZeroDivisionError" in refused.failed[EIGHT_BITS]
 
 

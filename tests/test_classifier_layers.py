@@ -1,9 +1,12 @@
 """Which layers maps of features can be taken from."""
 
+import doctest
+
 import pytest
 import torch
 from torch import nn
 
+from tomolens.classifier import layers
 from tomolens.classifier.layers import last_spatial, last_tokens, layers_seen, token_grid
 
 
@@ -38,3 +41,7 @@ def test_tokens_are_found_on_their_grid(prefix, size):
     grid = tuple(side // 8 for side in size)
     assert (tokens.name, tokens.grid, tokens.prefix) == ("block", grid, prefix)
     assert (planes.name, planes.shape) == ("patches", (6, *grid))
+
+
+def test_the_examples_run():
+    assert doctest.testmod(layers) == (0, 2)

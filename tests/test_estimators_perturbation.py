@@ -1,5 +1,7 @@
 """RISE, LIME, KernelSHAP and feature ablation, against scikit-learn, captum, and all coalitions."""
 
+import doctest
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -147,6 +149,10 @@ def test_lime_is_its_fit():
     weights = np.exp(-(((1 - cosines) / 0.5) ** 2))
     wanted = Ridge(alpha=0.1).fit(shown.astype(float), scores, sample_weight=weights).coef_
     np.testing.assert_allclose(sums, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_the_example_of_parts_runs():
+    assert doctest.testmod(sys.modules["tomolens.regions.parts"], extraglobs={"np": np}) == (0, 1)
 
 
 def test_parts_cover_the_image_without_gaps_in_their_numbers():

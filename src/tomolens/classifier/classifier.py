@@ -19,7 +19,7 @@ from .intensity import Intensity
 from .label import OneLabel
 from .layout import as_channels_last
 from .numerics import plain_numerics
-from .quick import Quick, folded_alike, quickest
+from .quick import Masked, Quick, folded_alike, nothing, quickest
 from .sourced import SourcedNetwork
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
@@ -306,7 +306,7 @@ class Classifier:
         return replace(self, network=OneLabel(self.network, index), output=output, task="classes")
 
     def quickened(
-        self, example: Tensor, images: int, like: Quick | None = None, masked: Tensor | None = None
+        self, example: Tensor, images: int, like: Quick | None = None, masked: Masked = nothing
     ) -> "Classifier":
         """This classifier with this machine's quickest backend for its decisions, checked and audited (`decisions`).
 
@@ -317,7 +317,7 @@ class Classifier:
             example: a full batch ``(N, C, *spatial)``, like those to come.
             images: about how many decisions are to come.
             like: what was found for another network of the same structure.
-            masked: images as they will come, to which eight bits are fitted; None does without those.
+            masked: makes images as they will come, to which eight bits are fitted where they are tried.
         """
         if self.output not in ("logit", "logits") or self.score != "logit" or self.task == "labels":
             return self

@@ -72,11 +72,22 @@ def _seen(name: str, output: object, axes: int, size: Sequence[int]) -> LayerSee
     if output.ndim == axes + 2:
         return LayerSeen(name, shape) if prod(shape[1:]) > 1 else None
     if output.ndim == 3 and output.shape[1] > 1:
-        for prefix in PREFIX_TOKENS:
-            grid = token_grid(shape[0] - prefix, size)
-            if grid:
-                return LayerSeen(name, shape, grid, prefix)
+        grid, prefix = grid_and_prefix(shape[0], size)
+        return LayerSeen(name, shape, grid, prefix) if grid else None
     return None
+
+
+def grid_and_prefix(tokens: int, size: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """Tokens along each axis of an image, and how many stand before them; an empty grid where they make none.
+
+    Example:
+        >>> grid_and_prefix(197, (224, 224)), grid_and_prefix(23, (16, 16))
+        (((14, 14), 1), ((), 0))
+    """
+    for prefix in PREFIX_TOKENS:
+        if grid := token_grid(tokens - prefix, size):
+            return grid, prefix
+    return (), 0
 
 
 def token_grid(tokens: int, size: Sequence[int]) -> tuple[int, ...]:

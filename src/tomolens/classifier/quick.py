@@ -29,6 +29,10 @@ NEAR_TURNS = 2.0
 EIGHT_BITS = "openvino-int8"
 
 
+Masked = Callable[[], Tensor | None]
+"""Makes images with parts of them masked, ``(N, C, *spatial)``; None where there are none."""
+
+
 @dataclass(frozen=True)
 class Quick:
     """The quickest of the backends that were tried.
@@ -60,6 +64,10 @@ class Quick:
         if missing:
             images = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
         return self.run(images)[: self.batch - missing]
+
+
+def nothing() -> None:
+    """No masked images."""
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -138,7 +146,7 @@ BACKENDS: dict[str, Callable[[nn.Module, Tensor], Backend]] = {
 
 
 def quickest(
-    network: nn.Module, example: Tensor, images: int, like: Quick | None = None, masked: Tensor | None = None
+    network: nn.Module, example: Tensor, images: int, like: Quick | None = None, masked: Masked = nothing
 ) -> Quick | None:
     """Try the backends that this machine has on a batch, and keep the one that is done first, its making included.
 
@@ -147,7 +155,7 @@ def quickest(
         example: a full batch ``(N, C, *spatial)`` on the network's device.
         images: about how many are to come; backends are tried where they take long enough.
         like: what was found for another network of the same structure, which is not tried again.
-        masked: images as they will come, to which eight bits are fitted; None does without those.
+        masked: makes images as they will come, to which eight bits are fitted where they are tried.
 
     Returns:
         None where the network as it is is the quickest, or breaks on the example.
@@ -182,7 +190,7 @@ def quickest(
                 failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         best = min(totals, key=lambda name: totals[name])
         found = None if best == "plain" else Quick(best, backends[best], len(example), speeds, failed)
-        if masked is None or len(masked) < len(example) or example.is_cuda or not is_here(eight_bits=True):
+        if totals[best] < QUANTISING_PAYS or example.is_cuda or not is_here(eight_bits=True):
             return found
         try:
             return _in_eight_bits(network, example, images, masked, found, totals[best])
@@ -192,13 +200,14 @@ def quickest(
 
 
 def _in_eight_bits(
-    network: nn.Module, example: Tensor, images: int, masked: Tensor, found: Quick | None, total: float
+    network: nn.Module, example: Tensor, images: int, make: Masked, found: Quick | None, total: float
 ) -> Quick | None:
     """Eight bits before what was found quickest, where both together are done first; else what was found.
 
     Eight bits are a quarter of the time and of errors that leave doubt, so that many images are asked again.
     """
-    if total < QUANTISING_PAYS:
+    masked = make()
+    if masked is None or len(masked) < len(example):
         return found
     began = time.perf_counter()
     run = openvino_int8(network, example, masked)
@@ -221,11 +230,12 @@ def leads_of(outputs: Tensor) -> Tensor:
     return highest[:, 0] - highest[:, 1]
 
 
-def _made_again(like: Quick, network: nn.Module, example: Tensor, masked: Tensor | None) -> Quick:
+def _made_again(like: Quick, network: nn.Module, example: Tensor, make: Masked) -> Quick:
     """The backends of another network of the same structure for this one."""
-    finer = None if like.finer is None else _made_again(like.finer, network, example, masked)
+    finer = None if like.finer is None else _made_again(like.finer, network, example, make)
     if like.name != EIGHT_BITS:
         return replace(like, run=BACKENDS[like.name](network, example))
+    masked = make()
     if masked is None:
         raise ValueError("eight bits are fitted to masked images, and there are none")
     return replace(like, run=openvino_int8(network, example, masked), finer=finer)

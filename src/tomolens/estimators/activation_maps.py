@@ -3,7 +3,7 @@
 They differ in the weights alone. Signed and not normalised: what speaks against the class is below 0 unless ``clip``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,11 +20,18 @@ Weighing = Callable[[Tensor, Tensor], Tensor]
 """From planes and gradients, both ``(K, *coarse)``, to the coarse map ``(*coarse)``."""
 
 
-def _mapped(subject: Subject, layer: str, clip: bool, weigh: Weighing) -> Asking:
+def features_at(subject: Subject, layer: str) -> Generator[Round, None, LayerFeatures]:
+    """The planes of a layer at the image, the last one with any unless it is named, in the type of maps."""
     found: list[LayerFeatures] = []
     yield Round([Features(AtInput(), layer or LAST_PLANES)], lambda _, answer: found.append(answer))
     kind = subject.zeros().dtype
-    coarse = weigh(found[0].values.to(kind), found[0].gradients.to(kind))
+    return LayerFeatures(found[0].values.to(kind), found[0].gradients.to(kind))
+
+
+def activation_map(subject: Subject, layer: str, clip: bool, weigh: Weighing) -> Generator[Round, None, Tensor]:
+    """The map that a way of weighing makes of a layer."""
+    found = yield from features_at(subject, layer)
+    coarse = weigh(found.values, found.gradients)
     return on_the_grid(coarse.clamp(min=0) if clip else coarse, subject)
 
 
@@ -56,7 +63,7 @@ class GradCam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
-        return (yield from _mapped(subject, self.layer, self.clip, grad_cam))
+        return (yield from activation_map(subject, self.layer, self.clip, grad_cam))
 
 
 def grad_cam(planes: Tensor, gradients: Tensor) -> Tensor:
@@ -91,14 +98,15 @@ class GradCamPlusPlus:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
+        return (yield from activation_map(subject, self.layer, self.clip, grad_cam_plus_plus))
 
-        def weigh(planes: Tensor, gradients: Tensor) -> Tensor:
-            square = gradients.square()
-            below = 2 * square + _over_space(planes) * gradients * square
-            share = torch.where((square > 0) & (below != 0), square / torch.where(below == 0, 1.0, below), 0.0)
-            return (planes * _over_space(share * gradients.clamp(min=0))).sum(dim=0)
 
-        return (yield from _mapped(subject, self.layer, self.clip, weigh))
+def grad_cam_plus_plus(planes: Tensor, gradients: Tensor) -> Tensor:
+    """Places weighted by powers of their gradient, of planes and gradients ``(K, *coarse)``."""
+    square = gradients.square()
+    below = 2 * square + _over_space(planes) * gradients * square
+    share = torch.where((square > 0) & (below != 0), square / torch.where(below == 0, 1.0, below), 0.0)
+    return (planes * _over_space(share * gradients.clamp(min=0))).sum(dim=0)
 
 
 @dataclass(frozen=True)
@@ -124,8 +132,12 @@ class HiResCam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
-        weigh: Weighing = lambda planes, gradients: (planes * gradients).sum(dim=0)  # noqa: E731
-        return (yield from _mapped(subject, self.layer, self.clip, weigh))
+        return (yield from activation_map(subject, self.layer, self.clip, hires_cam))
+
+
+def hires_cam(planes: Tensor, gradients: Tensor) -> Tensor:
+    """Planes times their gradients, place by place."""
+    return (planes * gradients).sum(dim=0)
 
 
 @dataclass(frozen=True)
@@ -151,8 +163,12 @@ class LayerCam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
-        weigh: Weighing = lambda planes, gradients: (planes * gradients.clamp(min=0)).sum(dim=0)  # noqa: E731
-        return (yield from _mapped(subject, self.layer, self.clip, weigh))
+        return (yield from activation_map(subject, self.layer, self.clip, layer_cam))
+
+
+def layer_cam(planes: Tensor, gradients: Tensor) -> Tensor:
+    """Planes times the positive parts of their gradients, place by place."""
+    return (planes * gradients.clamp(min=0)).sum(dim=0)
 
 
 @dataclass(frozen=True)
@@ -178,13 +194,14 @@ class XGradCam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
+        return (yield from activation_map(subject, self.layer, self.clip, xgrad_cam))
 
-        def weigh(planes: Tensor, gradients: Tensor) -> Tensor:
-            whole = _over_space(planes)
-            shares = torch.where(whole == 0, 0.0, planes / torch.where(whole == 0, 1.0, whole))
-            return (planes * _over_space(shares * gradients)).sum(dim=0)
 
-        return (yield from _mapped(subject, self.layer, self.clip, weigh))
+def xgrad_cam(planes: Tensor, gradients: Tensor) -> Tensor:
+    """Gradients weighted by each place's share of its plane, of planes and gradients ``(K, *coarse)``."""
+    whole = _over_space(planes)
+    shares = torch.where(whole == 0, 0.0, planes / torch.where(whole == 0, 1.0, whole))
+    return (planes * _over_space(shares * gradients)).sum(dim=0)
 
 
 @dataclass(frozen=True)
@@ -212,14 +229,15 @@ class EigenCam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
+        return (yield from activation_map(subject, self.layer, self.clip, eigen_cam))
 
-        def weigh(planes: Tensor, gradients: Tensor) -> Tensor:
-            places = planes.flatten(1).T.double()
-            places = places - places.mean(dim=0)
-            component = torch.linalg.svd(places, full_matrices=False).Vh[0]
-            made = places @ component
-            upright = torch.sign((made * places.mean(dim=1)).sum()) or torch.ones((), dtype=made.dtype)
-            component_map: Tensor = (upright * made).reshape(planes.shape[1:]).to(planes.dtype)
-            return component_map
 
-        return (yield from _mapped(subject, self.layer, self.clip, weigh))
+def eigen_cam(planes: Tensor, gradients: Tensor) -> Tensor:
+    """The first principal component of planes ``(K, *coarse)``, place by place."""
+    places = planes.flatten(1).T.double()
+    places = places - places.mean(dim=0)
+    component = torch.linalg.svd(places, full_matrices=False).Vh[0]
+    made = places @ component
+    upright = torch.sign((made * places.mean(dim=1)).sum()) or torch.ones((), dtype=made.dtype)
+    component_map: Tensor = (upright * made).reshape(planes.shape[1:]).to(planes.dtype)
+    return component_map

@@ -1,13 +1,15 @@
 """A network's answers to questions of one kind, a batch at a time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from ..classifier import Classifier
 from ..classifier.classifier import of_targets
@@ -45,7 +47,7 @@ def answers(
 
     Args:
         classifier: inside `Classifier.frozen`.
-        kind: what is asked.
+        kind: what is asked; a layer by its name, see `layer_of`.
         images: ``(N, C, *spatial)``, where it is asked.
         targets: int64 ``(N,)``, the class that is explained at each.
         changes: what is done for each image to the output of the layer that is asked of.
@@ -60,15 +62,17 @@ def answers(
         return Answers(list(scores), [False] * len(scores))
     if classifier.forward_only:
         raise NetworkError(f"the network gives no {kind.asks}: {classifier.forward_only}")
+    inputs = images.detach().requires_grad_(True)
     if kind.asks == "gradients":
-        inputs = images.detach().requires_grad_(True)
         (gradient,), clamped, notes = _derived(
             classifier.for_gradients, kind.rule, inputs, targets, [inputs], "its input"
         )
         return Answers(list(gradient), clamped, notes)
     if kind.layer == ATTENTION:
-        return attention(classifier, images, targets)
-    layer = layer_of(classifier, kind.layer, images)
+        watched = _WatchedAttention(len(images))
+        _, clamped, notes = _derived(classifier, watched, inputs, targets, [inputs], "its input")
+        return Answers(list(zip(*watched.layers(), strict=True)), clamped, notes)
+    layer = kind.layer
     _require_batch_first(classifier, layer, images)
     with _seen(classifier, layer, changes) as seen:
         if kind.asks == "scores":
@@ -85,13 +89,18 @@ def answers(
     return Answers(pairs, clamped, notes)
 
 
-def layer_of(classifier: Classifier, wanted: str, images: Tensor) -> str:
+def layer_of(classifier: Classifier, images: Tensor, wanted: str) -> str:
     """The name of a layer that is asked for by what it puts out; other names are as they are.
+
+    Args:
+        classifier: inside `Classifier.frozen`.
+        images: ``(N, C, *spatial)``, of which one is tried.
+        wanted: `LAST_PLANES`, `LAST_TOKENS`, or a name.
 
     Raises:
         NetworkError: no such layer, with what to do.
     """
-    if wanted not in (LAST_PLANES, LAST_TOKENS):
+    if wanted not in (LAST_PLANES, LAST_TOKENS) or classifier.forward_only:
         return wanted
     network, image = own(classifier.network), as_channels_last(images[:1].detach())
     if any(isinstance(module, torch.jit.ScriptModule | torch.fx.GraphModule) for module in network.modules()):
@@ -128,51 +137,63 @@ def copied(value: Any) -> Any:
     return value.clone()
 
 
-def attention(classifier: Classifier, images: Tensor, targets: Tensor) -> Answers:
-    """The attention matrices of a pass and the score's gradients by them, read off the autograd graph.
+@dataclass
+class _WatchedAttention:
+    """A rule that changes nothing, and keeps the attention matrices of a pass with the score's gradients by them.
 
-    Raises:
-        NetworkError: no softmax over tokens in the graph, with how to get it.
+    Attributes:
+        count: of images.
+        matrices: of each attention layer, ``(N, heads, tokens, tokens)``, in the order in which they ran.
+        gradients: by them, by the number of the layer.
     """
-    inputs = images.detach().requires_grad_(True)
-    with torch.enable_grad():
-        scored = classifier.scored(inputs)
-        total = of_targets(scored.scores, targets).sum()
-        if scored.output.grad_fn is None:
-            raise NetworkError(DEAF.format("its input"))
-        nodes = [node for node in nodes_of(scored.output.grad_fn) if _is_attention(node, len(images))]
+
+    count: int
+    matrices: list[Tensor] = field(default_factory=list)
+    gradients: dict[int, Tensor] = field(default_factory=dict)
+    name: ClassVar[str] = "gradient"
+
+    def attached(self, network: torch.nn.Module) -> AbstractContextManager[object]:
+        """Nothing to do."""
+        return nullcontext()
+
+    def lay(self, root: Node) -> Coverage:
+        """Watch every softmax over tokens.
+
+        Raises:
+            NetworkError: there is none, with how to get it.
+        """
+        nodes = sorted(filter(self._is_attention, nodes_of(root)), key=lambda node: node._sequence_nr())
         if not nodes:
             raise NetworkError(
                 "no attention matrices in the network's graph: it has no attention, or computes it without keeping "
                 "them (torch's scaled_dot_product_attention): load it with attn_implementation='eager' (transformers) "
                 "or use_flash_attention=False (MONAI)"
             )
-        nodes.sort(key=lambda node: node._sequence_nr())
-        gradients: dict[int, Tensor] = {}
+        for number, node in enumerate(nodes):
+            self.matrices.append(node._saved_result.detach())  # type: ignore[attr-defined]
+            node.register_prehook(partial(self._keep, number))
+        return Coverage()
 
-        def kept(number: int) -> Callable[[tuple[Tensor, ...]], None]:
-            return lambda incoming: gradients.__setitem__(number, incoming[0].detach())
+    def layers(self) -> list[list[LayerFeatures]]:
+        """What was seen of each image, a layer after the other.
 
-        handles = [node.register_prehook(kept(number)) for number, node in enumerate(nodes)]
-        matrices = [node._saved_result.detach() for node in nodes]  # type: ignore[attr-defined]
-        torch.autograd.grad(total, [inputs], allow_unused=True)
-    for handle in handles:
-        handle.remove()
-    if len(gradients) < len(nodes):
-        raise NetworkError("the score does not depend on every attention layer by differentiable steps")
-    layers = [
-        [LayerFeatures(*one) for one in zip(matrices[number], gradients[number], strict=True)]
-        for number in range(len(nodes))
-    ]
-    return Answers(list(zip(*layers, strict=True)), of_targets(scored.clamped, targets).tolist())
+        Raises:
+            NetworkError: a layer that the score does not depend on.
+        """
+        if len(self.gradients) < len(self.matrices):
+            raise NetworkError(DEAF.format("every attention layer"))
+        pairs = ((matrix, self.gradients[number]) for number, matrix in enumerate(self.matrices))
+        return [[LayerFeatures(*one) for one in zip(*pair, strict=True)] for pair in pairs]
 
+    def _keep(self, number: int, incoming: tuple[Tensor, ...]) -> None:
+        self.gradients[number] = incoming[0].detach()
 
-def _is_attention(node: Any, count: int) -> bool:
-    """Whether a node of the graph is a softmax over tokens: ``(N, heads, tokens, tokens)``."""
-    if not node.name().startswith("SoftmaxBackward"):
-        return False
-    shape = node._saved_result.shape
-    return len(shape) == 4 and shape[0] == count and shape[-1] == shape[-2] > 1
+    def _is_attention(self, node: Any) -> bool:
+        """Whether a node of the graph is a softmax over tokens: ``(N, heads, tokens, tokens)``."""
+        if not node.name().startswith("SoftmaxBackward"):
+            return False
+        shape = node._saved_result.shape
+        return len(shape) == 4 and shape[0] == self.count and shape[-1] == shape[-2] > 1
 
 
 def _require_batch_first(classifier: Classifier, layer: str, images: Tensor) -> None:

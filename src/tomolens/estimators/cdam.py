@@ -45,21 +45,19 @@ class NoisyTokens:
         return values + self.sigma * (values.max() - values.min()) * torch.from_numpy(noise).to(values)
 
 
-def _mean_relevance(subject: Subject, layer: str, changes: Sequence[Change | None], whole: bool) -> Asking:
-    """Mean over changes of the tokens times the gradient by them; of the whole tokens, or of the changed ones."""
-    total: list[Tensor] = []
+def _mean_relevance(subject: Subject, layer: str, changes: Sequence[Change | None]) -> Asking:
+    """Mean over changes of the tokens times the gradient by them; of shrunk tokens the whole ones count."""
+    relevances: list[Tensor] = []
     kind = subject.zeros().dtype
 
     def take(k: int, answer: LayerFeatures) -> None:
-        tokens = answer.values.to(kind)
-        change = changes[k]
-        if whole and isinstance(change, Shrunk):
+        tokens, change = answer.values.to(kind), changes[k]
+        if isinstance(change, Shrunk):
             tokens = tokens / change.share
-        relevance = (tokens * answer.gradients.to(kind)).sum(dim=-1) / len(changes)
-        total[:] = [total[0] + relevance] if total else [relevance]
+        relevances.append((tokens * answer.gradients.to(kind)).sum(dim=-1) / len(changes))
 
     yield Round([Features(AtInput(), layer or LAST_TOKENS, change=change) for change in changes], take)
-    return on_the_grid(of_tokens(total[0], subject), subject)
+    return on_the_grid(of_tokens(sum(relevances[1:], relevances[0]), subject), subject)
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Cdam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
-        return (yield from _mean_relevance(subject, self.layer, [None], whole=False))
+        return (yield from _mean_relevance(subject, self.layer, [None]))
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class SmoothCdam:
     def explain(self, subject: Subject) -> Asking:
         """Noisy tokens."""
         noises = [NoisyTokens(self.sigma, k) for k in range(self.samples)]
-        return (yield from _mean_relevance(subject, self.layer, noises, whole=False))
+        return (yield from _mean_relevance(subject, self.layer, noises))
 
 
 @dataclass(frozen=True)
@@ -147,4 +145,4 @@ class IntegratedCdam:
     def explain(self, subject: Subject) -> Asking:
         """Tokens that grow to what they are."""
         way = [Shrunk((k + 1) / self.steps) for k in range(self.steps)]
-        return (yield from _mean_relevance(subject, self.layer, way, whole=True))
+        return (yield from _mean_relevance(subject, self.layer, way))

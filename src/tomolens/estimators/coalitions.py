@@ -53,6 +53,19 @@ def _of_parts(values: NDArray[np.float64], labels: NDArray[np.int64], subject: S
     return spread.to(subject.zeros()).expand(subject.image.shape).clone()
 
 
+def _asked(
+    subject: Subject, labels: NDArray[np.int64], coalitions: Coalitions, share: float
+) -> Generator[Round, None, NDArray[np.float64]]:
+    """The explained class's score of each coalition."""
+    scores = np.zeros(len(coalitions))
+
+    def take(k: int, answer: Tensor) -> None:
+        scores[k] = float(answer[subject.target])
+
+    yield Round([Score(Showing(labels, shown, share)) for shown in coalitions], take)
+    return scores
+
+
 def _require_share(share: float) -> None:
     if not 0 <= share <= 1:
         raise SettingsError(f"share {share:g}, expected 0 (black) to 1 (white)")
@@ -89,27 +102,9 @@ class FeatureAblation:
         """Leave out one part after the other."""
         labels = parts(subject.grey)
         count = int(labels.max()) + 1
-        scores = np.zeros(count + 1)
-
-        def take(k: int, answer: Tensor) -> None:
-            scores[k] = float(answer[subject.target])
-
-        every = np.ones(count, bool)
-        without = [np.arange(count) != part for part in range(count)]
-        yield Round([Score(Showing(labels, shown, self.share)) for shown in (*without, every)], take)
+        without, every = ~np.eye(count, dtype=bool), np.ones((1, count), dtype=bool)
+        scores = yield from _asked(subject, labels, np.concatenate([without, every]), self.share)
         return _of_parts(scores[-1] - scores[:-1], labels, subject)
-
-
-def _asked(
-    subject: Subject, labels: NDArray[np.int64], coalitions: Coalitions, share: float
-) -> Generator[Round, None, NDArray[np.float64]]:
-    scores = np.zeros(len(coalitions))
-
-    def take(k: int, answer: Tensor) -> None:
-        scores[k] = float(answer[subject.target])
-
-    yield Round([Score(Showing(labels, shown, share)) for shown in coalitions], take)
-    return scores
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import overload
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..classifier import Classifier
 from ..errors import MapError, NetworkError, SettingsError, TomolensError
 from ..randomness import draw_names
-from .answers import Answers, answers
+from .answers import Answers, answers, layer_of
 from .captum_adapter import Attributed, attributed
 from .estimator import Estimator, spelled
 from .given import (
@@ -29,7 +29,7 @@ from .given import (
     require_scenes,
     targets_of,
 )
-from .questions import Asking, Importance, Kind, Question
+from .questions import Asking, ChangedScore, Features, Importance, Kind, Question
 from .registry import make_estimator
 from .schedule import Schedule, Work
 from .subject import References, Scene, Subject
@@ -189,10 +189,11 @@ def explain_each(
                 placed, classes, names, scenes or [Scene()] * len(images), strict=True
             )
         ]
+        layer = cache(partial(layer_of, classifier, placed))
         making = _Making(list(chosen), len(subjects))
         making.explained.failed |= _lacking(chosen, subjects)
         schedule = Schedule(
-            lambda kind, asked: _answers(classifier, kind, asked),
+            lambda kind, asked: _answers(classifier, replace(kind, layer=layer(kind.layer)), asked),
             batch_size,
             done=making.done,
             failed=making.failed,
@@ -228,7 +229,9 @@ def _answers(classifier: Classifier, kind: Kind, asked: Sequence[tuple[Subject, 
         calls = [(subject, question) for subject, question in asked if isinstance(question, Attributed)]
         return Answers(attributed(classifier, calls, points, targets), [False] * len(calls))
     changes = [
-        None if (change := getattr(question, "change", None)) is None else partial(change.of, subject=subject)
+        partial(question.change.of, subject=subject)
+        if isinstance(question, Features | ChangedScore) and question.change is not None
+        else None
         for subject, question in asked
     ]
     return answers(classifier, kind, points, targets, changes)

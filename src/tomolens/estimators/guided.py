@@ -3,15 +3,12 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor
-
 from ..errors import SettingsError
-from .activation_maps import grad_cam
+from .activation_maps import activation_map, grad_cam
 from .backward_rules import GuidedGradients, RectifiedGradients
 from .estimator import Cost, mean_over
-from .planes import on_the_grid
 from .points import AtInput
-from .questions import LAST_PLANES, Asking, Features, Gradient, LayerFeatures, Question, Round
+from .questions import Asking
 from .subject import Need, Subject
 
 
@@ -58,14 +55,16 @@ class RectifiedGradient:
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.percentile <= 100:
+            raise SettingsError(f"percentile {self.percentile:g}, expected 0 to 100")
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """One gradient."""
         return Cost(gradients=1)
 
     def explain(self, subject: Subject) -> Asking:
         """The rectified gradient at the image, times the image."""
-        if not 0 <= self.percentile <= 100:
-            raise SettingsError(f"percentile {self.percentile:g}, expected 0 to 100")
         rule = RectifiedGradients(self.percentile, self.partial)
         return (yield from mean_over(subject, [AtInput()], lambda _, gradient: subject.image * gradient, rule))
 
@@ -94,18 +93,5 @@ class GuidedGradCam:
 
     def explain(self, subject: Subject) -> Asking:
         """Both at the image."""
-        guided, found = subject.zeros(), list[LayerFeatures]()
-
-        def take(k: int, answer: Tensor | LayerFeatures) -> None:
-            if isinstance(answer, LayerFeatures):
-                found.append(answer)
-            else:
-                guided.add_(answer)
-
-        questions: list[Question] = [
-            Gradient(AtInput(), GuidedGradients(self.partial)),
-            Features(AtInput(), self.layer or LAST_PLANES),
-        ]
-        yield Round(questions, take)
-        coarse = grad_cam(found[0].values, found[0].gradients).clamp(min=0)
-        return guided * on_the_grid(coarse, subject) * len(subject.image)
+        guided = yield from mean_over(subject, [AtInput()], rule=GuidedGradients(self.partial))
+        return guided * (yield from activation_map(subject, self.layer, True, grad_cam)) * len(subject.image)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..randomness import generator
 from .estimator import Cost, mean_over
-from .points import AtInput, Training, WithNoise, drawn_from_references
+from .points import AtInput, Point, Training, WithNoise, drawn_from_references
 from .questions import Asking, Gradient, Round
 from .subject import Need, Subject
 
@@ -100,10 +100,9 @@ class GradientShap:
             position = float(generator(subject.seed, subject.name, self.name, k).uniform())
             assert isinstance(drawn.reference, Training)
             points.append(NoisyOnPath(drawn.reference, position, WithNoise(self.sigma, k)))
-        total = subject.zeros()
 
-        def take(k: int, gradient: Tensor) -> None:
-            total.add_(points[k].displacement(subject) * gradient / self.samples)
+        def term(point: Point, gradient: Tensor) -> Tensor:
+            assert isinstance(point, NoisyOnPath)
+            return point.displacement(subject) * gradient
 
-        yield Round([Gradient(point) for point in points], take)
-        return total
+        return (yield from mean_over(subject, points, term))

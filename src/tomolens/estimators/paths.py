@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from .estimator import Cost
-from .points import Constant
-from .questions import Asking, Gradient, Round
+from .estimator import Cost, mean_over
+from .points import Constant, Point
+from .questions import Asking
 from .subject import Need, Subject
 
 SLOPE = 0.01
@@ -60,14 +60,13 @@ class BlurIntegratedGradients:
         """From the image to its widest blur."""
         widest = self.spread * max(subject.image.shape[1:])
         sigmas = [k * widest / self.steps for k in range(self.steps)]
-        total = subject.zeros()
 
-        def take(k: int, gradient: Tensor) -> None:
-            wider, here = (Blurred(sigma).image(subject) for sigma in (sigmas[k] + SLOPE, sigmas[k]))
-            total.sub_((widest / self.steps) * (wider - here) / SLOPE * gradient)
+        def term(point: Point, gradient: Tensor) -> Tensor:
+            assert isinstance(point, Blurred)
+            wider, here = (Blurred(sigma).image(subject) for sigma in (point.sigma + SLOPE, point.sigma))
+            return -widest * (wider - here) / SLOPE * gradient
 
-        yield Round([Gradient(Blurred(sigma)) for sigma in sigmas], take)
-        return total
+        return (yield from mean_over(subject, [Blurred(sigma) for sigma in sigmas], term))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +110,9 @@ class GuidedIntegratedGradients:
         image = subject.image.cpu().double().numpy()
         start = np.full_like(image, Constant(self.reference).of(subject))
         at, made = start.copy(), np.zeros_like(image)
-        for step in range(self.steps):
-            if np.abs(image - start).sum() < NEAR:
-                break
-            found: list[Tensor] = []
-            yield Round([Gradient(Altered(at.copy()))], lambda _, answer, found=found: found.append(answer.clone()))  # type: ignore[misc]
-            self._walk(step, at, image, start, found[0].cpu().double().numpy(), made)
+        for step in range(self.steps if np.abs(image - start).sum() >= NEAR else 0):
+            slope = yield from mean_over(subject, [Altered(at.copy())])
+            self._walk(step, at, image, start, slope.cpu().double().numpy(), made)
         return torch.from_numpy(made).to(subject.zeros())
 
     def _walk(self, step: int, at: Pixels, image: Pixels, start: Pixels, slope: Pixels, made: Pixels) -> None:

@@ -6,18 +6,26 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..classifier.layers import PREFIX_TOKENS, token_grid
+from ..classifier.layers import grid_and_prefix
 from ..errors import NetworkError
 from .subject import Subject
 
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
+def enlarged(coarse: Tensor, size: Sequence[int]) -> Tensor:
+    """Numbers ``(*coarse)`` on a finer grid ``(*size)``.
+
+    They are interpolated linearly between the middles of their pixels (``align_corners=False``), as if those covered
+    the grid evenly.
+    """
+    return interpolate(coarse[None, None], size=tuple(size), mode=LINEAR[coarse.ndim])[0, 0]
+
+
 def on_the_grid(values: Tensor, subject: Subject) -> Tensor:
     """A coarse map ``(*coarse)`` on the image's grid, ``(C, *spatial)``, its sum over channels being the map.
 
-    It is interpolated linearly between the middles of the layer's pixels (``align_corners=False``), as if they covered
-    the image evenly, and shared equally by the channels, which a layer does not tell apart.
+    It is `enlarged`, and shared equally by the channels, which a layer does not tell apart.
 
     Raises:
         NetworkError: a map of another number of axes than the image has.
@@ -25,7 +33,7 @@ def on_the_grid(values: Tensor, subject: Subject) -> Tensor:
     spatial = tuple(subject.image.shape[1:])
     if values.ndim != len(spatial):
         raise NetworkError(f"a layer's map of shape {tuple(values.shape)} for an image of {len(spatial)} axes")
-    wide = interpolate(values[None, None].to(subject.zeros().dtype), size=spatial, mode=LINEAR[values.ndim])[0]
+    wide = enlarged(values.to(subject.zeros().dtype), spatial)
     channels = len(subject.image)
     return (wide / channels).expand(channels, *spatial).clone()
 
@@ -45,15 +53,11 @@ def grid_of(tokens: int, size: Sequence[int]) -> tuple[tuple[int, ...], int]:
 
     Raises:
         NetworkError: tokens that make no grid of the image.
-
-    Example:
-        >>> grid_of(197, (224, 224))
-        ((14, 14), 1)
     """
-    for prefix in PREFIX_TOKENS:
-        if grid := token_grid(tokens - prefix, size):
-            return grid, prefix
-    raise NetworkError(f"{tokens} tokens make no grid of an image of {' x '.join(map(str, size))}")
+    grid, prefix = grid_and_prefix(tokens, size)
+    if not grid:
+        raise NetworkError(f"{tokens} tokens make no grid of an image of {' x '.join(map(str, size))}")
+    return grid, prefix
 
 
 def readers(tokens: int, prefix: int, device: torch.device) -> Tensor:

@@ -31,6 +31,12 @@ class AtInput:
         return subject.image
 
 
+def seen_through(mask: Tensor, subject: Subject) -> Tensor:
+    """The image where a mask ``(*spatial)`` is 1, black where it is 0, and a mixture of both between."""
+    black = subject.intensity.at(0.0)
+    return black + mask.to(subject.image.dtype) * (subject.image - black)
+
+
 @dataclass(frozen=True)
 class WithNoise:
     """The image with Gaussian noise, not clipped; ``sigma`` is a share of the image's range (max - min)."""

@@ -6,12 +6,12 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..errors import SettingsError
 from ..randomness import generator
 from .estimator import Cost
-from .planes import LINEAR
+from .planes import enlarged
+from .points import seen_through
 from .questions import Asking, Round, Score
 from .subject import Need, Subject
 
@@ -37,15 +37,14 @@ class RandomlyMasked:
         coarse = (random.random((self.cells + 1,) * len(spatial)) < self.kept).astype(np.float32)
         sides = [-(-length // self.cells) for length in spatial]  # of a cell in pixels
         whole = [(self.cells + 1) * side for side in sides]
-        wide = interpolate(torch.from_numpy(coarse)[None, None], size=whole, mode=LINEAR[len(spatial)])[0, 0]
+        wide = enlarged(torch.from_numpy(coarse), whole)
         starts = [int(random.integers(side)) for side in sides]
         shown = tuple(slice(start, start + length) for start, length in zip(starts, spatial, strict=True))
         return wide[shown].to(subject.image)
 
     def image(self, subject: Subject) -> Tensor:
         """black + mask (x - black)."""
-        black = subject.intensity.at(0.0)
-        return black + self.mask(subject) * (subject.image - black)
+        return seen_through(self.mask(subject), subject)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..errors import SettingsError
+from .activation_maps import features_at
 from .estimator import Cost
-from .planes import LINEAR, on_the_grid
-from .points import AtInput, Constant, OnPath
-from .questions import LAST_PLANES, Asking, ChangedScore, Features, LayerFeatures, Question, Round, Score
+from .planes import enlarged, on_the_grid
+from .points import AtInput, Constant, OnPath, seen_through
+from .questions import LAST_PLANES, Asking, ChangedScore, Question, Round, Score
 from .subject import Need, Subject
 
 
@@ -28,9 +28,7 @@ class Through:
 
     def image(self, subject: Subject) -> Tensor:
         """black + plane (x - black)."""
-        wide = interpolate(self.plane[None, None], size=subject.image.shape[1:], mode=LINEAR[self.plane.ndim])[0]
-        black = subject.intensity.at(0.0)
-        return black + wide.to(subject.image.dtype) * (subject.image - black)
+        return seen_through(enlarged(self.plane, subject.image.shape[1:]), subject)
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,7 @@ def _weighed(
     weigh: Callable[[Tensor, Tensor], Tensor],
 ) -> Asking:
     """The planes by weights that are made of the score of each question and of one beside them."""
-    found: list[LayerFeatures] = []
-    yield Round([Features(AtInput(), estimator.layer or LAST_PLANES)], lambda _, answer: found.append(answer))
-    planes = found[0].values.to(subject.zeros().dtype)
+    planes = (yield from features_at(subject, estimator.layer)).values
     chosen = _most_varied(planes, estimator.most)
     scores = torch.zeros(len(chosen) + 1, dtype=torch.float64)
 

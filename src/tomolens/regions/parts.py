@@ -5,8 +5,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from .felzenszwalb import felzenszwalb
-from .xrai import RegionSettings, as_plane, stretched
+from .xrai import RegionSettings, as_plane, labels_of
 
 SCALE = 250.0
 """Of Felzenszwalb's segments: about 50 of them in a slice."""
@@ -28,19 +27,13 @@ def parts(image: NDArray[np.floating]) -> NDArray[np.int64]:
         MapError: values that are not finite.
 
     Example:
-        >>> parts(np.zeros((1, 14, 14, 14))).max() + 1
+        >>> int(parts(np.zeros((1, 14, 14, 14))).max()) + 1
         343
     """
     if image.ndim != 3:
         return _blocks(image.shape[1:])
-    settings = RegionSettings()
-    grey = as_plane(image, "image", mean=True)
-    (labels,) = felzenszwalb(stretched(grey, settings), (SCALE,), settings.sigma, settings.min_size)
-    rows, columns = (
-        ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
-    )
-    found = labels[np.ix_(rows, columns)]  # a segment may fall between the pixels of a small image
-    return np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int64)
+    (labels,) = labels_of(as_plane(image, "image", mean=True), RegionSettings(scales=(SCALE,)))
+    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
 
 
 def _blocks(spatial: tuple[int, ...]) -> NDArray[np.int64]:

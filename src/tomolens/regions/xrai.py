@@ -87,18 +87,23 @@ def segment(image: "Tensor | NDArray[np.floating]", settings: RegionSettings | N
     """
     settings = settings or RegionSettings()
     grey = as_plane(image, "image", mean=True)
-    labels = felzenszwalb(stretched(grey, settings), settings.scales, settings.sigma, settings.min_size)
-    rows, columns = (
-        ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
-    )
     reach = _half_widths(settings.dilation)
-    dilated = [_dilated(plane[np.ix_(rows, columns)], int(plane.max()) + 1, reach) for plane in labels]
+    dilated = [_dilated(plane, int(plane.max()) + 1, reach) for plane in labels_of(grey, settings)]
     lengths = np.concatenate([counts for _, counts in dilated])
     pixels = np.concatenate([covered for covered, _ in dilated])
     present = lengths > 0  # a segment may fall between the pixels of a small image
     starts = np.concatenate([[0], np.cumsum(lengths[present])]).astype(np.int64)
     owner_starts, owners = _owners(starts, pixels, grey.size)
     return Segments((grey.shape[0], grey.shape[1]), starts, pixels, owner_starts, owners)
+
+
+def labels_of(grey: NDArray[np.float64], settings: RegionSettings) -> list[NDArray[np.int32]]:
+    """Felzenszwalb's segment of each pixel ``(H, W)`` at each scale; a small image may have none of some of them."""
+    labels = felzenszwalb(_stretched(grey, settings), settings.scales, settings.sigma, settings.min_size)
+    rows, columns = (
+        ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
+    )
+    return [plane[np.ix_(rows, columns)] for plane in labels]
 
 
 def xrai(
@@ -155,7 +160,7 @@ def as_plane(array: "Tensor | NDArray[np.floating]", what: str, mean: bool = Fal
     return np.ascontiguousarray(values)
 
 
-def stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
+def _stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
     """Values stretched to the range and the image resized as the published code does; constant stays constant."""
     low, high = settings.value_range
     extent = float(np.ptp(grey))

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from ..cases import Cases
 from ..classifier.intensity import Intensity
 from ..estimators.baselines import BASELINES
+from ..estimators.planes import enlarged
 from ..estimators.subject import References
 from ..metrics.fills import imputer, of_class
 from ..randomness import generator
@@ -89,8 +89,7 @@ def masked_references(references: References | None, plan: Plan, intensity: Inte
     made = []
     for number in range(MASKED):
         at = number % len(images)
-        rough = torch.from_numpy(random.random((1, 1, *coarse), dtype=np.float32))
-        noise = interpolate(rough, size=images.shape[2:], mode="bilinear" if images.ndim == 4 else "trilinear")[0]
+        noise = enlarged(torch.from_numpy(random.random(coarse, dtype=np.float32)), images.shape[2:])[None]
         hidden = noise <= torch.quantile(noise.flatten()[:: 1 + noise.numel() // 10_000], random.random())
         fill = of_class(plan.metrics.fill, int(labels[at]))
         masking = imputer("mean" if fill == "twin" else fill, images[at], int(labels[at]), intensity=intensity)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -112,7 +113,7 @@ class Worker:
             if job.sparing:
                 classifier = replace(classifier.with_folded(_example(job, 2)), sparing=True)
             if job.decisions:
-                masked = masked_references(job.references, job.plan, classifier.intensity)
+                masked = partial(masked_references, job.references, job.plan, classifier.intensity)
                 classifier = classifier.quickened(_example(job, job.plan.batch_size), job.decisions, like, masked)
         return cls(job, classifier)
 
