@@ -51,6 +51,7 @@ def test_axes_are_turned_to_where_the_network_has_them():
     [
         ({"size": (0, 3)}, r"size = \[0, 3\]"),
         ({"size": (3,)}, r"size = \[3\]"),
+        ({"size": (32, 99999999)}, "1 to 65536 pixels"),
         ({"spacing": (-1.0, 1.0)}, "spacing"),
         ({"std": (0.0,)}, "std"),
         ({"mean": (float("nan"),)}, "mean"),
@@ -103,7 +104,7 @@ def test_an_output_is_taken_by_its_name():
     for key, message in (("", "which are the scores is not said"), ("score", "output 'score'")):
         with pytest.raises(NetworkError, match=rf"{message}: the network returned dict with features \(2, 1, 4, 4\)"):
             SourcedNetwork(Several(), key=key)(images)
-    with pytest.raises(NetworkError, match="output 'logits': the network returned Tensor with the only one"):
+    with pytest.raises(NetworkError, match="output 'logits': the network returned one tensor: leave out the key"):
         SourcedNetwork(Linear(), key="logits")(images)
 
 

@@ -103,6 +103,37 @@ def test_a_file_that_was_edited_is_told_of(network, tmp_path):
     assert "was written by hand" in read_network_file(file).notes[0]
 
 
+def test_all_that_is_declared_is_in_the_hash(network, tmp_path):
+    odd = NetworkFile(network, classes=("a", "b"), checked={"output_note": "looks like probabilities"})
+    file = network.path.parent / "odd.toml"
+    write_network_file(odd, file)
+    assert read_network_file(file).notes == ("of the network's output: looks like probabilities",)
+    text = file.read_text()
+    joined = text.replace('["a", "b"]', '["a\\nb"]')
+    silent = "\n".join(line for line in text.splitlines() if "output_note" not in line)
+    for edited in (joined, silent):
+        assert edited != text
+        file.write_text(edited)
+        assert "odd.toml was edited" in read_network_file(file).notes[0]
+
+
+def test_whole_numbers_of_a_window_are_no_edit(network):
+    file = network.path.parent / "whole.toml"
+    whole = InputContract(windows=((-160, 240),), size=(32, 32), mean=(0,), std=(1,), spacing=(1, 1))
+    write_network_file(NetworkFile(network, whole), file)
+    assert read_network_file(file).notes == ()
+
+
+def test_words_that_toml_has_none_for(network, tmp_path):
+    named = NetworkFile(network, classes=("a\x7f", "b"))
+    file = network.path.parent / "delete.toml"
+    write_network_file(named, file)
+    assert read_network_file(file) == named
+    source = NetworkSource.of("safetensors", network.path, "monai:DenseNet", {**files.DENSENET, "act": None})
+    with pytest.raises(SettingsError, match="is None, for which network.toml has no word"):
+        write_network_file(NetworkFile(source), tmp_path / "network.toml")
+
+
 def test_code_is_run_only_where_it_is_allowed(tmp_path):
     ran = tmp_path / "ran"
     own = tmp_path / "own.py"

@@ -133,6 +133,25 @@ def test_labels_are_each_a_yes_or_no(tmp_path):
     assert "2 labels, and 3 are named: a, b, c" in refused.findings[-1].found
 
 
+def test_labels_that_lie_between_0_and_1_and_are_called_logits_are_noted(tmp_path):
+    network = own(tmp_path, PLAIN + ".sigmoid()")
+    found = check_network(network, input=INPUT, output="logits", task="labels", allow_code=True)
+    assert state(found, "output").state == "note"
+    assert "though they look like probabilities" in found.network.checked["output_note"]
+    network = own(tmp_path, PLAIN)
+    found = check_network(network, input=INPUT, output="logits", task="labels", allow_code=True)
+    assert state(found, "output").state == "ok"
+
+
+def test_the_end_of_a_long_reason_is_kept(tmp_path):
+    found = check_network(
+        own(tmp_path, "raise ValueError('where it was, ' * 100 + 'and why')"), input=INPUT, allow_code=True
+    )
+    assert "it raised ValueError: where it was" in found.findings[-1].found
+    assert "and why; is the input as it was trained?" in found.findings[-1].found
+    assert len(found.findings[-1].found) < 400
+
+
 @pytest.mark.parametrize(
     ("given", "message"), [("1x32x32", "which Hounsfield units are black and white"), ("-160..240", "which size")]
 )
@@ -194,6 +213,20 @@ def test_a_blank_after_a_comma_and_units_that_touch(tmp_path):
         input_from("64x64", InputContract())
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-160..240 0..1 1x32x32", r"'0..1' says windows again: .* or range=0..1 for what black and white were"),
+        ("-160..240 1x32x32 3x64x64", "'3x64x64' says size again"),
+        ("-160..240 0x32x32", "'0x32x32' has no channels"),
+        ("-160..240 1x99999999x99999999", "1 to 65536 pixels"),
+    ],
+)
+def test_words_of_the_input_that_cannot_be_together(text, message):
+    with pytest.raises(SettingsError, match=message):
+        input_from(text, InputContract())
+
+
 def test_words_of_the_output():
     assert (output_from("").returns, output_from("logits:0").key, output_from(":score").key) == ("", "0", "score")
     with pytest.raises(SettingsError, match="--output: 'logit s', expected one of logit, probability"):
@@ -228,6 +261,10 @@ def test_the_command_refuses_in_one_line(tomolens, tmp_path):
         ([tmp_path / "none.pt2"], "no such file or folder"),
         ([file, "--architecture", "monai:DenseNet", "--arguments", "x ="], "--arguments: not TOML"),
         ([file, "--architecture", "monai:DenseNet", "--arguments", "in_chanels = 1"], "did you mean 'in_channels'?"),
+        ([file, "--architecture", "monai:DenseNet", "--arguments", "act = 2026-01-01"], "act"),
+        ([file, "--architecture", "monai:resnet18", "--arguments", "block = 'basic'"], "has no argument 'block'"),
+        ([file, "--architecture", "monai:DenseNet", "--out", tmp_path / "network.txt"], "as in network.toml"),
+        ([file, "--architecture", "monai:DenseNet", "--out", "/proc/none/network.toml"], "/proc/none"),
         ([file, "--architecture", "monai:DenseNet", "--classes", "a,a"], "'a' is named twice"),
         (
             [file, "--architecture", "densenet121"],

@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 import network_files as files
+import tomolens as tl
 from tomolens.classifier.architectures import make
 from tomolens.classifier.sources import KINDS
+from tomolens.errors import SettingsError
 from tomolens.results.store import Store
 
 CLASSES = "without contrast, with contrast"
@@ -226,6 +228,62 @@ def test_an_edited_network_toml_is_cited_as_such(file, tomolens, tmp_path):
     page = (tmp_path / "results" / "report.html").read_text()
     assert "network.toml was edited" in page
     assert "It takes: windows = ((-200.0, 240.0),), size = (32, 32), channels = 1." in page
+
+
+def test_an_edited_network_toml_is_told_where_one_sits(file, tomolens, tmp_path):
+    file.write_text(file.read_text().replace("[[-160.0, 240.0]]", "[[-200.0, 240.0]]"))
+    (tmp_path / "study.toml").write_text(SMALL.format(cases=PHANTOMS, names=GRADIENTS, parameters=FEWER))
+    given = ("study", tmp_path / "study.toml", "--model", file, "--dry-run")
+    code, _, error = tomolens(*given)
+    assert code == 0, error
+    assert "tomolens: note: network.toml was edited, and `tomolens model check` has not tried" in error
+    assert "note" not in tomolens(*given, "--quiet")[2]
+
+
+def test_names_are_counted_against_outputs(file, tomolens, tmp_path):
+    text = file.read_text()
+    file.write_text(text.replace(', "with contrast"]', ', "with contrast", "third"]'))
+    (tmp_path / "study.toml").write_text(
+        'name = "x"\n[cases]\nsource = "manifest"\n[metrics]\nfill = "mean"\n[estimators]\ndirection = "predicted"\n'
+    )
+    code, _, error = tomolens("study", tmp_path / "study.toml", "--model", file, "--cases", tmp_path / "none.csv")
+    assert (code, error.count("\n")) == (2, 1), error
+    assert "returns 2 classes, its network.toml names 3: without contrast, with contrast, third" in error
+    file.write_text(text.replace('task = "classes"', 'task = "labels"').replace(', "with contrast"]', "]"))
+    code, _, error = study(tomolens, tmp_path, ("", file), PHANTOMS + '\n[classifier]\nlabel = "without contrast"')
+    assert (code, "returns 2 labels, its network.toml names 1" in error) == (2, True), error
+
+
+def test_a_network_that_breaks_on_the_images_of_a_study_is_told_before_it_is_priced(tomolens, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n\nclass Own(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.out = nn.Linear(32 * 32, 2)\n\n    def forward(self, x):\n        return self.out(x.flatten(1))\n"
+        "\ndef network():\n    return Own()\n"
+    )
+    code, _, error = tomolens(
+        *("model", "check", f"{tmp_path / 'own.py'}:network", "--input", "-160..240 1x32x32", "--allow-code"),
+        *("--out", tmp_path / "network.toml"),
+    )
+    assert code == 0, error
+    file = tmp_path / "network.toml"
+    file.write_text(file.read_text().replace("size = [32, 32]\n", ""))
+    (tmp_path / "study.toml").write_text(SMALL.format(cases=PHANTOMS, names=GRADIENTS, parameters=FEWER))
+    code, _, error = tomolens("study", tmp_path / "study.toml", "--model", file, "--dry-run", "--quiet", "--allow-code")
+    assert (code, error.count("\n")) == (2, 1), error
+    assert "the network breaks on an image of the study, 1 x " in error
+
+
+def test_a_classifier_of_labels_or_volumes_is_not_priced(file, tmp_path):
+    text = file.read_text()
+    (tmp_path / "study.toml").write_text(
+        SMALL.format(cases=PHANTOMS + "\nsize = 32", names=GRADIENTS, parameters=FEWER)
+    )
+    file.write_text(text.replace('task = "classes"', 'task = "labels"'))
+    with pytest.raises(SettingsError, match="several labels: give one of them"):
+        tl.Study.from_toml(tmp_path / "study.toml", classifier=tl.load_classifier(file)).estimate()
+    file.write_text(text.replace("size = [32, 32]", "size = [32, 32, 32]"))
+    with pytest.raises(SettingsError, match="takes volumes of 32 x 32 x 32, and a study reads slices"):
+        tl.Study.from_toml(tmp_path / "study.toml", classifier=tl.load_classifier(file))
 
 
 def test_weights_of_others_and_volumes_are_told_what_to_do(tomolens, tmp_path):

@@ -27,7 +27,9 @@ from .study.given_network import (
     classifier_of,
     declared,
     named_in,
+    network_notes,
     require_agreement,
+    require_outputs,
     require_slices,
     trained_classifier,
     with_network,
@@ -118,11 +120,17 @@ class Study:
                 require_slices(classifier.contract, classifier.source.path.name)
             classifier = classifier_of(classifier, settings)
         elif isinstance(classifier, Classifier) and classifier.sourced is not None and not isinstance(cases, Cases):
+            require_slices(classifier.sourced.contract, "the network")
             require_agreement(classifier.sourced.contract, settings, "the network")
         if isinstance(cases, Cases):
             return cls(settings, cases=cases, classifier=classifier)
         places = () if cases is None else (cases,) if isinstance(cases, str | Path) else cases
         return cls(settings, tuple(map(Path, places)), classifier=classifier)
+
+    @property
+    def network_notes(self) -> list[str]:
+        """What is odd about a network that was given."""
+        return network_notes(self.classifier)
 
     @property
     def on_error(self) -> Literal["stop", "skip"]:
@@ -213,6 +221,8 @@ class Study:
                 raise SettingsError(f"{patients} patients cannot fill {chosen.folds} folds: ask for fewer cases.folds")
             networks = chosen.folds
             learned = round(len(cases) * (1 - 1 / networks))
+        if self.classifier is not None:
+            require_outputs(self.classifier, cases)
         if self.classifier is not None and self.classifier.forward_only:
             settings, _ = without_gradients(settings, self.classifier.forward_only)
         if self.classifier is not None and not learned:

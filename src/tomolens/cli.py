@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .answers import answered, answered_and_resumed, last_line
+from .answers import answered, answered_and_resumed, last_line, one_line
 from .cases_commands import cases_app
 from .model_commands import model_app
 
@@ -102,11 +102,12 @@ def study(
         if not same:
             raise typer.Exit(1)
         return
+    planned = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate, allow_code=allow_code)
+    for note in () if quiet else planned.network_notes:
+        typer.echo(f"tomolens: note: {one_line(note)}", err=True)
     if dry_run:
         with bars(quiet) as progress:
-            cost = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate, allow_code=allow_code).estimate(
-                device=device, progress=progress
-            )
+            cost = planned.estimate(device=device, progress=progress)
         _say(cost.lines(), quiet)
         if as_json:
             last_line(asdict(cost))
@@ -114,7 +115,7 @@ def study(
     if fresh:
         out = free_folder(out)
     with bars(quiet) as progress:
-        findings = Study.from_toml(file, cases, model, vary=vary, calibrate=calibrate, allow_code=allow_code).run(
+        findings = planned.run(
             out, device=device, workers=workers, executor=executor, address=address, progress=progress
         )
     _show(findings, out, quiet, as_json)

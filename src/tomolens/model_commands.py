@@ -41,6 +41,7 @@ def check(
 ) -> None:
     """Try a network: what it takes, what it returns, and whether its maps can be made and repeated."""
     from .classifier.network_file import write_network_file
+    from .classifier.weights import require_writable
     from .errors import NetworkError, SettingsError
     from .probes import check_network
     from .probes.finding import lines
@@ -50,6 +51,10 @@ def check(
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"--arguments: not TOML ({error}); as in 'spatial_dims = 2, in_channels = 1'") from error
     task: Literal["classes", "labels"] = "labels" if labels else "classes"
+    if out is not None:
+        if out.suffix != ".toml":
+            raise SettingsError(f"--out {out}: studies know a network's file by its ending, as in {out.stem}.toml")
+        require_writable(out)
     named = [one.strip() for one in classes.split(",") if one.strip()]
     checked = check_network(
         network,

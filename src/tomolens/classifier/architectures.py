@@ -13,7 +13,7 @@ from monai.networks import nets
 from monai.networks.layers.factories import Conv, Norm, Pool
 from torch import Tensor, nn
 
-from ..errors import SettingsError
+from ..errors import SettingsError, reason_of
 from .classifier import Output
 
 
@@ -61,6 +61,7 @@ class Architecture:
         size: its argument for the pixels along each axis; empty where any number will do.
         usual: arguments that are given unless others are.
         fixed: arguments that nobody may give otherwise: they would download, or leave out the head.
+        inner: arguments that its maker gives itself, and nobody else can.
         several: whether it puts out several tensors, of which the first are the scores; only those are kept.
     """
 
@@ -71,6 +72,7 @@ class Architecture:
     size: str = ""
     usual: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    inner: tuple[str, ...] = ()
     several: bool = False
 
 
@@ -81,22 +83,28 @@ def _monai(*names: str, **how: Any) -> dict[str, Architecture]:
 LARGEST, LONGEST = 65_536, 64
 """Of an architecture's numbers, and entries of its lists: more layers would fill any memory before they are refused."""
 _NOT_DOWNLOADED = {"pretrained": False}
+_RESNET: dict[str, Any] = {
+    "channels": "n_input_channels",
+    "fixed": _NOT_DOWNLOADED,
+    "inner": ("block", "layers", "block_inplanes"),
+}
 
 ARCHITECTURES: dict[str, Architecture] = {
     # MONAI's ResNets have a stem of stride 1 unless told.
-    "resnet50": Architecture(nets.resnet50, "n_input_channels", usual={"conv1_t_stride": 2}, fixed=_NOT_DOWNLOADED),
-    "resnet18": Architecture(nets.resnet18, "n_input_channels", usual={"conv1_t_stride": 2}, fixed=_NOT_DOWNLOADED),
+    "resnet50": Architecture(nets.resnet50, usual={"conv1_t_stride": 2}, **_RESNET),
+    "resnet18": Architecture(nets.resnet18, usual={"conv1_t_stride": 2}, **_RESNET),
     "local": Architecture(LocalNetwork, "channels", "neurons", "dimensions", usual={"width": 24}),
     **_monai("DenseNet", neurons="out_channels"),
     **_monai("DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", neurons="out_channels", fixed=_NOT_DOWNLOADED),
     **_monai("EfficientNetBN", usual={"model_name": "efficientnet-b0"}, fixed=_NOT_DOWNLOADED),
     **_monai(
         *("resnet10", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet200"),
-        channels="n_input_channels",
-        fixed=_NOT_DOWNLOADED,
+        **_RESNET,
     ),
     **_monai(
-        *("SENet154", "SEResNet50", "SEResNet101", "SEResNet152", "SEResNext50", "SEResNext101"), fixed=_NOT_DOWNLOADED
+        *("SENet154", "SEResNet50", "SEResNet101", "SEResNet152", "SEResNext50", "SEResNext101"),
+        fixed=_NOT_DOWNLOADED,
+        inner=("block",),
     ),
     **_monai(
         "ViT",
@@ -130,12 +138,13 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """
     require_known(name)
     known = ARCHITECTURES[name]
-    taken = _arguments_of(known.make)
+    taken = [one for one in _arguments_of(known.make) if one not in known.inner]
     for argument, value in arguments.items():
         if argument not in taken:
             near = get_close_matches(argument, taken, n=1)
             hint = f"did you mean '{near[0]}'? " if near else ""
-            raise SettingsError(f"{name} has no argument '{argument}': {hint}it takes {', '.join(taken)}")
+            listed = ", ".join(one for one in taken if one not in known.fixed)
+            raise SettingsError(f"{name} has no argument '{argument}': {hint}it takes {listed}")
         _require_literal(value, f"{name}: {argument}")
         if argument in known.fixed and value != known.fixed[argument]:
             raise SettingsError(f"{name}: {argument} = {value!r}, only {known.fixed[argument]!r} is allowed here")
@@ -170,8 +179,7 @@ def make(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         made = known.make(**given)
     except Exception as error:  # MONAI's own checks are of every kind
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise SettingsError(f"{name} cannot be built with {dict(arguments)} ({reason})") from error
+        raise SettingsError(f"{name} cannot be built with {dict(arguments)} ({reason_of(error)})") from error
     if known.several:
         made.register_forward_hook(_the_first)
     return made

@@ -17,6 +17,8 @@ from .intensity import Intensity
 OURS = "SPL"
 """Where the indices of a case's axes rise to: slices to the head, rows to the back, columns to the patient's left."""
 
+LONGEST = 65_536
+"""Pixels along an axis, at most."""
 OPPOSITE = dict(zip("LRAPSI", "RLPAIS", strict=True))
 
 
@@ -59,7 +61,13 @@ class InputContract:
     not_translated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.size, "size", lambda one: one >= 1, (0, 2, 3), "whole numbers from 1 on, one an axis")
+        for name in ("black", "white"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        for name in ("spacing", "mean", "std"):
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        object.__setattr__(self, "windows", tuple(tuple(map(float, pair)) for pair in self.windows))
+        object.__setattr__(self, "size", tuple(self.size))
+        _require(self.size, "size", lambda one: 1 <= one <= LONGEST, (0, 2, 3), f"1 to {LONGEST} pixels, one an axis")
         _require(self.spacing, "spacing", lambda one: 0 < one < 1e4, (0, 2, 3), "millimetres, one an axis")
         _require(self.std, "std", lambda one: one > 0, (), "numbers above 0")
         _require(self.mean, "mean", lambda one: True, (), "numbers")

@@ -20,6 +20,8 @@ from .sources import KINDS, NetworkSource
 
 DECLARED = "declared"
 """Under which name a file keeps the hash of what it declares."""
+OUTPUT_NOTE = "output_note"
+"""Under which name it keeps what was odd about the output."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class NetworkFile:
     def declared(self) -> str:
         """Hash of all that is declared, by which a file that was edited by hand is known."""
         source = self.source
-        said = source.kind, source.hash, source.name, source.arguments, self.contract.said(), self.output, self.key
-        text = "\n".join((*said, self.task, *self.classes))
+        said = [source.kind, source.hash, source.name, source.arguments, self.contract.said(), self.output, self.key]
+        text = json.dumps([*said, self.task, self.classes, self.checked.get(OUTPUT_NOTE, "")])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def classifier(self, score: Score = "logit") -> Classifier:
@@ -77,7 +79,7 @@ def write_network_file(network: NetworkFile, path: Path) -> None:
     """Write ``network.toml``; the network's place is told from its folder.
 
     Raises:
-        SettingsError: a place that cannot be written.
+        SettingsError: a place that cannot be written, or an argument of the architecture that is None.
     """
     source = network.source
     place = Path(os.path.relpath(source.path, path.resolve().parent)).as_posix()
@@ -126,7 +128,9 @@ def _toml(value: Any) -> str:
         return "{" + ", ".join(f"{_key(str(key))} = {_toml(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    if value is None:
+        raise SettingsError("an argument is None, for which network.toml has no word: leave it out")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_network_file(path: Path, *, allow_code: bool = False) -> NetworkFile:
@@ -179,7 +183,7 @@ def _notes(name: str, found: NetworkFile, declared: str | None) -> tuple[str, ..
     if declared != found.declared:
         edited = "was edited" if declared else "was written by hand"
         notes.append(f"{name} {edited}, and `tomolens model check` has not tried what it says now")
-    if odd := found.checked.get("output_note"):
+    if odd := found.checked.get(OUTPUT_NOTE):
         notes.append(f"of the network's output: {odd}")
     return tuple(notes)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from ..errors import reason_of
 from .layout import as_channels_last
 from .openvino_backends import Backend, is_here, openvino_bf16, openvino_fp32, openvino_int8
 from .sourced import SourcedNetwork
@@ -187,7 +188,7 @@ def quickest(
                 speeds[name] = _speed(backends[name], example)
                 totals[name] = made + images / speeds[name]
             except Exception as error:  # tracing, converting and compiling fail in as many ways as networks differ
-                failed[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                failed[name] = reason_of(error)
         best = min(totals, key=lambda name: totals[name])
         found = None if best == "plain" else Quick(best, backends[best], len(example), speeds, failed)
         if totals[best] < QUANTISING_PAYS or example.is_cuda or not is_here(eight_bits=True):
@@ -195,8 +196,7 @@ def quickest(
         try:
             return _in_eight_bits(network, example, images, masked, found, totals[best])
         except Exception as error:  # quantising fails in as many ways as the others
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            return None if found is None else replace(found, failed={**failed, EIGHT_BITS: reason})
+            return None if found is None else replace(found, failed={**failed, EIGHT_BITS: reason_of(error)})
 
 
 def _in_eight_bits(

@@ -75,6 +75,8 @@ class SourcedNetwork(nn.Module):
             seen = (
                 ", ".join(f"{name or 'the only one'} {tuple(one.shape)}" for name, one in named.items()) or "no tensor"
             )
+            if isinstance(outputs, Tensor):
+                raise NetworkError(f"output '{self.key}': the network returned one tensor: leave out the key")
             asked = f"output '{self.key}'" if self.key else "several outputs, and which are the scores is not said"
             raise NetworkError(
                 f"{asked}: the network returned {type(outputs).__name__} with {seen}: name the scores, as in --output "

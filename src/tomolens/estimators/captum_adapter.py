@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..classifier import Classifier
-from ..errors import NetworkError, SettingsError
+from ..errors import NetworkError, SettingsError, reason_of
 from ..randomness import generator
 from .estimator import Cost
 from .points import AtInput, Point
@@ -163,8 +163,7 @@ def attributed(
             try:
                 found = method.attribute(image[None].detach().clone().requires_grad_(True), target=int(target), **given)
             except Exception as error:  # captum and what it calls may raise anything
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-                raise NetworkError(f"captum's {question.method}: {reason}") from error
+                raise NetworkError(f"captum's {question.method}: {reason_of(error)}") from error
             finally:
                 np.random.set_state(state)  # noqa: NPY002
         if not isinstance(found, Tensor) or found.shape != image[None].shape:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..classifier import Classifier
-from ..errors import MapError, NetworkError, SettingsError, TomolensError
+from ..errors import MapError, NetworkError, SettingsError, TomolensError, reason_of
 from ..randomness import draw_names
 from .answers import Answers, answers, layer_of
 from .captum_adapter import Attributed, attributed
@@ -311,7 +311,7 @@ def _as_own(error: Exception) -> TomolensError:
     """An error of a network or estimator of one's own as one of ours."""
     if isinstance(error, TomolensError):
         return error
-    return NetworkError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return NetworkError(reason_of(error))
 
 
 def _require_two_classes(classifier: Classifier, images: Tensor) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import MapError, SettingsError, TomolensError, is_out_of_memory
+from ..errors import MapError, SettingsError, TomolensError, is_out_of_memory, reason_of
 from .answers import Answers, copied
 from .questions import Asking, Importance, Kind, Question, Round
 from .subject import Subject
@@ -179,4 +179,4 @@ def _of(work: Work, error: Exception) -> Exception:
     """An error of an estimator's own, with its name; ours say what they are of."""
     if isinstance(error, TomolensError):
         return error
-    return MapError(f"estimator '{work.name}' raised {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return MapError(f"estimator '{work.name}' raised {reason_of(error)}")

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..classifier.architectures import ARCHITECTURES
+from ..classifier.architectures import ARCHITECTURES, require_arguments
 from ..classifier.classifier import Task
 from ..classifier.contract import InputContract
-from ..classifier.network_file import NetworkFile, require_distinct
+from ..classifier.network_file import OUTPUT_NOTE, NetworkFile, require_distinct
 from ..classifier.output_kind import OutputSeen, output_seen
 from ..classifier.sourced import SourcedNetwork, loaded_again
 from ..classifier.sources import NetworkSource, kind_of
 from ..classifier.sources.declared_input import Declared, declared_input
 from ..classifier.sources.weights_files import state_of
-from ..errors import NetworkError, SettingsError
+from ..errors import NetworkError, SettingsError, reason_of
 from ..randomness import generator
 from .finding import Finding
 from .trials import TRIALS, Tried
@@ -92,8 +92,8 @@ def check_network(
     except NetworkError as error:
         return Checked((*findings, Finding("output", str(error), "refused")), None)
     except Exception as error:  # a network may raise anything
-        said = f"it raised {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        return Checked((*findings, Finding("output", f"{said}; is the input as it was trained?", "refused")), None)
+        said = f"it raised {reason_of(error)}; is the input as it was trained?"
+        return Checked((*findings, Finding("output", said, "refused")), None)
     made = NetworkFile(source, contract, "logits", network.key, task, tuple(classes) or _fitting(declared, seen))
     of_output, returns = _of_output(returned.returns, seen, made)
     findings.append(of_output)
@@ -107,7 +107,7 @@ def check_network(
     for one in findings:
         told[one.check] = "; ".join([told[one.check], one.found] if one.check in told else [one.found])
     if of_output.state == "note":
-        told["output_note"] = of_output.found
+        told[OUTPUT_NOTE] = of_output.found
     return Checked(tuple(findings), replace(made, checked=told))
 
 
@@ -141,6 +141,7 @@ def source_of(
         if not architecture:
             known = ", ".join(ARCHITECTURES)
             raise NetworkError(f"{path}: weights alone: name what they are of with --architecture, one of {known}")
+        require_arguments(architecture, arguments or {})
         return NetworkSource.of(kind, path, architecture, arguments)
     if architecture or arguments:
         raise SettingsError(f"{path}: brings its own architecture ({kind}): leave out --architecture and --arguments")
@@ -214,7 +215,7 @@ def _of_output(declared: str, seen: OutputSeen, made: NetworkFile) -> tuple[Find
             return Finding(check, f"{seen}, declared as {declared}: {_instead(one, seen)}", "refused"), None
         if probable and not one and made.task == "classes" and not seen.rows_sum_to_one:
             return Finding(check, f"{seen}, which are no probabilities of classes: labels?", "refused"), None
-        odd = not probable and seen.within_one and (one or seen.rows_sum_to_one)
+        odd = not probable and seen.within_one and (one or made.task == "labels" or seen.rows_sum_to_one)
         return Finding(
             check,
             f"{seen}: {declared}{', though they look like probabilities' if odd else ''}",

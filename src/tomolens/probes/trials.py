@@ -11,7 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from ..classifier import Classifier
 from ..classifier.layers import last_spatial, last_tokens, layers_seen
 from ..classifier.layout import as_channels_last
-from ..errors import TomolensError
+from ..errors import TomolensError, reason_of
 from ..estimators.backward_rules import PositiveGradients
 from .finding import Finding
 
@@ -90,7 +90,7 @@ def gradient(tried: Tried) -> Finding:
         if not bool(_derived(tried, images, of=0)[0].any()):
             return Finding("gradient", "0 everywhere for class 0: no map can be made of it", "refused")
     except (TomolensError, RuntimeError) as error:
-        return Finding("gradient", f"none: {' '.join(str(error).split())[:200]}", "refused")
+        return Finding("gradient", f"none: {reason_of(error)}", "refused")
     if not bool(torch.isfinite(derived).all()):
         return Finding("gradient", f"{int((~torch.isfinite(derived)).sum())} values are not finite", "refused")
     norm = float(derived.double().norm())
@@ -154,7 +154,7 @@ def layers(tried: Tried) -> Finding:
     try:
         seen = layers_seen(inner, tried.classifier.network, as_channels_last(tried.images[:1]))
     except (RuntimeError, TypeError) as error:
-        return Finding("layers", f"cannot be looked into ({' '.join(str(error).split())[:120]})", "note")
+        return Finding("layers", f"cannot be looked into ({reason_of(error)})", "note")
     planes, tokens = last_spatial(seen), last_tokens(seen)
     words = []
     if tokens is not None:

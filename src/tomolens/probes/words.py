@@ -43,9 +43,13 @@ def input_from(text: str, known: InputContract) -> InputContract:
         if word.upper() in ("CT", "HU", ""):
             continue
         if all(map(RANGE.fullmatch, word.split(","))):
+            _require_once(found, "windows", word)
             found["windows"] = tuple(_range(one) for one in word.split(","))
         elif shape := SHAPE.fullmatch(word):
+            _require_once(found, "size", word)
             found["channels"] = int(shape[1])
+            if found["channels"] < 1:
+                raise SettingsError(f"--input: '{word}' has no channels, expected 1 or more")
             found["size"] = tuple(int(one) for one in shape[2].split("x")[1:])
         elif name == "range" and RANGE.fullmatch(value):
             found["black"], found["white"] = _range(value)
@@ -61,6 +65,13 @@ def input_from(text: str, known: InputContract) -> InputContract:
     if axes and len(found.get("spacing", ())) == 1:
         found["spacing"] *= axes
     return replace(known, **found)
+
+
+def _require_once(found: dict[str, Any], name: str, word: str) -> None:
+    """Refuse a second word for the same thing; what black and white were in training has a word of its own."""
+    if name in found:
+        hint = f", or range={word} for what black and white were in training" if name == "windows" else ""
+        raise SettingsError(f"--input: '{word}' says {name} again: give one (several windows with commas){hint}")
 
 
 def _words(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from ..classifier import Classifier
 from ..classifier.architectures import build, output_of
 from ..classifier.lines import USUALLY_ASKED
 from ..classifier.training import Recipe
+from ..errors import NetworkError, TomolensError, reason_of
 from ..estimators.answers import answers
 from ..estimators.estimator import Cost
 from ..estimators.questions import Kind
@@ -93,6 +94,9 @@ def estimate(
         networks: how many are trained.
         classifier: where one is given, none is trained.
         device: where the network runs.
+
+    Raises:
+        NetworkError: it breaks on the study's images.
     """
     case = cases[0]
     plan = settings.plan
@@ -105,6 +109,7 @@ def estimate(
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
     batch = batch.to(classifier.device)
+    _require_answers(classifier, batch)
     twins = case.twin is not None
     asked, shown, maps = plan.cost(case.image.shape), plan.images(twins), plan.maps(twins)
     if settings.precision == "auto":
@@ -144,6 +149,21 @@ def estimate(
         + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.told if classifier.quick else "plain",
     )
+
+
+def _require_answers(classifier: Classifier, batch: torch.Tensor) -> None:
+    """Refuse a network that breaks on the study's images.
+
+    Raises:
+        NetworkError: with what it raised.
+    """
+    try:
+        classifier.predicted_scores(batch[:1])
+    except TomolensError:
+        raise
+    except Exception as error:  # a network may raise anything
+        shape = " x ".join(map(str, batch.shape[1:]))
+        raise NetworkError(f"the network breaks on an image of the study, {shape} ({reason_of(error)})") from error
 
 
 def _images_a_case(recipe: Recipe) -> int:

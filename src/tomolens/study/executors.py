@@ -20,7 +20,7 @@ import cloudpickle
 import torch
 from loky import ProcessPoolExecutor
 
-from ..errors import CaseError, NetworkError
+from ..errors import CaseError, NetworkError, reason_of
 from .stopping import SIGNALS
 from .work import Job, Outcome, Worker, died
 
@@ -136,7 +136,7 @@ def _pickled(job: Job) -> bytes:
     try:
         return bytes(cloudpickle.dumps(job))
     except UNSENDABLE as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error)
         try:
             cloudpickle.dumps(job.cases)
         except UNSENDABLE:

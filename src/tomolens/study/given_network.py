@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
+from ..cases import Cases
 from ..classifier import Classifier, InputContract
+from ..classifier.inputs import require_one_input
 from ..classifier.network_file import NetworkFile, read_network_file
 from ..classifier.weights import load_weights, read_weights
-from ..errors import NetworkError, SettingsError
+from ..errors import NetworkError, SettingsError, reason_of
 from .fitting_estimators import without_gradients
 from .settings import StudySettings
 
@@ -95,6 +97,11 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
     require_agreement(network.contract, settings, name)
     classifier = _loaded(network, settings)
     outputs = _outputs(classifier, network.contract, name)
+    if network.classes and outputs not in (None, len(network.classes)):
+        raise SettingsError(
+            f"{name}: returns {outputs} {network.task}, its network.toml names {len(network.classes)}: "
+            f"{', '.join(network.classes)}"
+        )
     if network.task == "labels":
         return classifier.of_label(_label(network, settings.classifier.label, outputs))
     if settings.classifier.label:
@@ -126,10 +133,39 @@ def _outputs(classifier: Classifier, contract: InputContract, name: str) -> int 
     try:
         return int(classifier.predicted_scores(grey).shape[1])
     except Exception as error:  # a network may raise anything
-        said = " ".join(str(error).split())[:300]
         raise NetworkError(
-            f"{name}: {said}; is it still as network.toml says? `tomolens model check` tries it"
+            f"{name}: {reason_of(error)}; is it still as network.toml says? `tomolens model check` tries it"
         ) from error
+
+
+def require_outputs(classifier: Classifier, cases: Cases) -> None:
+    """Refuse a network of several inputs or labels, or of other classes than the cases', by its scores of the first.
+
+    Raises:
+        SettingsError: with what to do.
+    """
+    require_one_input(classifier.network)
+    if classifier.task == "labels":
+        raise SettingsError(
+            "a study is of classes, and the network has several labels: give one of them, classifier.of_label(index)"
+        )
+    try:
+        found = classifier.predicted_scores(torch.from_numpy(cases[0].image)[None]).shape[1]
+    except Exception:  # a network that breaks on a case is told of as every such case is, when its turn comes
+        return
+    if found != len(cases.classes):
+        raise SettingsError(f"the network has {found} classes, cases.classes names {len(cases.classes)}")
+
+
+def network_notes(classifier: Classifier | None) -> list[str]:
+    """What is odd about a given network, and what its makers do to images that this study does not."""
+    found = None if classifier is None else classifier.sourced
+    if found is None:
+        return []
+    told = [
+        f"not taken over from the network's own preparation of images: {one}" for one in found.contract.not_translated
+    ]
+    return [*found.notes, *told]
 
 
 def require_slices(contract: InputContract, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..errors import SettingsError
+from ..errors import SettingsError, reason_of
 from .executors import AHEAD, Executor
 from .work import Job, Outcome, Worker, died
 
@@ -63,7 +63,7 @@ def ray_executor(address: str | None, device: str, cpus: float, gpus: float) -> 
         if started:
             ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SettingsError(f"no Ray cluster at '{address}' ({' '.join(str(error).split())[:200]})") from error
+        raise SettingsError(f"no Ray cluster at '{address}' ({reason_of(error)})") from error
     needs = {"CPU": cpus} | ({"GPU": gpus} if torch.device(device).type == "cuda" else {})
     try:
         yield _Cluster(ray, needs)

@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from ..cases import Cases
 from ..classifier import Classifier
 from ..classifier.identity import identity_of
-from ..classifier.inputs import require_one_input
 from ..classifier.lines import USUALLY_ASKED
 from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
@@ -35,6 +33,7 @@ from .calibration import Calibration
 from .executors import Executor, local_executor, workers_for
 from .fitting_estimators import without_gradients, without_references, without_twins
 from .folds import Fold, folds_of
+from .given_network import network_notes, require_outputs
 from .networks import Fitted, networks_of
 from .provenance import provenance
 from .ray_executor import ray_executor
@@ -119,7 +118,7 @@ def run_study(
     found = survey(cases, progress, on_error=on_error, intensity=intensity)
     _require_windows(settings, found)
     if classifier is not None:
-        _require_outputs(classifier, found.cases)
+        require_outputs(classifier, found.cases)
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     left_out: dict[str, str] = {}
     if classifier is not None and classifier.forward_only:
@@ -175,21 +174,6 @@ def _require_windows(settings: StudySettings, found: Survey) -> None:
     windows, channels = settings.cases.preprocessing.windows, found.shape[0]
     if len(windows) not in (1, channels):
         raise SettingsError(f"cases.window has {len(windows)} windows, a channel each, and the images have {channels}")
-
-
-def _require_outputs(classifier: Classifier, cases: Cases) -> None:
-    """Refuse a network of several inputs, or of other classes than the cases', by its scores of the first one."""
-    require_one_input(classifier.network)
-    if classifier.task == "labels":
-        raise SettingsError(
-            "a study is of classes, and the network has several labels: give one of them, classifier.of_label(index)"
-        )
-    try:
-        found = classifier.predicted_scores(torch.from_numpy(cases[0].image)[None]).shape[1]
-    except Exception:  # a network that breaks on a case is told of as every such case is, when its turn comes
-        return
-    if found != len(cases.classes):
-        raise SettingsError(f"the network has {found} classes, cases.classes names {len(cases.classes)}")
 
 
 def _require_twins(settings: StudySettings, found: Survey) -> None:
@@ -357,17 +341,6 @@ def describe(
         "metrics": [as_json(METRICS[name].declaration) for name in settings.metrics.names],
         **provenance(resources.device, resources.executor),
     }
-
-
-def network_notes(classifier: Classifier | None) -> list[str]:
-    """What is odd about a given network, and what its makers do to images that this study does not."""
-    found = None if classifier is None else classifier.sourced
-    if found is None:
-        return []
-    told = [
-        f"not taken over from the network's own preparation of images: {one}" for one in found.contract.not_translated
-    ]
-    return [*found.notes, *told]
 
 
 def _described(settings: StudySettings) -> list[Described]:

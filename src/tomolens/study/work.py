@@ -15,7 +15,7 @@ from torch import Tensor
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
-from ..errors import is_out_of_memory
+from ..errors import in_full, is_out_of_memory, shortened
 from ..estimators.subject import References
 from ..metrics.registry import METRICS
 from ..results.example import Example
@@ -128,7 +128,7 @@ class Worker:
             with one_thread(job.device):
                 evaluation, note = self._within_memory(case, altered)
         except Exception as error:  # a network may raise anything; the study goes on and tells
-            reason = without_places(_reason(error), entry)
+            reason = shortened(without_places(in_full(error), entry))
             return Outcome(index, rows_of_failure(index, entry, job.fold, mask, reason), failure=reason)
         example = _shown(case, evaluation, job.classifier)
         return Outcome(
@@ -196,8 +196,3 @@ def _example(job: Job, count: int) -> Tensor:
     """So many images like those to come."""
     shape = job.cases[0].image.shape
     return torch.zeros(count, *shape) + torch.linspace(0, 1, shape[-1])
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
-    return text if type(error).__module__.startswith("tomolens") else f"{type(error).__name__}: {text}"

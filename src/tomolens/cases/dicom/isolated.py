@@ -20,7 +20,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID
 
-from ...errors import CaseError
+from ...errors import CaseError, reason_of
 
 LONGEST = 60.0
 """Seconds for one frame."""
@@ -135,7 +135,7 @@ def _serve() -> None:
         try:
             answer = (b"ok", _decode(Frame(**json.loads(described)), content))
         except Exception as error:  # whatever a decoder raises is an answer
-            answer = (b"no", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".encode())
+            answer = (b"no", reason_of(error).encode())
         _send(sys.stdout.buffer, *answer)
 
 

@@ -25,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ...errors import CaseError
+from ...errors import CaseError, reason_of
 from ..geometry import Grid, Volume, grid_of_plane
 from ..places import open_place
 from .codestream import claimed_size
@@ -73,7 +73,7 @@ def read_dataset(path: Path) -> Dataset:
         except InvalidDicomError as error:
             raise CaseError(f"{path}: not a DICOM file") from error
         except Exception as error:  # pydicom raises nearly every built-in type on damaged bytes
-            raise CaseError(f"{path}: unreadable DICOM ({_reason(error)})") from error
+            raise CaseError(f"{path}: unreadable DICOM ({reason_of(error)})") from error
 
 
 def read_image(path: Path) -> Volume:
@@ -90,7 +90,7 @@ def read_image(path: Path) -> Volume:
     except CaseError as error:
         raise CaseError(f"{path}: {error}") from error
     except Exception as error:  # damaged values surface wherever they are first used
-        raise CaseError(f"{path}: unreadable DICOM ({_reason(error)})") from error
+        raise CaseError(f"{path}: unreadable DICOM ({reason_of(error)})") from error
 
 
 def read_series(series: Series) -> Volume:
@@ -338,8 +338,3 @@ def _numbers(dataset: Dataset, groups: Sequence[Dataset], sequence: str, name: s
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise CaseError(f"{name} {list(numbers)}, expected {count} finite numbers")
     return numbers
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__

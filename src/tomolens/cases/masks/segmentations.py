@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from ...errors import CaseError
+from ...errors import CaseError, reason_of
 from ..dicom.pixels import check_claim
 from ..geometry import Grid
 from .layer import Layer, Wanted
@@ -38,7 +38,5 @@ def read_segmentation(path: Path, dataset: Dataset, wanted: Wanted) -> list[Laye
     except CaseError as error:
         raise CaseError(f"{path}: {error}") from error
     except Exception as error:  # highdicom checks little of what it reads
-        raise CaseError(
-            f"{path}: unreadable SEG ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-        ) from error
+        raise CaseError(f"{path}: unreadable SEG ({reason_of(error)})") from error
     return [Layer(names[number], masks[..., place], grid, is_sparse=True) for place, number in enumerate(numbers)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import SettingsError
+from ...errors import SettingsError, reason_of
 
 COLLECTIONS = {"lidc-idri": ("lidc_idri",), "tcga": ("tcga_luad", "tcga_lusc")}
 """Names of the Imaging Data Commons for each collection of ours that it holds."""
@@ -105,6 +105,5 @@ def download(idc: Any, plan: Download, out: Path, told: Callable[[str], None]) -
             show_progress_bar=True,
         )
     except Exception as error:  # s5cmd, the network and the index raise what they like
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"download failed ({type(error).__name__}: {reason}); the same command goes on") from error
+        raise SettingsError(f"download failed ({reason_of(error)}); the same command goes on") from error
     told(f"fetched into {out}; next: tomolens cases index {plan.collection} {out} --out cases.csv")

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ...errors import NetworkError
+from ...errors import NetworkError, reason_of
 from ..architectures import ARCHITECTURES
 from ..weights import read_weights
 from .source import Loaded, NetworkSource
@@ -136,7 +136,7 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise NetworkError(f"{file}: cannot be read ({' '.join(str(error).split())[:200]})") from error
+        raise NetworkError(f"{file}: cannot be read ({reason_of(error)})") from error
     if not isinstance(content, dict):
         raise NetworkError(f"{file}: is {type(content).__name__}, expected a table")
     return content

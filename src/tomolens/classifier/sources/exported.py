@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from ...errors import NetworkError
+from ...errors import NetworkError, reason_of
 from .source import Loaded, NetworkSource
 
 ENTRIES = re.compile(
@@ -66,8 +66,7 @@ def read_exported(source: NetworkSource) -> Loaded:
         program = torch.export.load(io.BytesIO(content))
         network = program.module(check_guards=False)
     except Exception as error:  # torch's loader raises errors of every kind
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise NetworkError(f"{source.path}: no exported program of this torch ({reason})") from error
+        raise NetworkError(f"{source.path}: no exported program of this torch ({reason_of(error)})") from error
     names = program.graph_signature.user_inputs
     if len(names) != 1:
         raise NetworkError(f"{source.path}: takes {len(names)} inputs ({', '.join(map(str, names))}), expected one")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ...errors import NetworkError, SettingsError
+from ...errors import NetworkError, SettingsError, reason_of
 from .source import Loaded, NetworkSource
 
 
@@ -40,8 +40,9 @@ def read_hugging_face(source: NetworkSource) -> Loaded:
             output_loading_info=True,
         )
     except Exception as error:  # transformers raises errors of every kind
-        reason = " ".join(str(error).split())[:300]
-        raise NetworkError(f"{source.path}: no image classifier of transformers in safetensors ({reason})") from error
+        raise NetworkError(
+            f"{source.path}: no image classifier of transformers in safetensors ({reason_of(error)})"
+        ) from error
     wrong = {what: sorted(map(str, told[what])) for what in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     found = "; ".join(f"{what.replace('_', ' ')}: {', '.join(names[:4])}" for what, names in wrong.items() if names)
     if found:

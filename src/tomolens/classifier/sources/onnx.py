@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...errors import NetworkError, SettingsError
+from ...errors import NetworkError, SettingsError, reason_of
 from .source import Loaded, NetworkSource
 
 FORWARD_ONLY = "onnxruntime computes scores and no gradients: take estimators that ask for scores alone"
@@ -54,10 +54,10 @@ def read_onnx(source: NetworkSource) -> Loaded:
             content = source.path.read_bytes()
             session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no type
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         if "xternal" in reason or "model_path must not be empty" in reason:
             reason = f"keeps weights in other files, which its hash would not hold: save it as one file; {reason}"
-        raise NetworkError(f"{source.path}: no ONNX file that can be run ({reason[:300]})") from error
+        raise NetworkError(f"{source.path}: no ONNX file that can be run ({reason})") from error
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(one.name for one in inputs)

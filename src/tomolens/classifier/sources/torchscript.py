@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ...errors import NetworkError
+from ...errors import NetworkError, reason_of
 from .source import Loaded, NetworkSource
 
 DEPRECATED = "TorchScript is deprecated by torch: export the network anew with torch.export"
@@ -35,9 +35,7 @@ def read_torchscript(source: NetworkSource) -> Loaded:
         anew = _archive(entries)  # two readers of zip archives may see two archives in one file: this is what was read
         network = torch.jit.load(anew, map_location="cpu")  # type: ignore[no-untyped-call]
     except Exception as error:  # torch's loader raises errors of every kind
-        raise NetworkError(
-            f"{source.path}: no TorchScript that can be loaded ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise NetworkError(f"{source.path}: no TorchScript that can be loaded ({reason_of(error)})") from error
     forward_only = "it is quantised, and what was rounded has no gradient" if QUANTISED.search(code) else ""
     return Loaded(network.eval(), None, forward_only, (DEPRECATED,))
 

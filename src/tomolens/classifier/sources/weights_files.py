@@ -46,7 +46,7 @@ def built(source: NetworkSource, state: Mapping[str, Tensor]) -> nn.Module:
             for prefix in PREFIXES:
                 if set(state) == {prefix + name for name in wanted}:
                     raise NetworkError(
-                        f"{source.path}: its weights are called '{prefix}...', as in a module around the network: save "
+                        f"{source.path}: its weights are called '{prefix}*', as in a module around the network: save "
                         f"those of the network inside, network.{prefix.rstrip('.')}.state_dict()"
                     )
             found = f"{len(odd)} of {len(wanted)} are missing, more, or of another shape: {', '.join(odd[:3])}"
