@@ -244,7 +244,7 @@ def test_names_are_counted_against_outputs(file, tomolens, tmp_path):
     text = file.read_text()
     file.write_text(text.replace(', "with contrast"]', ', "with contrast", "third"]'))
     (tmp_path / "study.toml").write_text(
-        'name = "x"\n[cases]\nsource = "manifest"\n[metrics]\nfill = "mean"\n[estimators]\ndirection = "predicted"\n'
+        'name = "x"\n[cases]\nsource = "manifest"\n[metrics]\nfill = "mean"\n[estimators]\ndirection = "class"\n'
     )
     code, _, error = tomolens("study", tmp_path / "study.toml", "--model", file, "--cases", tmp_path / "none.csv")
     assert (code, error.count("\n")) == (2, 1), error
