@@ -9,7 +9,7 @@ LOWEST_PIP := $(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-
 # What the libraries below show in: readers, networks, maps, regions, metrics, findings, a study, its page without a browser.
 LOWEST_TESTS := $(addprefix tests/test_,$(addsuffix .py, \
 	packaging cases_dicom cases_formats cases_masks classifier estimators_contract estimators_deconvolution \
-	estimators_references regions metrics_contract metrics_evidence metrics_fidelity metrics_fills metrics_overlap \
+	estimators_references regions metrics_contract metrics_evidence metrics_fidelity imputers_fills metrics_overlap \
 	metrics_roc declarations results_gallery estimators_answers findings report bars cli))
 
 # What is compared with SimpleITK's reader of series, which mirrored such ones before 2.5.7; we read series ourselves.

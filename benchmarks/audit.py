@@ -20,9 +20,9 @@ from tomolens.classifier.openvino_backends import openvino_int8
 from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, Quick
 from tomolens.classifier.weights import load_weights
 from tomolens.estimators import References, explain
+from tomolens.imputers.fills import imputer
 from tomolens.metrics.evaluand import MetricSettings
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import RankedMap, rank_map
 from tomolens.randomness import generator
 from tomolens.study.plan import Plan

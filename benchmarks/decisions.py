@@ -10,8 +10,8 @@ from tomolens.classifier.decisions import decide
 from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.estimators import References, explain
 from tomolens.estimators.registry import PROTOCOL
+from tomolens.imputers.fills import imputer
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import imputer
 from tomolens.study.evaluate import rank_both_ways
 
 STEPS, BATCH = 40, 16

@@ -10,8 +10,8 @@ from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
 from tomolens.estimators import References, explain
 from tomolens.estimators.registry import PROTOCOL
+from tomolens.imputers.fills import imputer
 from tomolens.metrics.fidelity import masked_decisions
-from tomolens.metrics.fills import imputer
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.roc import roc_of_map
 from tomolens.regions import segment, xrai

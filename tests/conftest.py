@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 import tempfile
@@ -28,6 +29,8 @@ os.environ["TOMOLENS_SALT"] = "salt of the tests"
 settings.register_profile("steady", deadline=None)  # time limits measure the machine
 settings.load_profile("steady")
 torch.set_num_threads(1)  # the networks here are too small to share between cores
+
+DIFFERENCES = pytest.StashKey[dict[str, float]]()
 
 CT = Path(os.environ.get("TOMOLENS_CT", Path(__file__).parents[2] / "shared" / "ct"))
 
@@ -203,3 +206,34 @@ def figures_only_where_they_are_looked_at(request: pytest.FixtureRequest, monkey
     looking = ("test_study_vary", "test_real_ct")
     if request.module.__name__ not in looking and "finished_study" not in request.fixturenames:
         monkeypatch.setattr(write, "_figures", no_figures)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--differences", metavar="FILE", help="write the largest difference that each test compared")
+
+
+@pytest.fixture(autouse=True)
+def compared(request, monkeypatch):
+    """With --differences, what tensors and arrays of a test differed by is kept, as a share of the largest value."""
+    if request.config.getoption("--differences") is None:
+        return
+    largest = request.config.stash.setdefault(DIFFERENCES, {})
+    name = request.node.nodeid.partition("[")[0]
+
+    def kept(compare):
+        def call(found, wanted, *args, **options):
+            one, other = (torch.as_tensor(values).detach().double().numpy() for values in (found, wanted))
+            size = float(np.abs(other).max()) or 1.0
+            largest[name] = max(largest.get(name, 0.0), float(np.abs(one - other).max()) / size)
+            return compare(found, wanted, *args, **options)
+
+        return call
+
+    monkeypatch.setattr(torch.testing, "assert_close", kept(torch.testing.assert_close))
+    monkeypatch.setattr(np.testing, "assert_allclose", kept(np.testing.assert_allclose))
+
+
+def pytest_sessionfinish(session):
+    file = session.config.getoption("--differences")
+    if file is not None:
+        Path(file).write_text(json.dumps(session.config.stash.get(DIFFERENCES, {})))

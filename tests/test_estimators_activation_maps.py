@@ -23,7 +23,9 @@ from tomolens.estimators import (
     ScoreCam,
     XGradCam,
     explain,
+    make_estimator,
 )
+from tomolens.estimators.activation_maps import grad_cam_plus_plus
 from tomolens.estimators.explain import explain_each
 from tomolens.estimators.planes import on_the_grid
 from tomolens.estimators.subject import Subject
@@ -141,38 +143,40 @@ def features(classifier, image, target):
     return kept[0][0].detach().numpy(), gradient[0].numpy()
 
 
-def test_eigen_cam_is_the_first_component_of_the_planes():
-    classifier, images, targets = given((16, 16))
-    maps = explain(classifier, images, [EigenCam(LAYER)], targets)["eigen-cam"].sum(dim=1)
+@pytest.mark.parametrize("spatial", SPATIAL)
+@pytest.mark.parametrize("centred", [False, True])
+def test_eigen_cam_is_the_first_component_of_the_planes(spatial, centred):
+    classifier, images, targets = given(spatial)
+    maps = explain(classifier, images, [EigenCam(centred, LAYER)], targets)["eigen-cam"].sum(dim=1)
     for image, target, found in zip(images, targets, maps, strict=True):
         planes, _ = features(classifier, image, target)
         places = planes.reshape(len(planes), -1).T
-        places = places - places.mean(axis=0)
+        places = places - places.mean(axis=0) if centred else places
         values, vectors = np.linalg.eigh(places.T @ places)
         component = (places @ vectors[:, np.argmax(values)]).reshape(planes.shape[1:])
-        wanted = coarse(torch.from_numpy(component)[None], (16, 16))[0]
+        wanted = coarse(torch.from_numpy(component)[None], spatial)[0]
         sign = torch.sign((found * wanted).sum())
         torch.testing.assert_close(found, sign * wanted, rtol=1e-6, atol=1e-9)
-        assert (
-            np.corrcoef(found.flatten(), coarse(torch.from_numpy(planes.mean(axis=0))[None], (16, 16)).flatten())[0, 1]
-            > 0
-        )
+        mean = coarse(torch.from_numpy(planes.mean(axis=0))[None], spatial)
+        assert np.corrcoef(found.flatten(), mean.flatten())[0, 1] > 0
 
 
-def test_score_cam_is_its_algorithm():
-    classifier, images, targets = given((16, 16))
+@pytest.mark.parametrize("spatial", SPATIAL)
+def test_score_cam_is_its_algorithm(spatial):
+    classifier, images, targets = given(spatial)
+    mode = {2: "bilinear", 3: "trilinear"}[len(spatial)]
     maps = explain(classifier, images, [ScoreCam(LAYER, most=8)], targets)["score-cam"].sum(dim=1)
     for image, target, found in zip(images, targets, maps, strict=True):
         planes = torch.from_numpy(features(classifier, image, target)[0])
         rises = []
         for plane in planes:
-            reach = plane.max() - plane.min()
-            mask = (plane - plane.min()) / reach if reach else torch.zeros_like(plane)
-            seen = image * interpolate(mask[None, None], size=(16, 16), mode="bilinear")[0]
+            wide = interpolate(plane[None, None], size=spatial, mode=mode)[0]
+            reach = wide.max() - wide.min()
+            seen = image * ((wide - wide.min()) / reach if reach else torch.zeros_like(wide))
             black = classifier.class_scores(torch.zeros_like(image)[None])[0, target]
             rises.append(float(classifier.class_scores(seen[None])[0, target] - black))
         weights = np.exp(rises) / np.exp(rises).sum()
-        wanted = coarse((torch.from_numpy(weights)[:, None, None] * planes).sum(dim=0)[None], (16, 16))[0]
+        wanted = coarse(torch.tensordot(torch.from_numpy(weights), planes, dims=1)[None], spatial)[0]
         torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-9)
 
 
@@ -264,3 +268,75 @@ def test_a_coarse_map_keeps_its_mean_where_it_is_even():
     torch.testing.assert_close(found.sum(dim=0), torch.full((4, 6), 3.0))
     with pytest.raises(NetworkError, match="for an image of 2 axes"):
         on_the_grid(torch.ones(2, 2, 2), subject)
+
+
+class LastAxis(nn.Module):
+    """Features on the last axis at the end, normed and rectified there, as in ConvNeXt."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv = (nn.Conv2d, nn.Conv3d)[dimensions - 2](1, 6, 3)
+        self.relu, self.norm, self.linear, self.act = nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 6), nn.ReLU()
+        self.out = nn.Linear(6, 2)
+
+    def forward(self, x):
+        x = self.relu(self.conv(x)).movedim(1, -1)
+        x = self.act(self.linear(self.norm(x)))
+        return self.out(x.flatten(1, -2).mean(dim=1))
+
+
+@pytest.mark.parametrize("spatial", [(16, 16), (8, 9, 10)])
+def test_layers_with_features_last_are_no_planes(spatial):
+    classifier = Classifier(LastAxis(len(spatial)).double().eval(), "logits")
+    images = torch.rand(2, 1, *spatial, dtype=torch.float64)
+    for name in ("grad-cam", "score-cam", "guided-grad-cam"):
+        found = explain(classifier, images, [name], [0, 1])[name]
+        wanted = explain(classifier, images, [make_estimator(name, layer="relu")], [0, 1])[name]
+        assert torch.equal(found, wanted)
+
+
+def test_flattened_planes_are_no_tokens():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(2), nn.AdaptiveAvgPool1d(1))
+    network = nn.Sequential(*network, nn.Flatten(), nn.Linear(16, 2)).eval()
+    assert bool(
+        explain(Classifier(network, "logits"), torch.rand(2, 1, 16, 16), ["grad-cam"], [0, 1])["grad-cam"].any()
+    )
+
+
+@pytest.mark.parametrize("name", ["grad-cam", "score-cam", "ablation-cam", "eigen-cam"])
+def test_a_layer_without_planes_is_refused_by_its_name(name):
+    classifier, images, targets = given((16, 16))
+    inner = dict(classifier.network.named_modules())
+    flat = next(one for one, module in inner.items() if isinstance(module, nn.Flatten | nn.Linear))
+    with pytest.raises(
+        NetworkError, match=rf"layer '{flat}' puts out \(\d+,\) for an image, expected planes of 2 axes"
+    ):
+        explain(classifier, images, [make_estimator(name, layer=flat)], targets)
+
+
+def test_fewer_planes_than_there_are_is_said():
+    classifier, images, targets = given((16, 16))
+    for estimator in (ScoreCam(LAYER, most=3), AblationCam(LAYER, most=3)):
+        found = explain_each(classifier, images, [estimator], targets)
+        assert found.notes[estimator.name] == "of 8 planes the 3 that vary most (most = ...)"
+    assert explain_each(classifier, images, [ScoreCam(LAYER, most=8)], targets).notes == {}
+
+
+def test_planes_that_cancel_have_no_shares():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4), nn.AdaptiveMaxPool2d(2), nn.Flatten())
+    network = nn.Sequential(*network, nn.Linear(16, 2)).eval()
+    images = torch.rand(2, 1, 16, 16)
+    found = explain(Classifier(network, "logits"), images, [XGradCam("1")], [0, 1])["xgrad-cam"]
+    assert float(found.abs().max()) < 10
+
+
+def test_small_gradients_are_cubed_too():
+    torch.manual_seed(0)
+    planes, gradients = torch.rand(3, 4, 4), 1e-20 * torch.randn(3, 4, 4)
+    found = grad_cam_plus_plus(planes, gradients)
+    exact = grad_cam_plus_plus(planes.double(), gradients.double())
+    assert float(found.abs().max()) > 0
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=0)

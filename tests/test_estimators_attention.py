@@ -195,3 +195,55 @@ def test_grids_of_tokens():
     ):
         with pytest.raises(SettingsError, match="expected at least one"):
             estimator(**given)
+
+
+class Windowed(nn.Module):
+    """Attention within halves of the tokens, then over all."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.patch, self.norm, self.out = nn.Conv2d(1, 6, 4, 4), nn.LayerNorm(6), nn.Linear(6, 2)
+
+    def attend(self, x):
+        x = x.unflatten(2, (2, 3)).transpose(1, 2)
+        return (torch.softmax(x @ x.transpose(-1, -2), dim=-1) @ x).transpose(1, 2).flatten(2)
+
+    def forward(self, images):
+        x = self.norm(self.patch(images).flatten(2).transpose(1, 2))
+        x = x + self.attend(x.unflatten(1, (2, 8)).flatten(0, 1)).unflatten(0, (-1, 2)).flatten(1, 2)
+        return self.out((x + self.attend(x)).mean(dim=1))
+
+
+@pytest.mark.parametrize("name", ["attention-rollout", "gradient-attention"])
+def test_attention_within_windows_is_refused(name):
+    with pytest.raises(NetworkError, match="1 of 2 attention layers look at parts of an image apart"):
+        explain(Classifier(Windowed().eval(), "logits"), torch.rand(2, 1, 16, 16), [name], [0, 1])
+
+
+class NormedQueries(nn.Module):
+    """A block whose queries and keys are normed over their whole width."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.patch, self.norm = nn.Conv2d(1, 6, 4, 4), nn.LayerNorm(6)
+        self.q, self.k, self.v, self.out = (nn.Linear(6, size) for size in (6, 6, 6, 2))
+        self.q_norm, self.k_norm = nn.LayerNorm(6), nn.LayerNorm(6)
+
+    def forward(self, images):
+        x = self.norm(self.patch(images).flatten(2).transpose(1, 2))
+        q, k = self.q_norm(self.q(x)), self.k_norm(self.k(x))
+        return self.out((torch.softmax(q @ k.transpose(-1, -2), dim=-1) @ self.v(x)).mean(dim=1))
+
+
+def test_tokens_are_those_before_queries_and_keys():
+    classifier, images = Classifier(NormedQueries().eval(), "logits"), torch.rand(2, 1, 16, 16)
+    found = explain(classifier, images, ["cdam"], [0, 1])["cdam"]
+    assert torch.equal(found, explain(classifier, images, [Cdam("norm")], [0, 1])["cdam"])
+
+
+def test_layers_without_tokens_are_refused_by_their_name():
+    classifier, images = Classifier(NormedQueries().eval(), "logits"), torch.rand(2, 1, 16, 16)
+    with pytest.raises(NetworkError, match=r"layer 'out' puts out \(2,\) for an image, expected tokens"):
+        explain(classifier, images, [Cdam("out")], [0, 1])

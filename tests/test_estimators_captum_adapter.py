@@ -7,10 +7,12 @@ from torch import nn
 
 from conftest import assert_same_state, convolutional, state_of
 from tomolens.classifier import Classifier
+from tomolens.classifier.intensity import Intensity
 from tomolens.errors import NetworkError, SettingsError
 from tomolens.estimators import References, explain, make_estimator
-from tomolens.estimators.captum_adapter import methods
+from tomolens.estimators.captum_adapter import _baselines, methods
 from tomolens.estimators.explain import explain_each
+from tomolens.estimators.subject import Subject
 from tomolens.study.settings import EstimatorSettings
 
 
@@ -124,3 +126,57 @@ def test_what_captum_refuses_costs_its_own_map_alone():
     made = explain_each(Classifier(Reused().eval(), "logits"), images, ["captum:DeepLift", "backpropagation"], [0, 1])
     assert list(made.maps) == ["backpropagation"]
     assert isinstance(made.failed["captum-DeepLift"], NetworkError)
+
+
+class Functions(nn.Module):
+    """ReLUs that are functions, which captum's hooks pass over."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.one, self.relu, self.out = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(4 * 14 * 14, 3)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.relu(self.one(x)) - 0.1).flatten(1))
+
+
+@pytest.mark.parametrize("method", ["DeepLift", "DeepLiftShap", "GuidedBackprop", "Deconvolution", "LRP"])
+def test_functions_that_captum_would_pass_over_are_refused(method):
+    _, images, targets = given()
+    references = References(torch.rand(4, 1, 16, 16, dtype=torch.float64), [0, 1, 2, 0])
+    classifier = Classifier(Functions().eval().double(), "logits")
+    with pytest.raises(NetworkError, match=f"captum's {method} sees ReLUs that are modules alone, and 1 of 2 are func"):
+        explain(classifier, images, [f"captum:{method}"], targets, references=references)
+    assert bool(explain(classifier, images, ["captum:Saliency"], targets)["captum-Saliency"].any())
+
+
+def test_black_is_the_reference_where_it_is_not_0():
+    network = given()[0].network
+    classifier = Classifier(network, "logits", intensity=Intensity(-1.0, 1.0))
+    images = 2 * torch.rand(3, 1, 16, 16, dtype=torch.float64) - 1
+    exact = make_estimator("captum:IntegratedGradients", n_steps=400)
+    found = explain(classifier, images, [exact], [0, 2, 1])["captum-IntegratedGradients"]
+    at, black = (classifier.class_scores(one).detach() for one in (images, -torch.ones_like(images)))
+    torch.testing.assert_close(found.flatten(1).sum(1), (at - black)[range(3), [0, 2, 1]], rtol=0.02, atol=1e-6)
+
+
+def test_training_images_are_drawn_from_every_class():
+    image = given()[1][0]
+    dark, light = (shade + 0.1 * torch.rand(20, 1, 16, 16, dtype=torch.float64) for shade in (0.0, 0.9))
+    references = References(torch.cat([dark, light]), [0] * 20 + [1] * 20)
+    drawn = _baselines(Subject(image, 0, "a", 0, references), None, "DeepLiftShap")["baselines"]
+    assert len(drawn) == 16
+    assert int((drawn.mean(dim=(1, 2, 3)) > 0.5).sum()) == 8
+
+
+def test_what_captum_leaves_on_modules_is_taken_away():
+    _, images, targets = given()
+    network = Flat().eval().double()
+    before = {name: set(vars(module)) for name, module in network.named_modules()}
+    explain(Classifier(network, "logits"), images, ["captum:LRP"], targets)
+    assert {name: set(vars(module)) for name, module in network.named_modules()} == before
+
+
+def test_what_compares_images_of_a_batch_is_not_offered():
+    with pytest.raises(SettingsError, match="captum has no method 'FeaturePermutation'"):
+        make_estimator("captum:FeaturePermutation")

@@ -36,7 +36,8 @@ BESIDE = [*BASELINES, TRUTH.name]
 EVERY = [*ESTIMATORS, *BESIDE]
 OF_TOKENS = [one.name for one in GROUPS["vision transformers"]]
 FEWER = {
-    **{name: {"samples": 20} for name in ("rise", "lime", "kernel-shap")},
+    **{name: {"samples": 20} for name in ("rise", "lime")},
+    "kernel-shap": {"samples": 250},  # of 125 blocks
     **{name: {"steps": 5} for name in ("blur-integrated-gradients", "guided-integrated-gradients")},
     "occlusion": {"window": 4, "stride": 3},
 }
@@ -139,7 +140,8 @@ class TestContract:
     def test_the_batch_does_not_show(self, name, classifier, images, batch_size):
         whole = self.explained(name, classifier, images)
         parts = self.explained(name, classifier, images, batch_size=batch_size)
-        torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-5 * float(whole.abs().max()))
+        # A map of differences of scores has their rounding, whatever it is itself.
+        torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-7 + 1e-5 * float(whole.abs().max()))
 
     def test_the_order_does_not_show(self, name, classifier, images):
         order, scenes = [3, 0, 4, 1, 2], PLAIN.scenes()
@@ -378,7 +380,7 @@ def test_a_map_of_another_shape_is_refused(classifier, images):
 
 
 def test_completeness_errors_come_for_free(images):
-    classifier = Classifier(convolutional(smooth=True))
+    classifier, images = Classifier(convolutional(smooth=True).double()), images.double()
     made = explain_each(classifier, images, ["integrated-gradients", "integrated-gradients-bw", "smoothgrad"], [1] * 5)
     assert list(made.completeness) == ["integrated-gradients", "integrated-gradients-bw"]
     with torch.no_grad():
@@ -386,8 +388,8 @@ def test_completeness_errors_come_for_free(images):
         black, white = (classifier.class_scores(torch.full_like(images, value))[:, 1] for value in (0.0, 1.0))
     for name, gained in (("integrated-gradients", at - black), ("integrated-gradients-bw", at - (black + white) / 2)):
         missed = (made.maps[name].flatten(1).sum(1) - gained).abs() / gained.abs()
-        np.testing.assert_allclose(made.completeness[name], missed.numpy(), rtol=1e-3, atol=1e-5)
-    flat = explain_each(classifier, torch.zeros(1, 1, 16, 16), "integrated-gradients", [1])
+        np.testing.assert_allclose(made.completeness[name], missed.numpy(), rtol=1e-6)
+    flat = explain_each(classifier, 0 * images[:1], "integrated-gradients", [1])
     assert np.isnan(flat.completeness["integrated-gradients"]).all()  # the image is its own reference
 
 

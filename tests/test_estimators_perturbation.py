@@ -2,7 +2,7 @@
 
 import doctest
 import sys
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -12,11 +12,12 @@ from sklearn.linear_model import Ridge
 
 from conftest import convolutional
 from tomolens.classifier import Classifier
-from tomolens.errors import SettingsError
-from tomolens.estimators import FeatureAblation, KernelShap, Lime, Rise, explain
+from tomolens.errors import MapError, SettingsError
+from tomolens.estimators import FeatureAblation, KernelShap, Lime, Occlusion, Rise, Scene, explain
 from tomolens.estimators.coalitions import Showing, coalitions_of, ridge_regression, shapley_regression
 from tomolens.estimators.rise import RandomlyMasked
 from tomolens.estimators.subject import Subject
+from tomolens.imputers import imputer
 from tomolens.randomness import generator
 from tomolens.regions import parts
 
@@ -130,7 +131,7 @@ def test_feature_ablation_is_captums(spatial):
 @pytest.mark.parametrize("spatial", SPATIAL)
 def test_kernel_shap_adds_up_to_what_the_image_adds(spatial):
     classifier, images = given(spatial)
-    found = explain(classifier, images, [KernelShap(60, share=1.0)], [0, 2])["kernel-shap"]
+    found = explain(classifier, images, [KernelShap(250, fill=1.0)], [0, 2])["kernel-shap"]
     at, white = (classifier.class_scores(one).detach() for one in (images, torch.ones_like(images)))
     torch.testing.assert_close(found.flatten(1).sum(1), (at - white)[[0, 1], [0, 2]])
 
@@ -174,10 +175,124 @@ def test_parts_cover_the_image_without_gaps_in_their_numbers():
         (Rise, {"samples": 0}, "at least one sample"),
         (Lime, {"samples": 1}, "expected two or more"),
         (Lime, {"width": 0.0}, "expected numbers above 0"),
-        (KernelShap, {"share": 2.0}, "expected 0 \\(black\\) to 1 \\(white\\)"),
-        (FeatureAblation, {"share": -1.0}, "expected 0 \\(black\\) to 1 \\(white\\)"),
+        (KernelShap, {"fill": 2.0}, "a number from 0 \\(black\\) to 1 \\(white\\)"),
+        (FeatureAblation, {"fill": -1.0}, "a number from 0 \\(black\\) to 1 \\(white\\)"),
     ],
 )
 def test_numbers_that_cannot_be(estimator, given, message):
     with pytest.raises(SettingsError, match=message):
         estimator(**given)
+
+
+FILLS = [0.3, "mean", "blur", "road", "twin"]
+
+
+def scenes_of(images, **given):
+    twins = np.random.default_rng(3).random(images.shape)
+    return [Scene(twin=twin, **given) for twin in twins]
+
+
+@pytest.mark.parametrize("spatial", SPATIAL)
+@pytest.mark.parametrize("fill", FILLS)
+def test_windows_become_what_the_fill_says(spatial, fill):
+    classifier, images = given(spatial)
+    scenes = scenes_of(images)
+    found = explain(classifier, images, [Occlusion(6, 3, fill)], [0, 2], names=["a", "b"], seed=2, scenes=scenes)
+    for number, (image, target) in enumerate(zip(images, (0, 2), strict=True)):
+        masked = imputer(fill, image, target, seed=2, name="ab"[number], twin=scenes[number].twin)
+        total, count = torch.zeros(spatial, dtype=torch.float64), torch.zeros(spatial, dtype=torch.float64)
+        whole = classifier.class_scores(image[None])[0, target].detach()
+        for start in product(*(range(0, -(-(length - 6) // 3) * 3 + 1, 3) for length in spatial)):
+            hidden = torch.zeros(spatial, dtype=torch.bool)
+            hidden[tuple(slice(at, at + 6) for at in start)] = True
+            fallen = whole - classifier.class_scores(masked.fill(hidden[None]))[0, target].detach()
+            total[hidden] += fallen
+            count[hidden] += 1
+        torch.testing.assert_close(found["occlusion"][number][0], total / count, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("spatial", SPATIAL)
+def test_windows_in_millimetres_are_of_the_images_pixels(spatial):
+    classifier, images = given(spatial)
+    scenes = scenes_of(images, spacing=(2.0,) * len(spatial))
+    found, wanted = (
+        explain(classifier, images, [one], [0, 2], scenes=scenes)["occlusion"]
+        for one in (Occlusion("12 mm", "5.8mm"), Occlusion(6, 3))
+    )
+    assert torch.equal(found, wanted)
+    uneven = scenes_of(images, spacing=(4.0, *(1.0,) * (len(spatial) - 1)))
+    sides = Occlusion("8 mm", "4 mm")._windows(Subject(images[0], 0, "a", 0, scene=uneven[0]))
+    assert {one.sides for one in sides} == {(2, *(8,) * (len(spatial) - 1))}
+    with pytest.raises(SettingsError, match=r"told in millimetres: give scenes=\[tl.Scene\(spacing"):
+        explain(classifier, images, [Occlusion("12 mm", "6 mm")], [0, 2])
+
+
+def test_too_many_windows_are_refused():
+    classifier, images = given((128, 128))
+    scenes = scenes_of(images, spacing=(0.5, 0.5))
+    with pytest.raises(SettingsError, match="occlusion: 16129 windows, expected at most 10000"):
+        explain(classifier, images, [Occlusion("1 mm", "0.5 mm")], [0, 2], scenes=scenes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Occlusion("12 mm", 3),
+        lambda: Occlusion("12 cm", "3 cm"),
+        lambda: Occlusion(2.5, 1),
+        lambda: Occlusion(True, 1),
+        lambda: Occlusion(3, 4),
+        lambda: Occlusion("0 mm", "0 mm"),
+        lambda: Occlusion(fill="label"),
+        lambda: FeatureAblation("none"),
+        lambda: Lime(fill=(0, 1)),
+        lambda: KernelShap(parts="organs"),
+    ],
+)
+def test_windows_fills_and_parts_that_cannot_be(wrong):
+    with pytest.raises(SettingsError, match=r"expected|depends on the true class"):
+        wrong()
+
+
+@pytest.mark.parametrize("spatial", SPATIAL)
+@pytest.mark.parametrize("fill", ["blur", "twin"])
+def test_structures_of_a_label_map_are_left_out(spatial, fill):
+    classifier, images = given(spatial)
+    labels = np.zeros(spatial, np.int16)
+    labels[2:5, 3:7], labels[4:, 6:] = 51, 7
+    scenes = scenes_of(images, anatomy=labels)
+    found = explain(classifier, images, [FeatureAblation(fill, "anatomy")], [0, 2], scenes=scenes)["feature-ablation"]
+    for number, (image, target) in enumerate(zip(images, (0, 2), strict=True)):
+        masked = imputer(fill, image, target, twin=scenes[number].twin)
+        for label in (0, 7, 51):
+            part = torch.from_numpy(labels == label)
+            seen = torch.stack([image, masked.fill(part[None])[0]])
+            whole, without = classifier.class_scores(seen)[:, target].tolist()
+            assert float(found[number][:, part].sum()) == pytest.approx(whole - without, rel=1e-6, abs=1e-9)
+    for one in (Lime(20, parts="anatomy"), KernelShap(parts="anatomy")):
+        assert len(explain(classifier, images, [one], [0, 2], scenes=scenes)[one.name][0, 0].unique()) == 3
+    with pytest.raises(SettingsError, match="leaves out structures: give scenes"):
+        explain(classifier, images, [KernelShap(parts="anatomy")], [0, 2])
+    with pytest.raises(MapError, match="anatomy of a scene has shape"):
+        explain(classifier, images, [KernelShap(parts="anatomy")], [0, 2], scenes=scenes_of(images, anatomy=labels[:3]))
+
+
+def test_too_few_samples_for_the_parts_are_refused():
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1000, 2)).double().eval()
+    image = torch.rand(1, 1, 10, 10, 10, dtype=torch.float64)
+    classifier = Classifier(network, "logits")
+    found = explain(classifier, image, ["kernel-shap"], [1])["kernel-shap"][0, 0]
+    weights = network[1].weight[1].detach().reshape(10, 10, 10)
+    blocks = (weights * image[0, 0]).unfold(0, 2, 2).unfold(1, 2, 2).unfold(2, 2, 2).flatten(3).sum(dim=3)
+    torch.testing.assert_close(found[::2, ::2, ::2] * 8, blocks)
+    with pytest.raises(
+        SettingsError, match="kernel-shap: 200 samples cannot tell 125 parts apart, expected at least 248"
+    ):
+        explain(classifier, image, [KernelShap(200)], [1])
+
+
+def test_half_precision_has_parts():
+    classifier = Classifier(convolutional(1, 2).bfloat16(), "logits")
+    images = torch.rand(2, 1, 16, 16).bfloat16()
+    for name in ("lime", "kernel-shap", "feature-ablation"):
+        assert bool(explain(classifier, images, [name], [0, 1])[name].isfinite().all())

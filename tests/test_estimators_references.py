@@ -11,9 +11,12 @@ from tomolens.classifier import Classifier
 from tomolens.errors import SettingsError
 from tomolens.estimators import (
     ExpectedGradients,
+    GradientShap,
     IntegratedGradients,
+    IntegratedGradientsTwin,
     Occlusion,
     References,
+    Scene,
     SmoothGrad,
     explain,
 )
@@ -32,7 +35,7 @@ def setting(request):
 def close(ours, theirs):
     scale = theirs.abs().max()
     assert scale > 0
-    assert (ours - theirs).abs().max() / scale < 1e-5
+    torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-5, check_dtype=False)
 
 
 def signed(network, targets):
@@ -142,6 +145,37 @@ def test_expected_gradients_with_the_same_draws(setting, monkeypatch):
         one = signed(network, targets[index : index + 1])
         theirs = gradient_shap.InputBaselineXGradient(one).attribute(images[index].expand(25, -1, -1, -1), drawn)
         close(maps["expected-gradients"][index], theirs.mean(0))
+
+
+def test_gradient_shap_with_the_same_draws(setting, monkeypatch):
+    network, images, targets = setting
+    random = np.random.default_rng(4)
+    references = References(torch.from_numpy(random.random((30, *images.shape[1:]))), torch.arange(30) % 2)
+    names, estimator = ["a", "b", "c"], GradientShap(20, 0.2)
+    maps = explain(Classifier(network), images, [estimator], targets, references=references, seed=2, names=names)
+    for index, name in enumerate(names):
+        subject = Subject(images[index], 1, name, 2, references)
+        drawn = torch.stack([drawn_from_references(subject, k).reference.of(subject) for k in range(20)])
+        noisy = torch.stack([WithNoise(0.2, k).image(subject) for k in range(20)])
+        positions = np.array([generator(2, name, "gradient-shap", k).uniform() for k in range(20)])
+        monkeypatch.setattr(gradient_shap.np.random, "uniform", lambda *_, drawn=positions: drawn)
+        one = signed(network, targets[index : index + 1])
+        theirs = gradient_shap.InputBaselineXGradient(one).attribute(noisy, drawn)
+        close(maps["gradient-shap"][index], theirs.mean(0))
+
+
+@pytest.mark.parametrize("quadrature", ["right", "gauss-legendre"])
+def test_integrated_gradients_from_the_twin(setting, quadrature):
+    network, images, targets = setting
+    twins = np.random.default_rng(6).random(images.shape)
+    estimator, scenes = IntegratedGradientsTwin(7, quadrature), [Scene(twin=twin) for twin in twins]
+    maps = explain(Classifier(network), images, [estimator], targets, scenes=scenes)
+    method = captum.attr.IntegratedGradients(signed(network, targets), multiply_by_inputs=True)
+    theirs = {"right": "riemann_right", "gauss-legendre": "gausslegendre"}[quadrature]
+    close(
+        maps[estimator.name],
+        method.attribute(images, baselines=torch.from_numpy(twins), n_steps=7, method=theirs),
+    )
 
 
 def test_references_are_balanced_and_drawn_without_replacement():

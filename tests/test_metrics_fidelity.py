@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from conftest import convolutional
 from tomolens.classifier import Classifier
 from tomolens.errors import MapError
+from tomolens.imputers.fills import imputer
 from tomolens.metrics import fidelity, rank_map
 from tomolens.metrics.fidelity import area_between, masked_decisions
-from tomolens.metrics.fills import imputer
 
 
 class Bright(torch.nn.Module):

@@ -156,7 +156,9 @@ def test_parsing_does_nothing(tmp_path, monkeypatch, capsys):
 def test_the_study_file_is_described_whole(request):
     """Every setting is there with its default; those that stand behind a # have none."""
     text = (request.config.rootpath / "docs" / "study-file.md").read_text()
-    ((_, block),) = blocks(text)
+    (_, block), *others = blocks(text)
+    for _, other in others:
+        assert settings_from({"name": "x", "cases": {"source": "phantom"}} | tomllib.loads(other), "docs").plan
     written, default = (
         settings_from(content, "docs").model_dump()
         for content in (tomllib.loads(block), {"name": "my-study", "classifier": {"pretraining": {}}, "vary": {}})

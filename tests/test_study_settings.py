@@ -44,7 +44,7 @@ FULL = StudySettings.model_validate(
     }
 ).model_dump()
 OF_OTHERS = {("metrics", "fill"), ("vary", "fills")}
-"""Fills have a parser of their own; see test_metrics_fills."""
+"""Fills have a parser of their own; see test_imputers_fills."""
 
 
 def leaves(content, path=()):

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .estimators import KernelShap as KernelShap
     from .estimators import LayerCam as LayerCam
     from .estimators import Lime as Lime
+    from .estimators import Lrp as Lrp
     from .estimators import Occlusion as Occlusion
     from .estimators import Random as Random
     from .estimators import RectifiedGradient as RectifiedGradient
@@ -102,6 +103,7 @@ _HOMES = {
         "KernelShap",
         "LayerCam",
         "Lime",
+        "Lrp",
         "Occlusion",
         "Random",
         "RectifiedGradient",

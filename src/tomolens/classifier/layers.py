@@ -43,9 +43,15 @@ def layers_seen(network: nn.Module, run: nn.Module, image: Tensor) -> list[Layer
     axes = image.ndim - 2
     seen: dict[str, LayerSeen] = {}
     handles = []
+    lasts: list[Tensor] = []
 
     def keep(name: str) -> object:
-        def hook(module: nn.Module, given: object, output: object) -> None:
+        def hook(module: nn.Module, given: tuple[object, ...], output: object) -> None:
+            if _is_channels_last(module, given, output, lasts):
+                assert isinstance(output, Tensor)
+                lasts.append(output)
+                if output.ndim == axes + 2:
+                    return
             found = _seen(name, output, axes, tuple(image.shape[2:]))
             if found is not None:
                 before = seen.pop(name, None)
@@ -63,6 +69,26 @@ def layers_seen(network: nn.Module, run: nn.Module, image: Tensor) -> list[Layer
         for handle in handles:
             handle.remove()
     return list(seen.values())
+
+
+def _is_channels_last(module: nn.Module, given: tuple[object, ...], output: object, lasts: Sequence[Tensor]) -> bool:
+    """Whether a layer puts out numbers whose last axis is that of features, as ``(N, H, W, C)`` and ``(N, T, C)``.
+
+    Linear layers and layer norms do, and so does what works on each number by itself after one that did.
+
+    Args:
+        lasts: what layers put out for which that is so; kept, so that no other tensor takes their place in memory.
+    """
+    if not isinstance(output, Tensor):
+        return False
+    if isinstance(module, nn.Linear):
+        return True
+    if type(module) is nn.LayerNorm:  # others by that name may move axes
+        return tuple(module.normalized_shape) == output.shape[-1:]
+    entered = given[0] if given else None
+    if not isinstance(entered, Tensor) or entered.shape != output.shape or any(True for _ in module.parameters()):
+        return False
+    return any(entered.data_ptr() == one.data_ptr() and entered.shape == one.shape for one in lasts)
 
 
 def _seen(name: str, output: object, axes: int, size: Sequence[int]) -> LayerSeen | None:
@@ -134,8 +160,8 @@ _ATTENTION = (functional.scaled_dot_product_attention, functional.multi_head_att
 def before_last_attention(network: nn.Module, run: nn.Module, image: Tensor) -> str:
     """The layer that puts out the tokens that enter the last attention layer; empty where there is none.
 
-    It is the last layer with tokens that ran before the last attention did, and after any attention before that: the
-    norm at the beginning of a block.
+    It is the last norm of tokens that ran before the last attention did, and after any attention before that: the norm
+    at the beginning of a block, and not those of queries and keys, which are of what a linear layer puts out.
 
     Args:
         network: whose layers are asked.
@@ -144,12 +170,21 @@ def before_last_attention(network: nn.Module, run: nn.Module, image: Tensor) -> 
     """
     since: list[str] = []
     entering = [""]
+    projected: list[Tensor] = []
     size = tuple(image.shape[2:])
 
     def keep(name: str) -> object:
-        def hook(module: nn.Module, given: object, output: object) -> None:
+        def hook(module: nn.Module, given: tuple[object, ...], output: object) -> None:
+            if isinstance(module, nn.Linear) and isinstance(output, Tensor):
+                projected.append(output)
             found = _seen(name, output, len(size), size)
-            if found is not None and found.grid and isinstance(module, nn.LayerNorm):
+            if found is None or not found.grid or not isinstance(module, nn.LayerNorm):
+                return
+            entered = given[0] if given else None
+            of_linear = isinstance(entered, Tensor) and any(
+                entered.untyped_storage().data_ptr() == one.untyped_storage().data_ptr() for one in projected
+            )
+            if not of_linear:
                 since.append(name)
 
         return hook

@@ -18,6 +18,7 @@ from .estimators import (
 )
 from .explain import explain
 from .guided import GuidedBackpropagation, GuidedGradCam, RectifiedGradient
+from .lrp import Lrp
 from .noise import GradientShap, InputTimesGradient, VarGrad
 from .occlusion import Occlusion
 from .paths import BlurIntegratedGradients, GuidedIntegratedGradients
@@ -65,6 +66,7 @@ __all__ = [
     "KernelShap",
     "LayerCam",
     "Lime",
+    "Lrp",
     "Occlusion",
     "OnPath",
     "Random",

@@ -5,17 +5,21 @@ They differ in the weights alone. Signed and not normalised: what speaks against
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ..errors import NetworkError
 from .estimator import Cost
 from .planes import on_the_grid
 from .points import AtInput
 from .questions import LAST_PLANES, Asking, Features, LayerFeatures, Round
 from .subject import Need, Subject
 
+CANCELLED = 1e-5
+"""A plane whose sum is less of the sum of its magnitudes, as behind instance norm, has none to take shares of."""
 Weighing = Callable[[Tensor, Tensor], Tensor]
 """From planes and gradients, both ``(K, *coarse)``, to the coarse map ``(*coarse)``."""
 
@@ -24,7 +28,11 @@ def features_at(subject: Subject, layer: str) -> Generator[Round, None, LayerFea
     """The planes of a layer at the image, the last one with any unless it is named, in the type of maps."""
     found: list[LayerFeatures] = []
     yield Round([Features(AtInput(), layer or LAST_PLANES)], lambda _, answer: found.append(answer))
-    kind = subject.zeros().dtype
+    kind, shape = subject.zeros().dtype, tuple(found[0].values.shape)
+    if len(shape) != subject.image.ndim:
+        raise NetworkError(
+            f"layer '{layer}' puts out {shape} for an image, expected planes of {subject.image.ndim - 1} axes"
+        )
     return LayerFeatures(found[0].values.to(kind), found[0].gradients.to(kind))
 
 
@@ -103,10 +111,12 @@ class GradCamPlusPlus:
 
 def grad_cam_plus_plus(planes: Tensor, gradients: Tensor) -> Tensor:
     """Places weighted by powers of their gradient, of planes and gradients ``(K, *coarse)``."""
-    square = gradients.square()
-    below = 2 * square + _over_space(planes) * gradients * square
+    exact = gradients.double()  # third powers of small gradients are 0 in single precision
+    square = exact.square()
+    below = 2 * square + _over_space(planes.double()) * exact * square
     share = torch.where((square > 0) & (below != 0), square / torch.where(below == 0, 1.0, below), 0.0)
-    return (planes * _over_space(share * gradients.clamp(min=0))).sum(dim=0)
+    weights = _over_space(share * exact.clamp(min=0))
+    return (planes * weights).sum(dim=0).to(planes.dtype)
 
 
 @dataclass(frozen=True)
@@ -200,21 +210,24 @@ class XGradCam:
 def xgrad_cam(planes: Tensor, gradients: Tensor) -> Tensor:
     """Gradients weighted by each place's share of its plane, of planes and gradients ``(K, *coarse)``."""
     whole = _over_space(planes)
-    shares = torch.where(whole == 0, 0.0, planes / torch.where(whole == 0, 1.0, whole))
+    nothing = whole.abs() <= CANCELLED * _over_space(planes.abs())
+    shares = torch.where(nothing, 0.0, planes / torch.where(nothing, 1.0, whole))
     return (planes * _over_space(shares * gradients)).sum(dim=0)
 
 
 @dataclass(frozen=True)
 class EigenCam:
-    """The first principal component of the planes, place by place; it does not ask for a class.
+    """The planes projected on their first singular vector, place by place; it does not ask for a class.
 
-    The component has no sign of its own: that is taken in which it rises with the mean of the planes.
+    The vector has no sign of its own: that is taken in which the map rises with the mean of the planes.
 
     Attributes:
+        centred: whether planes have a mean of 0 first, as in widely used code; the paper's have not.
         layer: by its name; the last one with planes unless told.
         clip: whether what is below 0 becomes 0.
     """
 
+    centred: bool = False
     layer: str = ""
     clip: bool = False
     name: str = field(default="eigen-cam", repr=False)
@@ -229,13 +242,14 @@ class EigenCam:
 
     def explain(self, subject: Subject) -> Asking:
         """At the image."""
-        return (yield from activation_map(subject, self.layer, self.clip, eigen_cam))
+        return (yield from activation_map(subject, self.layer, self.clip, partial(eigen_cam, centred=self.centred)))
 
 
-def eigen_cam(planes: Tensor, gradients: Tensor) -> Tensor:
-    """The first principal component of planes ``(K, *coarse)``, place by place."""
+def eigen_cam(planes: Tensor, gradients: Tensor, *, centred: bool = False) -> Tensor:
+    """Planes ``(K, *coarse)`` projected on their first singular vector, place by place."""
     places = planes.flatten(1).T.double()
-    places = places - places.mean(dim=0)
+    if centred:
+        places = places - places.mean(dim=0)
     component = torch.linalg.svd(places, full_matrices=False).Vh[0]
     made = places @ component
     upright = torch.sign((made * places.mean(dim=1)).sum()) or torch.ones((), dtype=made.dtype)

@@ -115,7 +115,8 @@ def layer_of(classifier: Classifier, images: Tensor, wanted: str) -> str:
         return found
     layers = layers_seen(network, classifier.network, image)
     planes = last_spatial(layers)
-    if planes is not None and any(one.grid for one in layers[layers.index(planes) :]):
+    in_tokens = planes is not None and any(one.grid for one in layers[layers.index(planes) :])
+    if planes is not None and in_tokens and before_last_attention(network, classifier.network, image):
         raise NetworkError(
             f"its last planes are those of '{planes.name}', which cuts the image into tokens: maps of features are of "
             "convolutional networks; for vision transformers there are cdam and attention-rollout"
@@ -162,7 +163,13 @@ class _WatchedAttention:
         Raises:
             NetworkError: there is none, with how to get it.
         """
-        nodes = sorted(filter(self._is_attention, nodes_of(root)), key=lambda node: node._sequence_nr())
+        softmaxes = sorted(filter(_is_over_tokens, nodes_of(root)), key=lambda node: node._sequence_nr())
+        nodes = [node for node in softmaxes if _matrices_of(node).shape[0] == self.count]
+        if len(nodes) < len(softmaxes):
+            raise NetworkError(
+                f"{len(softmaxes) - len(nodes)} of {len(softmaxes)} attention layers look at parts of an image apart, "
+                "as in windows: their matrices cannot be followed from layer to layer; leave this estimator out"
+            )
         if not nodes:
             raise NetworkError(
                 "no attention matrices in the network's graph: it has no attention, or computes it without keeping "
@@ -170,7 +177,7 @@ class _WatchedAttention:
                 "or use_flash_attention=False (MONAI)"
             )
         for number, node in enumerate(nodes):
-            self.matrices.append(node._saved_result.detach())  # type: ignore[attr-defined]
+            self.matrices.append(_matrices_of(node).detach())
             node.register_prehook(partial(self._keep, number))
         return Coverage()
 
@@ -188,12 +195,18 @@ class _WatchedAttention:
     def _keep(self, number: int, incoming: tuple[Tensor, ...]) -> None:
         self.gradients[number] = incoming[0].detach()
 
-    def _is_attention(self, node: Any) -> bool:
-        """Whether a node of the graph is a softmax over tokens: ``(N, heads, tokens, tokens)``."""
-        if not node.name().startswith("SoftmaxBackward"):
-            return False
-        shape = node._saved_result.shape
-        return len(shape) == 4 and shape[0] == self.count and shape[-1] == shape[-2] > 1
+
+def _matrices_of(node: Any) -> Tensor:
+    matrices: Tensor = node._saved_result
+    return matrices
+
+
+def _is_over_tokens(node: Node) -> bool:
+    """Whether a node of the graph is a softmax over tokens: ``(N, heads, tokens, tokens)``."""
+    if not node.name().startswith("SoftmaxBackward"):
+        return False
+    shape = _matrices_of(node).shape
+    return len(shape) == 4 and shape[-1] == shape[-2] > 1
 
 
 def _require_batch_first(classifier: Classifier, layer: str, images: Tensor) -> None:

@@ -28,7 +28,7 @@ def _followed(subject: Subject, step: Callable[[LayerFeatures, Tensor], Tensor])
     for layer in found[0]:
         flow = step(LayerFeatures(layer.values.to(kind), layer.gradients.to(kind)), flow)
     _, prefix = grid_of(tokens, tuple(subject.image.shape[1:]))
-    read = readers(tokens, prefix, flow.device).to(kind) @ flow
+    read = readers(tokens, prefix, flow) @ flow
     return on_the_grid(of_tokens(read, subject), subject)
 
 

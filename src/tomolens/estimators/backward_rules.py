@@ -58,18 +58,20 @@ class Coverage:
     Attributes:
         covered: how many.
         passed: how many of each other kind passed the plain gradient instead.
+        what: they are called.
     """
 
     covered: int = 0
     passed: Mapping[str, int] = field(default_factory=dict)
+    what: str = "rectifiers"
 
     def words(self) -> str:
-        """What must be said beside the map; empty where every rectifier was covered."""
+        """What must be said beside the map; empty where all were covered."""
         if not self.passed:
             return ""
         total = self.covered + sum(self.passed.values())
         others = ", ".join(f"{count} {kind}" for kind, count in self.passed.items())
-        return f"the rule covers {self.covered} of {total} rectifiers; plain gradient through {others}"
+        return f"the rule covers {self.covered} of {total} {self.what}; plain gradient through {others}"
 
 
 class BackwardRule(Protocol):
@@ -182,7 +184,7 @@ class RectifiedGradients:
     def _rectifying(self, outputs: Tensor) -> Callable[[Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]:
         def rectify(_: Sequence[Tensor], incoming: Sequence[Tensor]) -> tuple[Tensor, ...]:
             (gradient,) = incoming
-            weights = (outputs * gradient).flatten(1)
+            weights = (outputs * gradient).reshape(len(gradient), -1)
             rank = max(1, min(weights.shape[1], round(self.percentile / 100 * weights.shape[1])))
             threshold = weights.kthvalue(rank, dim=1).values.reshape(-1, *[1] * (gradient.ndim - 1))
             return (gradient * (outputs * gradient > threshold),)

@@ -5,7 +5,8 @@ one image at a time, and is counted as one question. Needs the extra ``captum``.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from ..classifier import Classifier
 from ..errors import NetworkError, SettingsError, reason_of
 from ..randomness import generator
+from .backward_rules import RELU, nodes_of
 from .estimator import Cost
-from .points import AtInput, Point
+from .points import AtInput, Point, Training, drawn_from_references
 from .questions import Asking, Kind, Round
 from .subject import Need, Subject
 
@@ -26,6 +28,10 @@ PREFIX = "captum:"
 DRAWING = ("DeepLiftShap", "GradientShap")
 """Methods whose baselines are training images unless others are given."""
 MOST_BASELINES = 16
+OF_BATCHES = ("FeaturePermutation",)
+"""Methods that compare the images of a batch, and have nothing to say of one."""
+OF_MODULES = ("DeepLift", "DeepLiftShap", "GuidedBackprop", "Deconvolution", "LRP")
+"""Methods that work on rectifiers which are modules, and pass others over in silence."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def methods() -> dict[str, Any]:
         import captum.attr
     except ImportError as error:
         raise SettingsError(f"'{PREFIX}...' needs captum: pip install 'tomolens[captum]'") from error
-    every = {name: getattr(captum.attr, name) for name in dir(captum.attr)}
+    every = {name: getattr(captum.attr, name) for name in dir(captum.attr) if name not in OF_BATCHES}
     return {name: one for name, one in every.items() if inspect.isclass(one) and _attributes_to_the_input(one)}
 
 
@@ -152,11 +158,13 @@ def attributed(
     """
     made = []
     for (subject, question), image, target in zip(asked, images, targets, strict=True):
+        if question.method in OF_MODULES:
+            _require_modules(classifier, image, question.method)
         method = methods()[question.method](_Scores(classifier))
         given = dict(question.parameters)
-        if question.method in DRAWING and "baselines" not in given:
-            given["baselines"] = _baselines(subject)
-        with torch.random.fork_rng(), torch.enable_grad():
+        if "baselines" not in given:
+            given |= _baselines(subject, method, question.method)
+        with _left_as_it_was(classifier.network), torch.random.fork_rng(), torch.enable_grad():
             torch.manual_seed(question.seed)
             state = np.random.get_state()  # noqa: NPY002  some methods of captum draw with NumPy's own
             np.random.seed(question.seed)  # noqa: NPY002
@@ -172,10 +180,56 @@ def attributed(
     return made
 
 
-def _baselines(subject: Subject) -> Tensor:
-    assert subject.references is not None  # `explain` refuses to start without
-    images = torch.as_tensor(subject.references.images[:MOST_BASELINES])
-    return images.to(subject.image)
+def _baselines(subject: Subject, method: Any, name: str) -> dict[str, Any]:
+    """Training images, as many of each class, for methods that draw some; black for others, captum's own being 0."""
+    if name in DRAWING:
+        assert subject.references is not None  # `explain` refuses to start without
+        drawn = [drawn_from_references(subject, k).reference for k in range(MOST_BASELINES)]
+        found = torch.stack([one.of(subject) for one in drawn if isinstance(one, Training)])
+        return {"baselines": found[: len(subject.references.images)]}
+    if "baselines" not in inspect.signature(method.attribute).parameters:
+        return {}
+    return {"baselines": subject.intensity.at(0.0)}
+
+
+def _require_modules(classifier: Classifier, image: Tensor, method: str) -> None:
+    """Refuse a network with ReLUs that are functions, for methods that would pass them over.
+
+    Raises:
+        NetworkError: with how many there are, and which of ours sees them.
+    """
+    called: list[nn.Module] = []
+    handles = [
+        module.register_forward_hook(lambda module, given, output: called.append(module))
+        for module in classifier.network.modules()
+        if isinstance(module, nn.ReLU)
+    ]
+    try:
+        with torch.enable_grad():
+            root = classifier.class_scores(image[None].detach().requires_grad_(True)).sum().grad_fn
+    finally:
+        for handle in handles:
+            handle.remove()
+    relus = sum(node.name().startswith(RELU) for node in nodes_of(root)) if root is not None else 0
+    if relus > len(called):
+        ours = {"GuidedBackprop": "guided-backpropagation", "Deconvolution": "deconvolution", "LRP": "lrp"}.get(method)
+        instead = f": take {ours}" if ours else ": write them as nn.ReLU"
+        raise NetworkError(
+            f"captum's {method} sees ReLUs that are modules alone, and {relus - len(called)} of {relus} are functions"
+            f"{instead}"
+        )
+
+
+@contextmanager
+def _left_as_it_was(network: nn.Module) -> Iterator[None]:
+    """Take away what captum leaves on modules."""
+    before = [(module, set(vars(module))) for module in network.modules()]
+    try:
+        yield
+    finally:
+        for module, names in before:
+            for name in set(vars(module)) - names:
+                delattr(module, name)
 
 
 def _frozen(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..errors import SettingsError
+from ..errors import NetworkError, SettingsError
 from ..randomness import generator
 from .estimator import Cost
 from .planes import of_tokens, on_the_grid
@@ -52,6 +52,8 @@ def _mean_relevance(subject: Subject, layer: str, changes: Sequence[Change | Non
 
     def take(k: int, answer: LayerFeatures) -> None:
         tokens, change = answer.values.to(kind), changes[k]
+        if tokens.ndim != 2:
+            raise NetworkError(f"layer '{layer}' puts out {tuple(tokens.shape)} for an image, expected tokens (T, D)")
         if isinstance(change, Shrunk):
             tokens = tokens / change.share
         relevances.append((tokens * answer.gradients.to(kind)).sum(dim=-1) / len(changes))

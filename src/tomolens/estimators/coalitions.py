@@ -1,14 +1,15 @@
 """Importance of whole parts of an image: leave them out one at a time, or many at once and fit a linear model.
 
-Parts are those of `regions.parts`: segments of a slice, blocks of a volume. Each pixel has the number of its part,
-divided by the pixels of the part and by the channels, so that a map adds up to the sum of its parts.
+Parts are those of `regions.parts` (segments of a slice, blocks of a volume) or the structures of a label map. Each
+pixel has the number of its part, divided by the pixels of the part and by the channels, so that a map adds up to the
+sum of its parts.
 """
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from itertools import product
 from math import comb
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -20,7 +21,11 @@ from ..randomness import generator
 from ..regions.parts import MOST, parts
 from .estimator import Cost
 from .questions import Asking, Round, Score
-from .subject import Need, Subject
+from .subject import Need, Subject, needed_by, require_fill_of_any_class
+
+Parts = Literal["segments", "anatomy"]
+NOTHING = 1e-6
+"""Weight of LIME's samples together, that of the image itself being 1."""
 
 Coalitions = NDArray[np.bool_]
 """Which parts are shown, ``(samples, parts)``."""
@@ -28,22 +33,22 @@ Coalitions = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Showing:
-    """The image with some parts, and one value where the others are.
+    """The image with some parts, and the others masked.
 
     Attributes:
         labels: number of each pixel's part, ``(*spatial)``.
         shown: which parts are, bool ``(parts,)``.
-        share: the value of the others, from 0 (black) to 1 (white).
+        fill: what the others become, see `Fill`.
     """
 
     labels: NDArray[np.int64]
     shown: NDArray[np.bool_]
-    share: float
+    fill: float | str
 
     def image(self, subject: Subject) -> Tensor:
         """x where a part is shown."""
-        seen = torch.from_numpy(self.shown[self.labels]).to(subject.image.device)
-        return torch.where(seen, subject.image, subject.intensity.at(self.share))
+        hidden = torch.from_numpy(~self.shown[self.labels]).to(subject.image.device)
+        return subject.imputer(self.fill).fill(hidden[None])[0]
 
 
 def _of_parts(values: NDArray[np.float64], labels: NDArray[np.int64], subject: Subject) -> Tensor:
@@ -54,7 +59,7 @@ def _of_parts(values: NDArray[np.float64], labels: NDArray[np.int64], subject: S
 
 
 def _asked(
-    subject: Subject, labels: NDArray[np.int64], coalitions: Coalitions, share: float
+    subject: Subject, labels: NDArray[np.int64], coalitions: Coalitions, fill: float | str
 ) -> Generator[Round, None, NDArray[np.float64]]:
     """The explained class's score of each coalition."""
     scores = np.zeros(len(coalitions))
@@ -62,13 +67,30 @@ def _asked(
     def take(k: int, answer: Tensor) -> None:
         scores[k] = float(answer[subject.target])
 
-    yield Round([Score(Showing(labels, shown, share)) for shown in coalitions], take)
+    yield Round([Score(Showing(labels, shown, fill)) for shown in coalitions], take)
     return scores
 
 
-def _require_share(share: float) -> None:
-    if not 0 <= share <= 1:
-        raise SettingsError(f"share {share:g}, expected 0 (black) to 1 (white)")
+def _parts(subject: Subject, of: Parts) -> NDArray[np.int64]:
+    """The number of the part of each pixel, from 0 on without gaps."""
+    if of == "segments":
+        return parts(subject.grey)
+    anatomy = np.asarray(subject.scene.anatomy)
+    found = np.unique(anatomy, return_inverse=True)[1].reshape(anatomy.shape).astype(np.int64)
+    if found.max() >= MOST:
+        raise SettingsError(f"the label map has {found.max() + 1} structures, expected at most {MOST}")
+    return found
+
+
+def _needed(of: Parts, fill: float | str) -> frozenset[Need]:
+    told: frozenset[Need] = frozenset({"anatomy"}) if of == "anatomy" else frozenset()
+    return told | needed_by(fill)
+
+
+def _require(of: str, fill: float | str) -> None:
+    if of not in get_args(Parts):
+        raise SettingsError(f"parts {of!r}, expected one of {', '.join(get_args(Parts))}")
+    require_fill_of_any_class(fill)
 
 
 def _require_samples(samples: int) -> None:
@@ -81,18 +103,24 @@ class FeatureAblation:
     """How far the score falls when a part is left out.
 
     Attributes:
-        share: what stands in its place, from 0 (black) to 1 (white).
+        fill: what stands in its place, see `Fill`.
+        parts: segments of the image, or the structures of its label map (``Scene.anatomy``).
     """
 
-    share: float = 0.0
+    fill: float | str = 0.0
+    parts: Parts = "segments"
     name: str = field(default="feature-ablation", repr=False)
     title: str = field(default="Feature ablation", repr=False)
     source: ClassVar[str] = "Zeiler & Fergus 2014, arXiv 1311.2901, of segments"
-    needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        _require(self.parts, self.fill)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The label map where parts are its structures, and what the fill needs."""
+        return _needed(self.parts, self.fill)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """The score of the image, and one without each part."""
@@ -100,10 +128,10 @@ class FeatureAblation:
 
     def explain(self, subject: Subject) -> Asking:
         """Leave out one part after the other."""
-        labels = parts(subject.grey)
+        labels = _parts(subject, self.parts)
         count = int(labels.max()) + 1
         without, every = ~np.eye(count, dtype=bool), np.ones((1, count), dtype=bool)
-        scores = yield from _asked(subject, labels, np.concatenate([without, every]), self.share)
+        scores = yield from _asked(subject, labels, np.concatenate([without, every]), self.fill)
         return _of_parts(scores[-1] - scores[:-1], labels, subject)
 
 
@@ -115,24 +143,30 @@ class Lime:
         samples: of parts, each shown with probability 1/2.
         width: of the kernel exp(-(d / width)^2) over the cosine distance d to the whole image.
         ridge: penalty on the squared coefficients.
-        share: what stands in place of parts, from 0 (black) to 1 (white).
+        fill: what stands in place of parts, see `Fill`.
+        parts: segments of the image, or the structures of its label map (``Scene.anatomy``).
     """
 
     samples: int = 500
     width: float = 0.25
     ridge: float = 1.0
-    share: float = 0.0
+    fill: float | str = 0.0
+    parts: Parts = "segments"
     name: str = field(default="lime", repr=False)
     title: str = field(default="LIME", repr=False)
     source: ClassVar[str] = "Ribeiro et al. 2016, arXiv 1602.04938"
-    needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        _require(self.parts, self.fill)
         _require_samples(self.samples)
         if self.width <= 0 or self.ridge <= 0:
             raise SettingsError(f"width {self.width:g} and ridge {self.ridge:g}, expected numbers above 0")
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The label map where parts are its structures, and what the fill needs."""
+        return _needed(self.parts, self.fill)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A score for each sample."""
@@ -140,13 +174,15 @@ class Lime:
 
     def explain(self, subject: Subject) -> Asking:
         """Random halves of the parts."""
-        labels = parts(subject.grey)
+        labels = _parts(subject, self.parts)
         random = generator(subject.seed, subject.name, self.name)
         coalitions = random.random((self.samples, int(labels.max()) + 1)) < 0.5
         coalitions[0] = True
-        scores = yield from _asked(subject, labels, coalitions, self.share)
+        scores = yield from _asked(subject, labels, coalitions, self.fill)
         distance = 1.0 - np.sqrt(coalitions.mean(axis=1))  # of cosines to the whole image
         weights = np.exp(-((distance / self.width) ** 2))
+        if weights[1:].sum() < NOTHING:
+            raise SettingsError(f"{self.name}: width {self.width:g} leaves no sample near the image, expected more")
         return _of_parts(ridge_regression(coalitions, scores, weights, self.ridge), labels, subject)
 
 
@@ -169,20 +205,26 @@ class KernelShap:
 
     Attributes:
         samples: coalitions; all of them where there are no more.
-        share: what stands in place of parts, from 0 (black) to 1 (white).
+        fill: what stands in place of parts, see `Fill`.
+        parts: segments of the image, or the structures of its label map (``Scene.anatomy``).
     """
 
     samples: int = 500
-    share: float = 0.0
+    fill: float | str = 0.0
+    parts: Parts = "segments"
     name: str = field(default="kernel-shap", repr=False)
     title: str = field(default="KernelSHAP", repr=False)
     source: ClassVar[str] = "Lundberg & Lee 2017, arXiv 1705.07874"
-    needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _require_share(self.share)
+        _require(self.parts, self.fill)
         _require_samples(self.samples)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The label map where parts are its structures, and what the fill needs."""
+        return _needed(self.parts, self.fill)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A score for each coalition, that of all parts and that of none."""
@@ -190,12 +232,16 @@ class KernelShap:
 
     def explain(self, subject: Subject) -> Asking:
         """Coalitions of parts."""
-        labels = parts(subject.grey)
-        coalitions, weights = coalitions_of(
-            int(labels.max()) + 1, self.samples, generator(subject.seed, subject.name, self.name)
-        )
+        labels = _parts(subject, self.parts)
+        count = int(labels.max()) + 1
+        coalitions, weights = coalitions_of(count, self.samples, generator(subject.seed, subject.name, self.name))
+        if not np.ptp(weights) and self.samples < 2 * (count - 1):  # a coalition and its complement say the same
+            raise SettingsError(
+                f"{self.name}: {self.samples} samples cannot tell {count} parts apart, expected at least "
+                f"{2 * (count - 1)}"
+            )
         ends = np.repeat([[False], [True]], coalitions.shape[1], axis=1)
-        scores = yield from _asked(subject, labels, np.concatenate([ends, coalitions]), self.share)
+        scores = yield from _asked(subject, labels, np.concatenate([ends, coalitions]), self.fill)
         values = shapley_regression(coalitions, scores[2:], weights, float(scores[0]), float(scores[1]))
         return _of_parts(values, labels, subject)
 

@@ -17,7 +17,7 @@ def cost_of(estimators: Sequence[Estimator], shape: tuple[int, ...], direction: 
     image, zeros = torch.zeros(shape), np.zeros(shape[1:])
     references = References(torch.stack([image, image]), torch.tensor([0, 1]))
     flat = np.zeros(shape, np.float32)
-    scene = Scene(flat, zeros > 0, zeros, flat)
+    scene = Scene(flat, zeros > 0, zeros, flat, zeros.astype(np.int64), (1.0,) * zeros.ndim)
     subject = Subject(image, 0, "0", 0, references, scene=scene)
     asked: Counter[tuple[bool, Question]] = Counter()
     for estimator in estimators:

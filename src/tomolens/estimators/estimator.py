@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from ..errors import SettingsError
 from .backward_rules import GRADIENT, BackwardRule
 from .points import Point
 from .questions import Asking, Gradient, Importance, Round
@@ -91,6 +92,19 @@ def spelled(estimator: Any) -> str:
         if defaults[name] is MISSING or value != defaults[name]
     ]
     return f"{estimator.name}({', '.join(changed)})" if changed else str(estimator.name)
+
+
+def require_numbers(**given: float) -> None:
+    """Refuse counts (``steps``, ``samples``, ...) below 1, and other numbers below 0 or not finite.
+
+    Raises:
+        SettingsError: naming it.
+    """
+    for name, value in given.items():
+        if isinstance(value, bool) or not 0 <= value < float("inf"):
+            raise SettingsError(f"{name} {value:g}, expected a number of 0 or more")
+        if name in ("steps", "samples") and (value < 1 or value != int(value)):
+            raise SettingsError(f"{name} {value:g}, expected a whole number of 1 or more")
 
 
 def mean_over(

@@ -4,20 +4,42 @@ To add an estimator, write one such class in a module of its own and put it in `
 covers it, and its map appears in tables, figures and page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import SettingsError
 from ..randomness import generator
 from .backward_rules import PositiveGradients
-from .estimator import Cost, mean_over
-from .points import AtInput, Constant, OnPath, Point, Quadrature, Twin, WithNoise, drawn_from_references, path_nodes
+from .estimator import Cost, mean_over, require_numbers
+from .points import (
+    AtInput,
+    Constant,
+    Filled,
+    OnPath,
+    Point,
+    Quadrature,
+    Twin,
+    WithNoise,
+    drawn_from_references,
+    path_nodes,
+)
 from .questions import Asking, Gradient, Importance, Round, Score
-from .subject import Need, Subject
+from .subject import Need, Subject, needed_by, require_fill_of_any_class
+
+NEUTRAL = "neutral"
+GREYS = 33
+"""Tried for a neutral reference, from black to white."""
+
+
+def _require_path(steps: int, quadrature: str) -> None:
+    require_numbers(steps=steps)
+    if quadrature not in get_args(Quadrature):
+        raise SettingsError(f"quadrature '{quadrature}', expected one of {', '.join(get_args(Quadrature))}")
 
 
 def _displaced(subject: Subject, point: Point, gradient: Tensor) -> Tensor:
@@ -69,7 +91,9 @@ class Deconvolution:
         return (yield from mean_over(subject, [AtInput()], rule=PositiveGradients(self.partial)))
 
 
-def _integrated(subject: Subject, starts: Sequence[Constant | Twin], steps: int, quadrature: Quadrature) -> Asking:
+def _integrated(
+    subject: Subject, starts: Sequence[Constant | Filled | Twin], steps: int, quadrature: Quadrature
+) -> Asking:
     """Mean of the integrated gradients from some references, with its completeness error."""
     positions, weights = path_nodes(steps, quadrature)
     points = [OnPath(start, float(position)) for start in starts for position in positions]
@@ -91,24 +115,59 @@ def _integrated(subject: Subject, starts: Sequence[Constant | Twin], steps: int,
 
 @dataclass(frozen=True)
 class IntegratedGradients:
-    """(x - x') times the mean gradient on the way from a constant reference x', black (0) unless told."""
+    """(x - x') times the mean gradient on the way from a reference x'.
+
+    Attributes:
+        steps: gradients on the way.
+        reference: a value from 0 (black) to 1 (white) or another fill of the whole image, as ``"mean"``, ``"blur"`` or
+            ``"40 HU"`` (see `Fill`); or ``"neutral"``: the grey, of `GREYS` between black and white, about which the
+            network is least decided (Izzo et al. 2020, arXiv 2006.04896).
+        quadrature: ``right`` Riemann sum, or ``gauss-legendre``.
+    """
 
     steps: int = 25
-    reference: float = 0.0
+    reference: float | str = 0.0
     quadrature: Quadrature = "right"
     name: str = field(default="integrated-gradients", repr=False)
     title: str = field(default="Integrated gradients", repr=False)
     source: ClassVar[str] = "Sundararajan et al. 2017, arXiv 1703.01365"
-    needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        _require_path(self.steps, self.quadrature)
+        if self.reference != NEUTRAL:
+            require_fill_of_any_class(self.reference)
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the reference needs."""
+        return needed_by(self.reference)
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
-        """A gradient at each step, and the scores of both ends for the completeness error."""
-        return Cost(gradients=self.steps, scores=2)
+        """A gradient at each step, the scores of both ends for the completeness error, and those of greys to try."""
+        return Cost(gradients=self.steps, scores=2 + (GREYS if self.reference == NEUTRAL else 0))
 
     def explain(self, subject: Subject) -> Asking:
         """The path from the reference."""
-        return (yield from _integrated(subject, [Constant(self.reference)], self.steps, self.quadrature))
+        start: Constant | Filled
+        if self.reference == NEUTRAL:
+            start = yield from _neutral(subject)
+        else:
+            start = Filled(self.reference) if isinstance(self.reference, str) else Constant(self.reference)
+        return (yield from _integrated(subject, [start], self.steps, self.quadrature))
+
+
+def _neutral(subject: Subject) -> Generator[Round, None, Constant]:
+    """The grey whose two highest scores are closest; the darkest of several."""
+    greys = [Constant(k / (GREYS - 1)) for k in range(GREYS)]
+    leads = np.zeros(GREYS)
+
+    def take(k: int, answer: Tensor) -> None:
+        first, second = answer.topk(2).values.tolist()
+        leads[k] = first - second
+
+    yield Round([Score(OnPath(grey, 0.0)) for grey in greys], take)
+    return greys[int(leads.argmin())]
 
 
 @dataclass(frozen=True)
@@ -122,6 +181,9 @@ class IntegratedGradientsBlackWhite:
     source: ClassVar[str] = "Kapishnikov et al. 2019, arXiv 1906.02825"
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _require_path(self.steps, self.quadrature)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient at each step of both paths, and the scores of their ends."""
@@ -144,6 +206,9 @@ class IntegratedGradientsTwin:
     needs: ClassVar[frozenset[Need]] = frozenset({"twin"})
     of_prediction: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        _require_path(self.steps, self.quadrature)
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient at each step, and the scores of both ends."""
         return Cost(gradients=self.steps, scores=2)
@@ -163,6 +228,9 @@ class ExpectedGradients:
     source: ClassVar[str] = "Erion et al. 2021, arXiv 1906.10670"
     needs: ClassVar[frozenset[Need]] = frozenset({"references"})
     of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_numbers(samples=self.samples)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient for each sample."""
@@ -186,6 +254,9 @@ class SmoothGrad:
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        require_numbers(samples=self.samples, sigma=self.sigma)
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient for each sample."""
         return Cost(gradients=self.samples)
@@ -207,6 +278,9 @@ class SmoothGradSquared:
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        require_numbers(samples=self.samples, sigma=self.sigma)
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient for each sample; those of SmoothGrad serve."""
         return Cost(gradients=self.samples)
@@ -214,7 +288,8 @@ class SmoothGradSquared:
     def explain(self, subject: Subject) -> Asking:
         """Noisy images, shared with SmoothGrad."""
         points = [WithNoise(self.sigma, k) for k in range(self.samples)]
-        return (yield from mean_over(subject, points, lambda _, gradient: gradient.square()))
+        kind = subject.zeros().dtype  # squares of half precision are 0
+        return (yield from mean_over(subject, points, lambda _, gradient: gradient.to(kind).square()))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ NEEDED = {
     "fill": "looks at what masked pixels become: give scenes=[tl.Scene(fill=...), ...], one an image",
     "body": "looks at the body: give scenes=[tl.Scene(body=...), ...], one an image",
     "twin": "compares with the image's twin: give scenes=[tl.Scene(twin=...), ...], one an image",
+    "anatomy": "leaves out structures: give scenes=[tl.Scene(anatomy=...), ...], one an image",
+    "spacing": "is told in millimetres: give scenes=[tl.Scene(spacing=...), ...], one an image",
     "atlas": "looks at the mean of experts' masks: give scenes=[tl.Scene(atlas=...), ...], one an image",
 }
 
@@ -263,6 +265,7 @@ class _Making:
             raise MapError(f"{work.name} made {found}, expected {wanted}")
         values = values.detach()
         self._judge(work, values)
+        self.note(work, importance.notes)
         kind = torch.promote_types(values.dtype, torch.float32)
         stack = self.explained.maps.get(work.name, values.new_zeros((self.count, *values.shape), dtype=kind))
         stack = stack.to(torch.promote_types(stack.dtype, kind))

@@ -95,8 +95,10 @@ def require_scenes(scenes: Sequence[Scene], images: Tensor) -> None:
     if scenes and len(scenes) != len(images):
         raise SettingsError(f"{len(scenes)} scenes for {len(images)} images")
     shape = tuple(images.shape[1:])
+    wanted_of = {"fill": shape, "twin": shape} | dict.fromkeys(("body", "atlas", "anatomy"), shape[1:])
+    wanted_of["spacing"] = (len(shape) - 1,)
     for scene in scenes:
-        for name, wanted in (("fill", shape), ("body", shape[1:]), ("atlas", shape[1:]), ("twin", shape)):
+        for name, wanted in wanted_of.items():
             given = getattr(scene, name)
             if given is not None and np.shape(given) != wanted:
                 raise MapError(f"{name} of a scene has shape {np.shape(given)}, expected {wanted}")

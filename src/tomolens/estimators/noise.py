@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..errors import SettingsError
 from ..randomness import generator
-from .estimator import Cost, mean_over
+from .estimator import Cost, mean_over, require_numbers
 from .points import AtInput, Point, Training, WithNoise, drawn_from_references
 from .questions import Asking, Gradient, Round
 from .subject import Need, Subject
@@ -43,20 +44,26 @@ class VarGrad:
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        require_numbers(samples=self.samples, sigma=self.sigma)
+        if self.samples < 2:
+            raise SettingsError(f"samples {self.samples}: one has no variance, expected two or more")
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient for each sample; those of SmoothGrad serve."""
         return Cost(gradients=self.samples)
 
     def explain(self, subject: Subject) -> Asking:
         """Noisy images, shared with SmoothGrad."""
-        mean, square = subject.zeros(), subject.zeros()
+        mean, spread = subject.zeros(), subject.zeros()
 
         def take(k: int, gradient: Tensor) -> None:
-            mean.add_(gradient / self.samples)
-            square.add_(gradient.square() / self.samples)
+            away = gradient.to(mean.dtype) - mean  # from the mean so far (Welford 1962): squares would cancel
+            mean.add_(away / (k + 1))
+            spread.add_(away * (gradient.to(mean.dtype) - mean))
 
         yield Round([Gradient(WithNoise(self.sigma, k)) for k in range(self.samples)], take)
-        return (square - mean.square()).clamp(min=0)
+        return spread / self.samples
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,9 @@ class GradientShap:
     source: ClassVar[str] = "Lundberg & Lee 2017, arXiv 1705.07874, as in captum"
     needs: ClassVar[frozenset[Need]] = frozenset({"references"})
     of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_numbers(samples=self.samples, sigma=self.sigma)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient for each sample."""

@@ -1,10 +1,11 @@
 """Occlusion: how far the score falls when a window of the image is covered."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,22 +14,26 @@ from ..errors import SettingsError
 from .estimator import Cost
 from .points import AtInput
 from .questions import Asking, Round, Score
-from .subject import Need, Subject
+from .subject import Need, Subject, needed_by, require_fill_of_any_class
+
+MILLIMETRES = re.compile(r"(\d+(?:\.\d+)?) ?mm")
+MOST = 10_000
+"""Windows at most, where they are in millimetres: how many these are depends on the image's pixels."""
 
 
 @dataclass(frozen=True)
 class Covered:
-    """The image with a window of one value, from 0 (black) to 1 (white).
+    """The image with a window masked.
 
     Attributes:
         start: first pixel along each axis.
         sides: pixels along each axis; what lies beyond the image is cut off.
-        share: the value.
+        fill: what masked pixels become, see `Fill`.
     """
 
     start: tuple[int, ...]
     sides: tuple[int, ...]
-    share: float
+    fill: float | str
 
     @property
     def within(self) -> tuple[slice, ...]:
@@ -36,10 +41,10 @@ class Covered:
         return tuple(slice(at, at + side) for at, side in zip(self.start, self.sides, strict=True))
 
     def image(self, subject: Subject) -> Tensor:
-        """x, with every channel of the window at the value."""
-        covered = subject.image.clone()
-        covered[:, *self.within] = subject.intensity.at(self.share)
-        return covered
+        """x, with every channel of the window masked."""
+        hidden = torch.zeros(subject.image.shape[1:], dtype=torch.bool, device=subject.image.device)
+        hidden[self.within] = True
+        return subject.imputer(self.fill).fill(hidden[None])[0]
 
 
 @dataclass(frozen=True)
@@ -49,34 +54,50 @@ class Occlusion:
     It asks for scores alone, and so does for networks that give no gradients.
 
     Attributes:
-        window: pixels of a window along each axis.
-        stride: pixels from one window to the next.
-        share: what covers, from 0 (black) to 1 (white).
+        window: side of a window in pixels, or in millimetres as ``"20 mm"``, along each axis.
+        stride: from one window to the next, likewise.
+        fill: what covers, see `Fill`: a number from 0 (black) to 1 (white), ``"mean"``, ``"blur"``, ``"road"``, ...
     """
 
-    window: int = 16
-    stride: int = 8
-    share: float = 0.0
+    window: int | str = 16
+    stride: int | str = 8
+    fill: float | str = 0.0
     name: str = field(default="occlusion", repr=False)
     title: str = field(default="Occlusion", repr=False)
     source: ClassVar[str] = "Zeiler & Fergus 2014, arXiv 1311.2901"
-    needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.window < 1 or not 1 <= self.stride <= self.window:
+        require_fill_of_any_class(self.fill)
+        window, stride = _length(self.window), _length(self.stride)
+        if window.unit != stride.unit or not 0 < stride.value <= window.value:
             raise SettingsError(
-                f"window {self.window} and stride {self.stride}: expected a window of 1 pixel or more and a "
-                "stride from 1 to the window, so that no pixel is left out"
+                f"window {self.window} and stride {self.stride}: expected both in pixels or both in millimetres, as "
+                "'20 mm', and a stride of at most the window, so that no pixel is left out"
             )
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The pixels' size where windows are in millimetres, and what the fill needs."""
+        told: set[Need] = {"spacing"} if _length(self.window).unit else set()
+        return frozenset(told) | needed_by(self.fill)
+
     def cost(self, shape: tuple[int, ...]) -> Cost:
-        """The score of the image, and one for each window."""
-        return Cost(scores=1 + prod(len(self._starts(length)) for length in shape[1:]))
+        """The score of the image, and one for each window; of windows in millimetres at most `MOST`."""
+        if _length(self.window).unit:
+            return Cost(scores=1 + min(MOST, prod(shape[1:])))
+        axes = len(shape) - 1
+        return Cost(scores=1 + prod(map(len, self._starts(shape[1:], (1.0,) * axes))))
 
     def explain(self, subject: Subject) -> Asking:
-        """Cover one window after the other."""
-        windows = list(self._windows(tuple(subject.image.shape[1:])))
+        """Cover one window after the other.
+
+        Raises:
+            SettingsError: more windows than `MOST`, where they are in millimetres.
+        """
+        windows = list(self._windows(subject))
+        if len(windows) > MOST and _length(self.window).unit:
+            raise SettingsError(f"{self.name}: {len(windows)} windows, expected at most {MOST}: take a longer stride")
         total, count = subject.zeros(), torch.zeros_like(subject.zeros())
         whole = torch.zeros((), dtype=total.dtype, device=total.device)
 
@@ -91,11 +112,38 @@ class Occlusion:
         yield Round([Score(AtInput()), *map(Score, windows)], take)
         return total / count + whole
 
-    def _windows(self, spatial: tuple[int, ...]) -> Iterator[Covered]:
-        sides = (self.window,) * len(spatial)
-        for start in product(*(self._starts(length) for length in spatial)):
-            yield Covered(start, sides, self.share)
+    def _windows(self, subject: Subject) -> Iterator[Covered]:
+        spatial = tuple(subject.image.shape[1:])
+        pixels = subject.scene.spacing if _length(self.window).unit else None
+        sizes = pixels or (1.0,) * len(spatial)
+        sides = tuple(_length(self.window).pixels(size) for size in sizes)
+        for start in product(*self._starts(spatial, sizes)):
+            yield Covered(start, sides, self.fill)
 
-    def _starts(self, length: int) -> range:
-        steps = -(-max(length - self.window, 0) // self.stride)
-        return range(0, steps * self.stride + 1, self.stride)
+    def _starts(self, spatial: Sequence[int], sizes: Sequence[float]) -> Iterator[range]:
+        """Where windows begin along each axis."""
+        for length, size in zip(spatial, sizes, strict=True):
+            window, stride = _length(self.window).pixels(size), _length(self.stride).pixels(size)
+            steps = -(-max(length - window, 0) // stride)
+            yield range(0, steps * stride + 1, stride)
+
+
+@dataclass(frozen=True)
+class _Length:
+    """A length in pixels or in millimetres."""
+
+    value: float
+    unit: Literal["", "mm"]
+
+    def pixels(self, size: float) -> int:
+        """In whole pixels of a size in mm, one at least."""
+        return max(1, round(self.value / size)) if self.unit else int(self.value)
+
+
+def _length(told: int | str) -> _Length:
+    if isinstance(told, str):
+        if found := MILLIMETRES.fullmatch(told):
+            return _Length(float(found[1]), "mm")
+    elif not isinstance(told, bool) and told == int(told):
+        return _Length(told, "")
+    raise SettingsError(f"length {told!r}, expected whole pixels, or millimetres as '20 mm'")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from .estimator import Cost, mean_over
+from ..errors import SettingsError
+from .estimator import Cost, mean_over, require_numbers
 from .points import Constant, Point
 from .questions import Asking
 from .subject import Need, Subject
@@ -51,6 +52,11 @@ class BlurIntegratedGradients:
     source: ClassVar[str] = "Xu et al. 2020, arXiv 2004.03383"
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_numbers(steps=self.steps, spread=self.spread)
+        if self.steps < 2 or self.spread == 0:
+            raise SettingsError(f"steps {self.steps}, spread {self.spread:g}: expected two or more, and above 0")
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient at each step."""
@@ -100,6 +106,14 @@ class GuidedIntegratedGradients:
     source: ClassVar[str] = "Kapishnikov et al. 2021, arXiv 2106.09788"
     needs: ClassVar[frozenset[Need]] = frozenset()
     of_prediction: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require_numbers(steps=self.steps)
+        if not (0 < self.fraction <= 1 and 0 <= self.reach <= 1 and 0 <= self.reference <= 1):
+            raise SettingsError(
+                f"fraction {self.fraction:g}, reach {self.reach:g}, reference {self.reference:g}: expected a fraction "
+                "above 0, and all of them from 0 to 1"
+            )
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """A gradient at each step, one after the other."""

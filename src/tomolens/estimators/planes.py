@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -60,9 +59,9 @@ def grid_of(tokens: int, size: Sequence[int]) -> tuple[tuple[int, ...], int]:
     return grid, prefix
 
 
-def readers(tokens: int, prefix: int, device: torch.device) -> Tensor:
+def readers(tokens: int, prefix: int, like: Tensor) -> Tensor:
     """What the head reads of all tokens, as weights ``(T,)``: the first one before the image's, else their mean."""
-    weights = torch.zeros(tokens, device=device)
+    weights = like.new_zeros(tokens)
     if prefix:
         weights[0] = 1.0
     else:

@@ -64,6 +64,18 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Filled:
+    """The image with every pixel masked as reference: its mean, its blur, a value; see `Fill`."""
+
+    fill: float | str
+
+    def of(self, subject: Subject) -> Tensor:
+        """What is left, ``(C, *spatial)``."""
+        everywhere = torch.ones(subject.image.shape[1:], dtype=torch.bool, device=subject.image.device)
+        return subject.imputer(self.fill).fill(everywhere[None])[0]
+
+
+@dataclass(frozen=True)
 class Training:
     """A training image as reference, by its index."""
 
@@ -90,7 +102,7 @@ class Twin:
 class OnPath:
     """A point on the straight line from a reference (position 0) to the image (position 1)."""
 
-    reference: Constant | Training | Twin
+    reference: Constant | Filled | Training | Twin
     position: float
 
     def displacement(self, subject: Subject) -> Tensor:

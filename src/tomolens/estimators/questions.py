@@ -156,10 +156,12 @@ class Importance:
         values: the map, ``(C, *spatial)``.
         completeness_error: what the sum of the map misses of S(x) - S(x'), as a share of it; None where the estimator
             promises no such sum, NaN where the two scores are the same.
+        notes: what must be said beside the map.
     """
 
     values: Tensor
     completeness_error: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 Asking = Generator[Round, None, Tensor | Importance]

@@ -1,13 +1,14 @@
 """The estimators and blind baselines there are, by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from ..errors import SettingsError
 from .activation_maps import EigenCam, GradCam, GradCamPlusPlus, HiResCam, LayerCam, XGradCam
 from .attention_maps import AttentionRollout, GradientAttention
 from .baselines import BASELINES, TRUTH
-from .captum_adapter import PREFIX, Captum
+from .captum_adapter import PREFIX as OF_CAPTUM
+from .captum_adapter import Captum
 from .cdam import Cdam, IntegratedCdam, SmoothCdam
 from .coalitions import FeatureAblation, KernelShap, Lime
 from .estimator import Estimator
@@ -23,11 +24,14 @@ from .estimators import (
     SmoothGradSquared,
 )
 from .guided import GuidedBackpropagation, GuidedGradCam, RectifiedGradient
+from .lrp import Lrp
 from .noise import GradientShap, InputTimesGradient, VarGrad
 from .occlusion import Occlusion
 from .paths import BlurIntegratedGradients, GuidedIntegratedGradients
 from .rise import Rise
 from .scored_planes import AblationCam, ScoreCam
+from .smoothed import PREFIX as SMOOTH
+from .smoothed import Smoothed
 
 GROUPS: dict[str, tuple[Callable[..., Estimator], ...]] = {
     "the protocol's": (
@@ -40,7 +44,7 @@ GROUPS: dict[str, tuple[Callable[..., Estimator], ...]] = {
         SmoothGradSquared,
         Random,
     ),
-    "gradients": (InputTimesGradient, VarGrad, GuidedBackpropagation, RectifiedGradient),
+    "gradients": (InputTimesGradient, VarGrad, GuidedBackpropagation, RectifiedGradient, Lrp),
     "paths": (IntegratedGradientsTwin, GradientShap, BlurIntegratedGradients, GuidedIntegratedGradients),
     "maps of features": (
         GradCam,
@@ -97,13 +101,27 @@ def make_estimator(name: str, **parameters: object) -> Estimator:
     measured_beside = {**BASELINES, TRUTH.name: TRUTH}
     if name in measured_beside and not parameters:
         return measured_beside[name]
-    if name.startswith(PREFIX):
-        return Captum.of(name.removeprefix(PREFIX), parameters)
+    if name.startswith(OF_CAPTUM):
+        return Captum.of(name.removeprefix(OF_CAPTUM), parameters)
+    if name.startswith(SMOOTH):
+        return _smoothed(name.removeprefix(SMOOTH), parameters)
     if name not in ESTIMATORS:
         near = get_close_matches(name, [*ESTIMATORS, *BASELINES], n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise SettingsError(f"unknown estimator '{name}': {hint}known are {', '.join(ESTIMATORS)}")
     try:
         return ESTIMATORS[name](**parameters)
-    except TypeError as error:
+    except (TypeError, SettingsError) as error:
         raise SettingsError(f"estimator '{name}': {error}") from error
+
+
+def _smoothed(name: str, parameters: Mapping[str, object]) -> Smoothed:
+    """The mean over noisy copies of an estimator, whose own parameters are under ``of``."""
+    others = parameters.get("of", {})
+    if not isinstance(others, Mapping):
+        raise SettingsError(f"{SMOOTH}{name}: of = {others!r}, expected the parameters of {name} in a table")
+    own = {one: value for one, value in parameters.items() if one != "of"}
+    try:
+        return Smoothed(make_estimator(name, **others), **own)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise SettingsError(f"estimator '{SMOOTH}{name}': {error}") from error

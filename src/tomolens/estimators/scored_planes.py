@@ -12,23 +12,26 @@ from .activation_maps import features_at
 from .estimator import Cost
 from .planes import enlarged, on_the_grid
 from .points import AtInput, Constant, OnPath, seen_through
-from .questions import LAST_PLANES, Asking, ChangedScore, Question, Round, Score
+from .questions import LAST_PLANES, Asking, ChangedScore, Importance, Question, Round, Score
 from .subject import Need, Subject
 
 
 @dataclass(frozen=True, eq=False)
 class Through:
-    """The image seen through a plane of a layer, black where the plane is lowest.
+    """The image seen through a plane of a layer, black where that is lowest on the image's grid.
 
     Attributes:
-        plane: ``(*coarse)`` from 0 to 1.
+        plane: ``(*coarse)``.
     """
 
     plane: Tensor
 
     def image(self, subject: Subject) -> Tensor:
-        """black + plane (x - black)."""
-        return seen_through(enlarged(self.plane, subject.image.shape[1:]), subject)
+        """black + mask (x - black), with the enlarged plane from 0 to 1 as mask (equations 4 to 6)."""
+        wide = enlarged(self.plane, subject.image.shape[1:])
+        reach = wide.max() - wide.min()
+        mask = (wide - wide.min()) / reach if reach > 0 else torch.zeros_like(wide)
+        return seen_through(mask, subject)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ def _weighed(
 
     yield Round([*(asked(planes, number) for number in chosen), beside], take)
     coarse = torch.tensordot(weigh(scores[:-1], scores[-1]).to(planes), planes[chosen], dims=1)
-    return on_the_grid(coarse.clamp(min=0) if estimator.clip else coarse, subject)
+    made = on_the_grid(coarse.clamp(min=0) if estimator.clip else coarse, subject)
+    if len(chosen) == len(planes):
+        return made
+    return Importance(made, notes=(f"of {len(planes)} planes the {len(chosen)} that vary most (most = ...)",))
 
 
 def _require_most(most: int) -> None:
@@ -105,9 +111,7 @@ class ScoreCam:
         """See the image through one plane after the other."""
 
         def asked(planes: Tensor, number: int) -> Question:
-            plane = planes[number]
-            reach = plane.max() - plane.min()
-            return Score(Through((plane - plane.min()) / reach if reach > 0 else torch.zeros_like(plane)))
+            return Score(Through(planes[number]))
 
         black = Score(OnPath(Constant(0.0), 0.0))
         return (yield from _weighed(subject, self, asked, black, lambda seen, none: torch.softmax(seen - none, dim=0)))

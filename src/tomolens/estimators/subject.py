@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classifier.intensity import Intensity
+from ..errors import SettingsError
+from ..imputers import Imputer, imputer, require_fill
 
-Need = Literal["references", "fill", "body", "atlas", "twin"]
+Need = Literal["references", "fill", "body", "atlas", "twin", "anatomy", "spacing"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,17 @@ class Scene:
         body: bool ``(*spatial)``, without the air around the patient.
         atlas: mean of the training cases' masks, ``(*spatial)``; None where there are none.
         twin: the same image with another label and all else equal, ``(C, *spatial)``; None where there is none.
+        anatomy: the number of the structure that each pixel is of, whole numbers ``(*spatial)``; None where none is
+            given.
+        spacing: millimetres from pixel to pixel along each axis; None where that is not known.
     """
 
     fill: NDArray[np.float32] | None = None
     body: NDArray[np.bool_] | None = None
     atlas: NDArray[np.float64] | None = None
     twin: NDArray[np.float32] | None = None
+    anatomy: NDArray[np.integer] | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,46 @@ class Subject:
     @property
     def grey(self) -> NDArray[np.float32]:
         """The image from 0 (black) to 1 (white), ``(C, *spatial)``."""
-        return self.intensity.share(self.image.cpu().numpy())
+        return self.intensity.share(self.image.to(torch.promote_types(self.image.dtype, torch.float32)).cpu().numpy())
+
+    def imputer(self, fill: float | str) -> Imputer:
+        """How parts of the image are masked by a fill; made once.
+
+        Raises:
+            SettingsError: a fill that this image cannot have; see `fill_image`.
+        """
+        if fill not in self._imputers:
+            self._imputers[fill] = imputer(
+                fill,
+                self.image,
+                self.target,
+                seed=self.seed,
+                name=self.name,
+                intensity=self.intensity,
+                twin=self.scene.twin,
+            )
+        return self._imputers[fill]
+
+    @cached_property
+    def _imputers(self) -> dict[float | str, Imputer]:
+        return {}
 
     def zeros(self) -> Tensor:
         """An empty map, in the type in which means are taken: float32 at least."""
         return torch.zeros_like(self.image, dtype=torch.promote_types(self.image.dtype, torch.float32))
+
+
+def require_fill_of_any_class(fill: float | str) -> None:
+    """Refuse a fill that is none, or by the true label, which an estimator does not know.
+
+    Raises:
+        SettingsError: with those that there are.
+    """
+    if isinstance(fill, tuple | list) or fill == "label":
+        raise SettingsError(f"fill {fill!r} depends on the true class, which an estimator does not know")
+    require_fill(fill)
+
+
+def needed_by(fill: float | str) -> frozenset[Need]:
+    """What must be known for a fill beside the image."""
+    return frozenset({"twin"}) if fill == "twin" else frozenset()

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
+from ..imputers.fills import Fill
 from ..regions import RegionSettings, segment, xrai
-from .fills import Fill
 from .ranked import RankedMap
 
 MapKey = tuple[str, str]

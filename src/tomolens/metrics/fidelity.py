@@ -14,10 +14,10 @@ from ..classifier import Classifier
 from ..classifier.decisions import Decided, decide
 from ..declarations import AUDIT, Chart, Declaration, Output, View
 from ..errors import MapError
+from ..imputers.fills import Fill, Imputer, imputer
 from ..randomness import draw_names, generator
 from ..regions import count_at
 from .evaluand import OF_CASE, Evaluand, MetricSettings
-from .fills import Fill, Imputer, imputer
 from .metric import Metric, Reading
 from .ranked import RankedMap, rank_map
 

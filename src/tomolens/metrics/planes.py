@@ -1,11 +1,10 @@
-"""Channels of maps and images: made one number a pixel by a named rule, or blurred one by one."""
+"""Channels of maps, made one number a pixel by a named rule."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from ..errors import SettingsError
 
@@ -39,9 +38,3 @@ def to_plane(importance: Values, rule: str = "sum") -> Values:
     if rule not in CHANNEL_RULES:
         raise SettingsError(f"rule for channels '{rule}', expected one of {', '.join(CHANNEL_RULES)}")
     return np.asarray(CHANNEL_RULES[rule](importance))
-
-
-def blurred(values: Values, share: float) -> Values:
-    """Each channel of ``(C, *spatial)`` smoothed by a Gaussian whose deviation is a share of the longest side."""
-    sigma = share * max(values.shape[1:])
-    return np.stack([gaussian_filter(channel, sigma) for channel in values])

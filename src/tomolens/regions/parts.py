@@ -9,10 +9,10 @@ from .xrai import RegionSettings, as_plane, labels_of
 
 SCALE = 250.0
 """Of Felzenszwalb's segments: about 50 of them in a slice."""
-BLOCKS = 7
+BLOCKS = 5
 """Along each axis of an image of other than two axes."""
 MOST = 343
-"""Parts at most: the blocks of a volume, and more than a slice has segments of their least size."""
+"""Parts at most: more than a slice has segments of their least size, and than a volume has blocks."""
 
 
 def parts(image: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -27,8 +27,8 @@ def parts(image: NDArray[np.floating]) -> NDArray[np.int64]:
         MapError: values that are not finite.
 
     Example:
-        >>> int(parts(np.zeros((1, 14, 14, 14))).max()) + 1
-        343
+        >>> int(parts(np.zeros((1, 10, 10, 10))).max()) + 1
+        125
     """
     if image.ndim != 3:
         return _blocks(image.shape[1:])

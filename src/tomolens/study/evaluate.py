@@ -19,9 +19,8 @@ from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
+from ..imputers.fills import blurred, fill_image, of_class
 from ..metrics.evaluand import Evaluand, MapKey
-from ..metrics.fills import fill_image, of_class
-from ..metrics.planes import blurred
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
@@ -209,7 +208,8 @@ def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.f
     intensity, fill = classifier.intensity, plan.metrics.fill
     body = _body(case.image, intensity) if case.body is None else case.body
     shown = None if of_class(fill, case.label) == "twin" else fill_image(fill, case.image, case.label, intensity)
-    return Scene(shown, body, atlas, case.twin)
+    spacing = None if case.grid is None else case.grid.spacing
+    return Scene(shown, body, atlas, case.twin, spacing=spacing)
 
 
 def _body(image: NDArray[np.float32], intensity: Intensity) -> NDArray[np.bool_]:

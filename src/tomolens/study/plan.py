@@ -6,8 +6,8 @@ from typing import Literal
 from ..estimators.cost import cost_of
 from ..estimators.estimator import Cost, Estimator, is_blind
 from ..estimators.given import Direction
+from ..imputers.fills import Fill
 from ..metrics.evaluand import MetricSettings
-from ..metrics.fills import Fill
 from ..metrics.registry import METRICS
 from ..regions import RegionSettings
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from ..cases.preprocessing import COARSEST, FINEST
 from ..cases.windows import Windows, check_windows
@@ -14,6 +14,8 @@ from ..estimators.captum_adapter import Captum
 from ..estimators.estimator import Estimator, parameters_of
 from ..estimators.points import Quadrature
 from ..estimators.registry import make_estimator
+from ..estimators.smoothed import PREFIX as SMOOTH
+from ..estimators.smoothed import Smoothed
 from ..metrics.evaluand import MetricSettings
 from ..metrics.planes import CHANNEL_RULES
 from ..metrics.registry import METRICS
@@ -48,11 +50,9 @@ PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
     "sigma": Range(1e-6, 10.0),
     "window": Range(1, 100_000),
     "stride": Range(1, 100_000),
-    "share": Range(0.0, 1.0),
-    "reference": Range(0.0, 1.0),
     "quadrature": get_args(Quadrature),
 }
-"""Of estimators, by name; one that is not here must be finite and of the type of its default."""
+"""Of estimators, by name; one that is not here must be finite and of a type of its default."""
 
 
 def check_regions(settings: RegionSettings) -> RegionSettings:
@@ -122,24 +122,37 @@ def estimator_of(name: str, parameters: Mapping[str, Any]) -> Estimator:
     named = {"name", "title"} & set(parameters)
     if named:
         raise SettingsError(f"estimator '{name}': {', '.join(sorted(named))} cannot be set in a study file")
-    made = make_estimator(name, **parameters)
-    if isinstance(made, Captum):
-        return made  # which judges its parameters itself
-    defaults = parameters_of(make_estimator(name))
+    usual = make_estimator(name)
+    defaults, hints = parameters_of(usual), get_type_hints(type(usual))
+    if isinstance(usual, Captum):
+        return make_estimator(name, **parameters)  # which judges its parameters itself
     for parameter, value in parameters.items():
-        _check_parameter(f"estimator '{name}': {parameter}", value, defaults[parameter], PARAMETERS.get(parameter))
-    return made
+        if isinstance(usual, Smoothed) and parameter == "of" and isinstance(value, Mapping):
+            estimator_of(name.removeprefix(SMOOTH), value)
+        elif parameter in defaults:
+            _check_parameter(
+                f"estimator '{name}': {parameter}",
+                value,
+                [type(defaults[parameter]), *(one for one in get_args(hints[parameter]) if isinstance(one, type))],
+                PARAMETERS.get(parameter),
+            )
+    return make_estimator(name, **parameters)
 
 
-def _check_parameter(what: str, value: Any, default: Any, allowed: Range | tuple[str, ...] | None) -> None:
-    wanted = (int, float) if isinstance(default, float) else type(default)
-    if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(default, bool):
-        kind = {int: "a whole number", float: "a number", str: "a word"}.get(type(default), type(default).__name__)
-        raise ValueError(f"{what} {value!r}, expected {kind}")
+def _check_parameter(
+    what: str, value: Any, kinds: Sequence[type[Any]], allowed: Range | tuple[str, ...] | None
+) -> None:
+    wanted: tuple[type[Any], ...] = (*kinds, int) if float in kinds else tuple(kinds)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in kinds):
+        named = {int: "a whole number", float: "a number", str: "a word"}
+        raise ValueError(
+            f"{what} {value!r}, expected {' or '.join(dict.fromkeys(named.get(one, one.__name__) for one in kinds))}"
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{what} {value}, expected a finite number")
     if isinstance(allowed, Range):
-        allowed.check(what, value)
+        if not isinstance(value, str):  # a word for a number, as "20 mm", is read where it is used
+            allowed.check(what, value)
     elif allowed is not None and value not in allowed:
         raise ValueError(f"{what} '{value}', expected one of {', '.join(allowed)}")
 

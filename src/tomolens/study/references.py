@@ -13,7 +13,7 @@ from ..classifier.intensity import Intensity
 from ..estimators.baselines import BASELINES
 from ..estimators.planes import enlarged
 from ..estimators.subject import References
-from ..metrics.fills import imputer, of_class
+from ..imputers.fills import imputer, of_class
 from ..randomness import generator
 from .folds import Fold
 from .plan import Plan

@@ -29,8 +29,8 @@ from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, is_blind
 from ..estimators.given import Direction
 from ..estimators.registry import PROTOCOL, SETS
+from ..imputers.fills import Fill, require_fill
 from ..metrics.evaluand import MetricSettings
-from ..metrics.fills import Fill, require_fill
 from ..regions import RegionSettings
 from ..results.store import Store
 from .plan import Plan, Variations

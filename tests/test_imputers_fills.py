@@ -8,9 +8,9 @@ from scipy.sparse.linalg import spsolve
 
 from tomolens.classifier.intensity import Intensity
 from tomolens.errors import MapError, SettingsError
-from tomolens.metrics import road
-from tomolens.metrics.fills import fill_image, imputer, parse_fill
-from tomolens.metrics.road import NOISE, imputation_noise, imputed
+from tomolens.imputers import road
+from tomolens.imputers.fills import fill_image, imputer, parse_fill
+from tomolens.imputers.road import NOISE, imputation_noise, imputed
 from tomolens.study.settings import StudySettings
 
 IMAGE = np.random.default_rng(0).random((1, 12, 9)).astype(np.float32)

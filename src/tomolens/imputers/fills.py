@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ..classifier.intensity import Intensity
 from ..errors import SettingsError
-from .planes import blurred
 from .road import imputation_noise, imputed
 
 Fill = float | str | tuple[float | str, ...]
@@ -26,6 +26,12 @@ FILL_WORDS = ("label", "mean", "blur", "road", "twin")
 HOUNSFIELD = re.compile(r"(-?\d+(?:\.\d+)?) HU")
 BLUR = 1 / 20
 """Standard deviation of the blur, of the image's longest side."""
+
+
+def blurred(values: NDArray[np.floating], share: float) -> NDArray[np.floating]:
+    """Each channel of ``(C, *spatial)`` smoothed by a Gaussian whose deviation is a share of the longest side."""
+    sigma = share * max(values.shape[1:])
+    return np.stack([gaussian_filter(channel, sigma) for channel in values])
 
 
 @dataclass(frozen=True)
