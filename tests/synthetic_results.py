@@ -92,10 +92,10 @@ def described(name, title="", blind=False, baseline=False, of_masks=False, **mor
 
 
 ESTIMATORS = (
-    described("slope"),
-    described("steep-slope", "Steep slope"),
-    described("positive"),
-    described("noise", blind=True),
+    described("slope", group="slopes"),
+    described("steep-slope", "Steep slope", group="slopes"),
+    described("positive", group="others"),
+    described("noise", blind=True, group="blind"),
     described("edges-only", "Edges only", blind=True, baseline=True),
     described("mask-atlas", "Atlas of masks", blind=True, baseline=True, of_masks=True),
 )

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 from markupsafe import escape
 
 import synthetic_results as made
 from tomolens import findings as findings_package
 from tomolens import report as report_package
-from tomolens.declarations import Declaration, Output, View
+from tomolens.declarations import FORMS, Declaration, Output, View
 from tomolens.errors import SettingsError
 from tomolens.estimators.baselines import BASELINES
 from tomolens.estimators.registry import ESTIMATORS
@@ -21,6 +22,7 @@ from tomolens.findings import Findings
 from tomolens.findings.printing import in_sentence, judged, map_title, number, printed, title, values_of
 from tomolens.metrics.registry import METRICS
 from tomolens.progress import silent
+from tomolens.report import agreement, curves, style
 from tomolens.report.answer import agreement_sentences, headline, shortcut_sentences, warnings
 from tomolens.report.charts import charts
 from tomolens.report.latex import latex_table
@@ -34,6 +36,7 @@ from tomolens.report.viewer import viewer
 from tomolens.report.words import summary
 from tomolens.report.write import _figures, write_report
 from tomolens.results.example import Example
+from tomolens.results.rows import NOT_ASSESSED
 from tomolens.results.store import Store
 
 
@@ -411,3 +414,54 @@ def test_baselines_that_could_not_be_drawn_are_told(tmp_path):
     (section,) = (section for section in sections(findings) if section.title == "Blind baselines")
     assert [row[3] for row in section.table.rows if row[1] == "mask-atlas"] == ["not drawn: no masks in training"] * 4
     assert "strong opponent" not in section.text
+
+
+def test_of_many_maps_the_best_are_drawn_in_colour(reported, monkeypatch):
+    findings = reported[1]
+    chart = next(chart for metric in findings.description.metrics for chart in metric.charts if len(chart.lines) == 1)
+    monkeypatch.setattr(curves, "MANY", 2)
+    monkeypatch.setattr(curves, "MOST", 1)
+    panel = curves.curves_figure(findings, chart).axes[0]
+    names = [text.get_text() for text in panel.get_legend().get_texts()]
+    assert len(names) == 3
+    best = next(one for one in series_of(findings, chart) if one.look.colour != BLIND and one.key[1] != "absolute")
+    assert best.label.startswith(names[0].split("  ")[1])
+    assert "Noise" in names[1]
+    assert names[2] == "2 others, see the table"
+    assert len([line for line in panel.lines if line.get_color() == style.GUIDE and len(line.get_xdata()) > 2]) == 2
+
+
+def test_many_maps_in_two_views_have_numbers(reported, monkeypatch):
+    findings = reported[1]
+    assert not agreement.agreement_figure(findings).axes[0].texts
+    monkeypatch.setattr(agreement, "MANY", 2)
+    figure = agreement.agreement_figure(findings)
+    written = [text.get_text() for text in figure.axes[0].texts]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert written == [str(number) for number in range(1, len(written) + 1)]
+    assert [label.split("  ")[0] for label in labels[: len(written)]] == written
+
+
+def test_regions_of_many_estimators_stand_in_several_rows():
+    names = [f"e{number}" for number in range(11)]
+    maps = {(name, form): np.random.default_rng(0).random((16, 16)) for name in names for form in FORMS}
+    example = Example("c", 1, 1, np.zeros((1, 16, 16), np.float32), None, maps, maps)
+    figure = regions_figure(example, made.description(estimators=tuple(map(made.described, names))))
+    assert len([axes for axes in figure.axes if axes.images]) == 22
+    assert figure.get_size_inches()[0] < 14
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == [*FORMS, *FORMS]
+
+
+def test_no_two_of_forty_estimators_look_alike():
+    found = style.looks(made.description(estimators=tuple(made.described(f"e{number}") for number in range(40))))
+    assert len({(look.colour, look.dash) for look in found.values()}) == 40
+    assert len({(look.colour, look.screen_dashes) for look in found.values()}) == 40
+
+
+def test_what_is_the_same_of_several_estimators_is_said_once(reported):
+    findings = reported[1]
+    remarks = findings.measured.remarks
+    others = remarks[remarks["kind"] == NOT_ASSESSED].assign(estimator="positive")
+    measured = dataclasses.replace(findings.measured, remarks=pd.concat([remarks, others]))
+    said = warnings(Findings(measured, findings.description, findings.folder))
+    assert "Slope, Positive were not assessed in 23 of 23 cases under noise = strong: it is nothing" in said

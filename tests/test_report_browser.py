@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 import synthetic_results as made
 from tomolens.progress import silent
+from tomolens.report import page as page_of
 from tomolens.report import viewer, write
 from tomolens.report.page import write_page
 from tomolens.results.store import Store
@@ -60,6 +61,15 @@ def crowded(browser, reported, tmp_path, monkeypatch):
     """A page with so many cases that their maps are shown coarser than their images."""
     folder, findings = reported
     monkeypatch.setattr(viewer, "BUDGET", 20000)
+    write_page(findings, {}, list(Store(folder).gallery()), tmp_path / "report.html")
+    yield from opened(browser, (tmp_path, findings), 1200)
+
+
+@pytest.fixture
+def grouped(browser, reported, tmp_path, monkeypatch):
+    """A page on which a reader may choose estimators, as if there were many."""
+    folder, findings = reported
+    monkeypatch.setattr(page_of, "MANY", 2)
     write_page(findings, {}, list(Store(folder).gallery()), tmp_path / "report.html")
     yield from opened(browser, (tmp_path, findings), 1200)
 
@@ -293,3 +303,33 @@ def test_a_phone_shows_all_of_it(phone):
     first, second = (panes.nth(pane).bounding_box() for pane in (0, 1))
     assert second["y"] >= first["y"] + first["height"]
     assert first["width"] > 330
+
+
+def shown(tab):
+    """The estimators in the first table, in the viewer's menu, and in the first chart."""
+    rows = tab.locator("table.sortable tbody tr:visible td:first-child").all_inner_texts()
+    menu = tab.locator("[data-pane=estimator]").first.locator("option:not([hidden])").all_inner_texts()
+    lines = tab.evaluate(
+        "document.querySelector('.chart').data.filter((one) => one.visible === true).map((one) => one.legendgroup)"
+    )
+    return {text.split(" (")[0] for text in rows}, set(menu), {text.split(" (")[0] for text in lines if text}
+
+
+def test_estimators_are_chosen_by_group_and_name(grouped):
+    everything = shown(grouped)
+    assert {"Slope", "Steep slope", "Positive", "Noise"} <= everything[0] & everything[1]
+    grouped.locator("#filter select").select_option(label="slopes (2)")
+    rows, menu, lines = shown(grouped)
+    assert menu == lines == {"Slope", "Steep slope"}
+    assert not {"Positive", "Noise"} & rows
+    assert {"Slope", "Steep slope"} <= rows
+    expect(grouped.locator("[data-says=shown]")).to_have_text("2 of 4 estimators")
+    grouped.locator("#filter input").fill("STEEP")
+    assert shown(grouped)[1:] == ({"Steep slope"}, {"Steep slope"})
+    grouped.locator("#filter button").click()
+    expect(grouped.locator("[data-says=shown]")).to_have_text("")
+    assert shown(grouped) == everything
+
+
+def test_few_estimators_need_no_choice(page):
+    assert page.locator("#filter").count() == 0

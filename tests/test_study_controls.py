@@ -11,7 +11,7 @@ from tomolens.cases import Case, CaseEntry, Cases
 from tomolens.classifier import Classifier
 from tomolens.declarations import BLURRED
 from tomolens.errors import SettingsError
-from tomolens.metrics.planes import blurred
+from tomolens.imputers.fills import blurred
 from tomolens.results.rows import TWIN_TURNS
 from tomolens.study.evaluate import evaluate
 from tomolens.study.settings import StudySettings

@@ -256,7 +256,8 @@ def test_names_are_counted_against_outputs(file, tomolens, tmp_path):
 
 def test_a_network_that_breaks_on_the_images_of_a_study_is_told_before_it_is_priced(tomolens, tmp_path):
     (tmp_path / "own.py").write_text(
-        "from torch import nn\n\nclass Own(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "import torch\nfrom torch import nn\n\nclass Own(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        torch.manual_seed(0)\n"
         "        self.out = nn.Linear(32 * 32, 2)\n\n    def forward(self, x):\n        return self.out(x.flatten(1))\n"
         "\ndef network():\n    return Own()\n"
     )

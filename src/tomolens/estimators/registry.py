@@ -92,6 +92,15 @@ SETS: dict[str, tuple[str, ...]] = {
 """By the word for them in a study file: the paper's, those that most studies compare, every one."""
 
 
+def group_of(estimator: Estimator) -> str:
+    """Of which group an estimator is; captum's, smoothed ones and those of one's own are groups beside `GROUPS`."""
+    if isinstance(estimator, Captum):
+        return "captum's"
+    if isinstance(estimator, Smoothed):
+        return "smoothed"
+    return next((group for group, members in GROUPS.items() if type(estimator) in members), "others")
+
+
 def make_estimator(name: str, **parameters: object) -> Estimator:
     """An estimator, a blind baseline or the truth by its registered name.
 

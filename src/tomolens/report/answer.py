@@ -270,14 +270,20 @@ def remark_sentences(findings: Findings) -> list[str]:
         what=remarks["estimator"].map(lambda name: title(findings, name)).where(~of_metric, parts[0]),
         why=remarks["note"].where(~of_metric, parts[2]),
     )
-    sentences = []
+    sentences: dict[str, list[str]] = {}
     for (what, kind, choice, option), rows in table.groupby(["what", "kind", "choice", "option"], sort=False):
         count = f"{rows['case'].nunique()} of {total} cases{f' under {choice} = {option}' if choice else ''}"
-        begun = f"{what} was not assessed in {count}" if kind == NOT_ASSESSED else f"{what}, {count}"
+        begun = f" not assessed in {count}" if kind == NOT_ASSESSED else f", {count}"
         others = len(rows["why"].unique()) - 1
         more = f" (and {others} other reason{'s' if others > 1 else ''})" if others else ""
-        sentences.append(f"{begun}: {rows['why'].iloc[0]}{more}")
-    return sentences
+        sentences.setdefault(f"{begun}: {rows['why'].iloc[0]}{more}", []).append(str(what))
+    return [_of_all(names, words) for words, names in sentences.items()]
+
+
+def _of_all(names: Sequence[str], words: str) -> str:
+    """What is the same of several, said once."""
+    verb = (" were" if len(names) > 1 else " was") if words.startswith(" not") else ""
+    return f"{', '.join(names)}{verb}{words}"
 
 
 def warnings(findings: Findings) -> list[str]:

@@ -12,6 +12,9 @@ from ..findings.printing import forms, title
 from . import style
 from .series import Line, Series, series_of
 
+MANY, MOST = 12, 8
+"""Maps from which on only so many of them, the best, are drawn in colour."""
+
 
 def curves_figure(findings: Findings, chart: Chart) -> Figure:
     """The figure of a chart; its series must not be empty."""
@@ -58,15 +61,23 @@ def _two_lines(axes: Axes, lines: Sequence[Line], form: str, dash: str) -> None:
 
 
 def _by_form(findings: Findings, chart: Chart, series: Sequence[Series], headline: Output) -> Figure:
-    """Maps as they are left, absolute ones right, each with its legend below, best first."""
+    """Maps as they are left, absolute ones right, with legends below, best first; of many the best in colour."""
     figure = style.figure(10.5, 7.4)
     panels = list(figure.subplots(1, 2, sharey=True))
     for axes, form in zip(panels, FORMS, strict=True):
         style.tidy(axes)
-        for one in (one for one in series if form in forms(one.key[1])):
+        own = [one for one in series if form in forms(one.key[1])]
+        best = [one for one in own if one.look.colour != style.BLIND][:MOST]
+        shown = own if len(own) <= MANY else [one for one in own if one in best or one.look.colour == style.BLIND]
+        for one in shown:
             (line,), name = one.lines, f"{one.headline}  {title(findings, one.key[0])}"
             colour, dash = one.look.colour, one.look.dash
             axes.plot(line.x, line.value, linewidth=style.LINE, label=name, color=colour, linestyle=dash)
+        rest = [one for one in own if one not in shown]
+        for one in rest:
+            (line,) = one.lines
+            label = f"{len(rest)} others, see the table" if one is rest[0] else None
+            axes.plot(line.x, line.value, linewidth=0.8, color=style.GUIDE, zorder=1, label=label)
         if chart.chance:
             axes.plot([0, 1], [0, 1], color=style.GUIDE, linewidth=0.8, zorder=0)
         axes.set_title(f"{form} maps", fontsize=style.TITLE)

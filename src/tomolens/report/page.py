@@ -20,6 +20,8 @@ from .sections import sections
 from .viewer import viewer
 
 Figures = Mapping[str, Path]
+MANY = 12
+"""Estimators from which on a reader may choose some of them."""
 
 
 def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase], file: Path) -> None:
@@ -38,6 +40,7 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         charts=drawn,
         charts_data=_json(drawn),
         viewer=shown,
+        groups=groups(findings),
         orders=ORDERS,
         viewer_data=_json(shown),
         paragraphs=paragraphs(findings),
@@ -46,10 +49,19 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         claim=claim(findings),
         version=findings.description.raw["versions"]["tomolens"],
         style=Markup(folder.joinpath("page.css").read_text()),
-        script=Markup(folder.joinpath("page.js").read_text()),
+        script=Markup(folder.joinpath("page.js").read_text() + folder.joinpath("filter.js").read_text()),
         plotly=Markup(get_plotlyjs()) if drawn else "",
     )
     file.write_text(text, encoding="utf-8")
+
+
+def groups(findings: Findings) -> dict[str, list[str]]:
+    """The titles of the estimators of each group, where there are enough of them to choose from; else nothing."""
+    found: dict[str, list[str]] = {}
+    for one in findings.description.estimators:
+        if one.group and not one.baseline and not one.truth:
+            found.setdefault(one.group, []).append(one.title)
+    return found if sum(map(len, found.values())) > MANY else {}
 
 
 def _json(content: Any) -> Markup:

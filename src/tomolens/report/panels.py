@@ -51,12 +51,16 @@ def maps_figure(example: Example, description: Description) -> Figure:
 def regions_figure(example: Example, description: Description) -> Figure:
     """The top 1 to 5 % of each region map over the image, with the mask's outline (the paper's Fig. 3)."""
     names = list(dict.fromkeys(name for name, _ in example.region_maps))
-    figure = style.figure(1.6 * len(names) + 0.4, 4.4)
-    panels = figure.subplots(2, len(names), squeeze=False)
-    for row, form in enumerate(FORMS):
-        for column, name in enumerate(names):
-            axes = panels[row, column]
-            style.bare(axes)
+    columns = min(8, len(names))
+    bands = -(-len(names) // columns)
+    figure = style.figure(1.6 * columns + 0.4, 3.7 * bands + 0.7)
+    panels = figure.subplots(2 * bands, columns, squeeze=False)
+    for axes in panels.flat:
+        style.bare(axes)
+    for place, name in enumerate(names):
+        band, column = divmod(place, columns)
+        for row, form in enumerate(FORMS):
+            axes = panels[2 * band + row, column]
             axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
             for share, colour in style.TOP:
                 region = top_regions(to_look_at(example.region_maps[name, form]), share)

@@ -26,7 +26,13 @@ DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     (0, (3, 1, 1, 1)),
     (0, (8, 3)),
 )
-SCREEN_DASHES = (("solid", "dash"), ("dashdot", "dot"), ("longdash", "longdashdot"))
+SCREEN_DASHES = (
+    ("solid", "dash"),
+    ("dashdot", "dot"),
+    ("longdash", "longdashdot"),
+    ("1px,3px", "12px,2px,2px,2px"),
+    ("6px,1px,1px,1px", "2px,1px"),
+)
 """On the page: the first line or the absolute map, and the second or the map as it is; others for each eight."""
 FIRST_LINE, SECOND_LINE = "#a3310b", "#56b4e9"
 """Of a figure with two lines a map, where each estimator has a panel."""

@@ -26,6 +26,7 @@ class Described:
         of_masks: whether it looks at the experts' masks of other cases.
         truth: whether it is the positive control, which is measured beside the estimators.
         of_twin: whether it has seen the image's twin, and with it where the truth is.
+        group: of estimators like it, by what they look at; empty in older studies.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Described:
     of_masks: bool
     truth: bool = False
     of_twin: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ..classifier.weights import weights_hash
 from ..errors import NetworkError, SettingsError
 from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator, is_blind
+from ..estimators.registry import group_of
 from ..metrics.registry import METRICS
 from ..progress import Progress, silent
 from ..results.description import Described, as_json
@@ -350,8 +351,9 @@ def _described(settings: StudySettings) -> list[Described]:
     def described(one: Estimator, baseline: bool) -> Described:
         of_masks, truth = bool(getattr(one, "of_masks", False)), one is TRUTH
         blind = is_blind(one) and not truth
+        group = "blind" if blind or truth else group_of(one)
         return Described(
-            one.name, one.title, one.source, repr(one), blind, baseline, of_masks, truth, "twin" in one.needs
+            one.name, one.title, one.source, repr(one), blind, baseline, of_masks, truth, "twin" in one.needs, group
         )
 
     return [*(described(one, False) for one in plan.estimators), *(described(one, True) for one in plan.baselines)]
