@@ -104,9 +104,13 @@ class TestContract:
             assert all((key, output) in results for key in maps)
 
     def test_the_same_twice_and_for_any_batch(self, name):
-        first = measured(name)
-        for other in (measured(name), measured(name, batch_size=1), measured(name, batch_size=7)):
-            assert all(np.array_equal(value, other[key]) for key, value in first.items())
+        first, again = measured(name), measured(name)
+        assert all(np.array_equal(value, again[key]) for key, value in first.items())
+        for other in (measured(name, batch_size=1), measured(name, batch_size=7)):
+            # Scores of another batch may differ in their last bits; decisions do not.
+            tolerance = 1e-4 if METRICS[name].needs & {"scores", "probabilities"} else 0.0
+            for key, value in first.items():
+                np.testing.assert_allclose(other[key], value, rtol=tolerance, atol=tolerance)
 
     def test_equal_maps_measure_equal(self, name):
         results = measured(name)

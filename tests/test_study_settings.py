@@ -22,6 +22,8 @@ from tomolens.classifier.training import Recipe, train
 from tomolens.errors import CaseError, SettingsError
 from tomolens.estimators import References
 from tomolens.estimators.registry import ESTIMATORS
+from tomolens.metrics.registry import METRICS
+from tomolens.metrics.registry import SETS as METRIC_SETS
 from tomolens.progress import silent
 from tomolens.study import networks
 from tomolens.study.evaluate import evaluate
@@ -345,3 +347,18 @@ def test_pretraining_shows_the_finding_of_the_study(monkeypatch, tmp_path):
     assert count == 7
     assert (lesion["finding"], lesion["finding_mm"]) == ("lesion", (9.0, 12.0))
     assert (other["finding"], other["finding_mm"]) == ("contrast", None)
+
+
+def test_sets_of_metrics():
+    names = StudySettings.model_validate({"name": "x", "metrics": {"set": "reviewer", "steps": 4}}).metrics.names
+    assert names == METRIC_SETS["reviewer"]
+    assert METRIC_SETS["paper"] == StudySettings.model_validate({"name": "x"}).metrics.names
+    assert set(METRIC_SETS["paper"]) < set(METRIC_SETS["reviewer"]) < set(METRIC_SETS["all"]) == set(METRICS)
+    for wrong, message in (
+        ({"set": "paper", "names": ["roc"]}, "set = 'paper' and names: give one of them"),
+        ({"set": "papers"}, "expected one of paper, reviewer, all"),
+        ({"tolerance": "5 cm"}, "expected whole pixels, or millimetres"),
+        ({"tolerance": -1}, "tolerance -1, expected 0 or more"),
+    ):
+        with pytest.raises((ValueError, SettingsError), match=message):
+            StudySettings.model_validate({"name": "x", "metrics": wrong})

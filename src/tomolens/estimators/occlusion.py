@@ -1,22 +1,21 @@
 """Occlusion: how far the score falls when a window of the image is covered."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..errors import SettingsError
+from ..lengths import Length
 from .estimator import Cost
 from .points import AtInput
 from .questions import Asking, Round, Score
 from .subject import Need, Subject, needed_by, require_fill_of_any_class
 
-MILLIMETRES = re.compile(r"(\d+(?:\.\d+)?) ?mm")
 MOST = 10_000
 """Windows at most, where they are in millimetres: how many these are depends on the image's pixels."""
 
@@ -69,7 +68,7 @@ class Occlusion:
 
     def __post_init__(self) -> None:
         require_fill_of_any_class(self.fill)
-        window, stride = _length(self.window), _length(self.stride)
+        window, stride = Length.of(self.window), Length.of(self.stride)
         if window.unit != stride.unit or not 0 < stride.value <= window.value:
             raise SettingsError(
                 f"window {self.window} and stride {self.stride}: expected both in pixels or both in millimetres, as "
@@ -79,12 +78,12 @@ class Occlusion:
     @property
     def needs(self) -> frozenset[Need]:
         """The pixels' size where windows are in millimetres, and what the fill needs."""
-        told: set[Need] = {"spacing"} if _length(self.window).unit else set()
+        told: set[Need] = {"spacing"} if Length.of(self.window).unit else set()
         return frozenset(told) | needed_by(self.fill)
 
     def cost(self, shape: tuple[int, ...]) -> Cost:
         """The score of the image, and one for each window; of windows in millimetres at most `MOST`."""
-        if _length(self.window).unit:
+        if Length.of(self.window).unit:
             return Cost(scores=1 + min(MOST, prod(shape[1:])))
         axes = len(shape) - 1
         return Cost(scores=1 + prod(map(len, self._starts(shape[1:], (1.0,) * axes))))
@@ -96,7 +95,7 @@ class Occlusion:
             SettingsError: more windows than `MOST`, where they are in millimetres.
         """
         windows = list(self._windows(subject))
-        if len(windows) > MOST and _length(self.window).unit:
+        if len(windows) > MOST and Length.of(self.window).unit:
             raise SettingsError(f"{self.name}: {len(windows)} windows, expected at most {MOST}: take a longer stride")
         total, count = subject.zeros(), torch.zeros_like(subject.zeros())
         whole = torch.zeros((), dtype=total.dtype, device=total.device)
@@ -114,36 +113,15 @@ class Occlusion:
 
     def _windows(self, subject: Subject) -> Iterator[Covered]:
         spatial = tuple(subject.image.shape[1:])
-        pixels = subject.scene.spacing if _length(self.window).unit else None
+        pixels = subject.scene.spacing if Length.of(self.window).unit else None
         sizes = pixels or (1.0,) * len(spatial)
-        sides = tuple(_length(self.window).pixels(size) for size in sizes)
+        sides = tuple(max(1, Length.of(self.window).pixels(size)) for size in sizes)
         for start in product(*self._starts(spatial, sizes)):
             yield Covered(start, sides, self.fill)
 
     def _starts(self, spatial: Sequence[int], sizes: Sequence[float]) -> Iterator[range]:
         """Where windows begin along each axis."""
         for length, size in zip(spatial, sizes, strict=True):
-            window, stride = _length(self.window).pixels(size), _length(self.stride).pixels(size)
+            window, stride = max(1, Length.of(self.window).pixels(size)), max(1, Length.of(self.stride).pixels(size))
             steps = -(-max(length - window, 0) // stride)
             yield range(0, steps * stride + 1, stride)
-
-
-@dataclass(frozen=True)
-class _Length:
-    """A length in pixels or in millimetres."""
-
-    value: float
-    unit: Literal["", "mm"]
-
-    def pixels(self, size: float) -> int:
-        """In whole pixels of a size in mm, one at least."""
-        return max(1, round(self.value / size)) if self.unit else int(self.value)
-
-
-def _length(told: int | str) -> _Length:
-    if isinstance(told, str):
-        if found := MILLIMETRES.fullmatch(told):
-            return _Length(float(found[1]), "mm")
-    elif not isinstance(told, bool) and told == int(told):
-        return _Length(told, "")
-    raise SettingsError(f"length {told!r}, expected whole pixels, or millimetres as '20 mm'")

@@ -33,6 +33,7 @@ class MetricSettings:
         steps: number of masking steps.
         roc_points: points of both threshold grids.
         channels: how the channels of a map become one score a pixel, see `CHANNEL_RULES`.
+        tolerance: by how much the pointing game may miss the mask, in pixels, or in millimetres as ``"5 mm"``.
         regions: constants of the region maps.
     """
 
@@ -41,6 +42,7 @@ class MetricSettings:
     steps: int = 40
     roc_points: int = 101
     channels: str = "sum"
+    tolerance: int | str = 0
     regions: RegionSettings = field(default_factory=RegionSettings)
 
 
@@ -61,6 +63,7 @@ class Evaluand:
         evidence: how far each pixel truly carries the class, ``(*spatial)``, or None where that is not known.
         twin: the same image with another label and all else equal, ``(C, *spatial)``; None where there is none, or
             where the network does not tell the two apart.
+        spacing: millimetres from pixel to pixel along each axis; None where that is not known.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -86,6 +89,7 @@ class Evaluand:
     completeness: Mapping[str, float] | None = None
     explanations: Explain | None = None
     twin: NDArray[np.float32] | None = None
+    spacing: tuple[float, ...] | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:

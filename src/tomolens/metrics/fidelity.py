@@ -223,6 +223,11 @@ def measure_fidelity_twin(evaluand: Evaluand) -> Iterator[Reading]:
     return _measured(evaluand, "twin", "_twin")
 
 
+def measure_road(evaluand: Evaluand) -> Iterator[Reading]:
+    """The same where masked pixels are imputed from their neighbours, degree by degree (Rong et al. 2022)."""
+    return _measured(evaluand, "road", "_road")
+
+
 def _measured(evaluand: Evaluand, fill: Fill, ending: str) -> Iterator[Reading]:
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
     classifier, seed, name = evaluand.classifier, evaluand.seed, evaluand.name
@@ -337,5 +342,26 @@ FIDELITY_TWIN = Metric(
     ),
     measure_fidelity_twin,
     needs=frozenset({"twin", "evidence"}),
+    images=_images,
+)
+FIDELITY_ROAD = Metric(
+    _declaration(
+        "road",
+        "_road",
+        "ROAD, F × 10",
+        View(
+            "road",
+            "ROAD",
+            "model",
+            "imputing",
+            sentence="F × 10 = {}",
+            heading="ROAD: the model's view",
+            text="As fidelity, but a masked pixel becomes the noisy mean of its neighbours (Rong et al. 2022), so that "
+            f"its place tells the network little. {PLATEAU}",
+        ),
+        "Accuracy while masked pixels are imputed from their neighbours, averaged over the classes; the area between "
+        "the two curves of a map is its fidelity by ROAD.",
+    ),
+    measure_road,
     images=_images,
 )

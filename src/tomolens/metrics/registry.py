@@ -1,12 +1,29 @@
 """The metrics there are."""
 
 from .completeness import COMPLETENESS
+from .complexity import COMPLEXITY
 from .evidence import EVIDENCE, MARKER
-from .fidelity import FIDELITY, FIDELITY_TWIN
+from .fidelity import FIDELITY, FIDELITY_ROAD, FIDELITY_TWIN
+from .irof import IROF
+from .localisation import LOCALISATION
 from .metric import Metric
 from .overlap import OVERLAP
+from .perturbed import PERTURBED
+from .removal import REMOVAL
+from .robustness import ROBUSTNESS
 from .roc import ROC
 
 METRICS: dict[str, Metric] = {
-    one.name: one for one in (FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS)
+    one.name: one
+    for one in (
+        *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
+        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, ROBUSTNESS, LOCALISATION, COMPLEXITY),
+    )
 }
+PAPER = ("fidelity", "fidelity-twin", "roc", "overlap", "evidence", "marker", "completeness")
+SETS: dict[str, tuple[str, ...]] = {
+    "paper": PAPER,
+    "reviewer": (*PAPER, "road", "removal", "perturbed", "localisation", "complexity"),
+    "all": tuple(METRICS),
+}
+"""By the word for them in a study file: the protocol's, those that reviewers ask for by name, every one."""

@@ -197,6 +197,7 @@ def prepare(
             name: stack[0] for name, stack in explaining(by, shown[None], plan.estimators).maps.items()
         },
         twin=told.twin,
+        spacing=scene.spacing,
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
     means = tuple(float(channel.mean()) for channel in classifier.intensity.share(masked))

@@ -16,6 +16,7 @@ from ..estimators.points import Quadrature
 from ..estimators.registry import make_estimator
 from ..estimators.smoothed import PREFIX as SMOOTH
 from ..estimators.smoothed import Smoothed
+from ..lengths import Length
 from ..metrics.evaluand import MetricSettings
 from ..metrics.planes import CHANNEL_RULES
 from ..metrics.registry import METRICS
@@ -75,6 +76,8 @@ def check_metrics(settings: MetricSettings) -> MetricSettings:
     require_distinct([METRICS[name].declaration for name in settings.names])
     Range(1, 10_000).check("steps", settings.steps)
     Range(2, 10_000).check("roc_points", settings.roc_points)
+    if Length.of(settings.tolerance).value < 0:
+        raise ValueError(f"tolerance {settings.tolerance}, expected 0 or more")
     if settings.channels not in CHANNEL_RULES:
         raise ValueError(f"channels '{settings.channels}', expected one of {', '.join(CHANNEL_RULES)}")
     try:

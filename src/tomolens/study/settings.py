@@ -31,6 +31,7 @@ from ..estimators.given import Direction
 from ..estimators.registry import PROTOCOL, SETS
 from ..imputers.fills import Fill, require_fill
 from ..metrics.evaluand import MetricSettings
+from ..metrics.registry import SETS as METRIC_SETS
 from ..regions import RegionSettings
 from ..results.store import Store
 from .plan import Plan, Variations
@@ -451,6 +452,19 @@ class StudySettings(_Section):
         if chosen not in known:
             raise ValueError(f"estimators.explained '{chosen}', expected one of {', '.join(known)}")
         return self
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _metrics_of_a_set(cls, given: Any) -> Any:
+        """Names in place of the word for a set of metrics."""
+        if not isinstance(given, dict) or "set" not in given:
+            return given
+        wanted = given["set"]
+        if wanted not in METRIC_SETS:
+            raise ValueError(f"set = {wanted!r}, expected one of {', '.join(METRIC_SETS)}")
+        if "names" in given:
+            raise ValueError(f"set = '{wanted}' and names: give one of them")
+        return {name: value for name, value in given.items() if name != "set"} | {"names": METRIC_SETS[wanted]}
 
     @field_validator("metrics")
     @classmethod

@@ -1,0 +1,64 @@
+"""IROF (Rieger & Hansen 2020, arXiv 2003.08747): the area over the probability while whole parts go, best first."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..declarations import Declaration, Output
+from ..imputers.fills import Imputer, imputer
+from ..regions.parts import MOST, parts
+from .evaluand import Evaluand, MetricSettings
+from .metric import Metric, Reading
+from .ranked import RankedMap
+
+
+def irof(evaluand: Evaluand, rankings: Sequence[RankedMap], fill: Imputer) -> list[float]:
+    """Mean over j of 1 - p(without the j parts of the largest mean importance) / p(image), of each of several maps.
+
+    Parts are those of `regions.parts`; of equal ones the first by number goes first. At most 1; NaN where the
+    explained class has no probability.
+    """
+    labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy()))
+    sizes = np.bincount(labels.ravel())
+    whole = float(evaluand.probabilities(fill.image[None])[0, evaluand.explained])
+    found = []
+    for ranked in rankings:
+        means = np.bincount(labels.ravel(), ranked.scores) / sizes
+        turn = np.empty(len(sizes), np.int64)
+        turn[np.argsort(-means, kind="stable")] = np.arange(len(sizes))
+        left = _probabilities(evaluand, fill, turn[labels])
+        found.append(float(1 - (left / whole).mean()) if whole > 0 else float("nan"))
+    return found
+
+
+def _probabilities(evaluand: Evaluand, fill: Imputer, turn: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of the explained class without the first part, the first two, and so on; ``turn`` is when each pixel goes."""
+    goes, steps = torch.from_numpy(turn).to(fill.image.device), np.arange(turn.max() + 1)
+    found = []
+    for at in range(0, len(steps), evaluand.batch_size):
+        hidden = torch.stack([goes <= int(step) for step in steps[at : at + evaluand.batch_size]])
+        found.append(evaluand.probabilities(fill.fill(hidden))[:, evaluand.explained])
+    return np.concatenate(found).astype(np.float64)
+
+
+def measure_irof(evaluand: Evaluand) -> Iterator[Reading]:
+    """With the mean of the image in place of parts, as in the paper."""
+    distinct = list(dict.fromkeys(evaluand.rankings.values()))
+    masking = imputer("mean", evaluand.image.to(evaluand.classifier.device), evaluand.label)
+    found = irof(evaluand, distinct, masking)
+    for key, ranked in evaluand.rankings.items():
+        yield key, "irof", found[distinct.index(ranked)]
+
+
+def _images(settings: MetricSettings) -> int:
+    return MOST + 1
+
+
+IROF = Metric(
+    Declaration("irof", (Output("irof", "IROF"),)),
+    measure_irof,
+    needs=frozenset({"probabilities"}),
+    images=_images,
+)
