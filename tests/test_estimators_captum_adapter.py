@@ -145,7 +145,7 @@ def test_functions_that_captum_would_pass_over_are_refused(method):
     _, images, targets = given()
     references = References(torch.rand(4, 1, 16, 16, dtype=torch.float64), [0, 1, 2, 0])
     classifier = Classifier(Functions().eval().double(), "logits")
-    with pytest.raises(NetworkError, match=f"captum's {method} sees ReLUs that are modules alone, and 1 of 2 are func"):
+    with pytest.raises(NetworkError, match=f"captum's {method} sees what is not linear in modules alone, and 1 of 2"):
         explain(classifier, images, [f"captum:{method}"], targets, references=references)
     assert bool(explain(classifier, images, ["captum:Saliency"], targets)["captum-Saliency"].any())
 
@@ -180,3 +180,27 @@ def test_what_captum_leaves_on_modules_is_taken_away():
 def test_what_compares_images_of_a_batch_is_not_offered():
     with pytest.raises(SettingsError, match="captum has no method 'FeaturePermutation'"):
         make_estimator("captum:FeaturePermutation")
+
+
+class Bent(nn.Module):
+    """Non-linear steps as modules or as functions."""
+
+    def __init__(self, modules):
+        super().__init__()
+        torch.manual_seed(1)
+        self.one, self.out, self.modules_ = nn.Conv2d(1, 4, 3), nn.Linear(4 * 7 * 7, 3), modules
+        self.leaky, self.tanh, self.pool = nn.LeakyReLU(0.1), nn.Tanh(), nn.MaxPool2d(2)
+
+    def forward(self, x):
+        if self.modules_:
+            return self.out(self.pool(self.tanh(self.leaky(self.one(x)))).flatten(1))
+        bent = torch.tanh(nn.functional.leaky_relu(self.one(x), 0.1))
+        return self.out(nn.functional.max_pool2d(bent, 2).flatten(1))
+
+
+def test_other_functions_that_are_not_linear_are_refused_too():
+    _, images, targets = given()
+    modules, functions = (Classifier(Bent(one).eval().double(), "logits") for one in (True, False))
+    assert bool(explain(modules, images, ["captum:DeepLift"], targets)["captum-DeepLift"].any())
+    with pytest.raises(NetworkError, match="and 3 of 3 such steps are none that it sees: write them as modules"):
+        explain(functions, images, ["captum:DeepLift"], targets)

@@ -16,6 +16,7 @@ from tomolens.classifier.intensity import Intensity
 from tomolens.classifier.sourced import SourcedNetwork
 from tomolens.errors import NetworkError, SettingsError
 from tomolens.estimators import Lrp, explain
+from tomolens.estimators.relevance import SharedRelevance
 
 SPATIAL = [(6, 7), (4, 5, 3)]
 RULES = [
@@ -73,8 +74,9 @@ def written_out(network, image, target, rule, epsilon=1e-6, gamma=0.25, alpha=1.
                 size = epsilon * np.sqrt(np.mean(z**2))
                 found += terms / (z[j] + (size if z[j] >= 0 else -size)) * of_output
             elif rule == "gamma":
-                raised = (w[j] + gamma * np.maximum(w[j], 0)) * values
-                found += raised / (raised.sum() + b[j] + gamma * max(b[j], 0)) * of_output
+                clip = np.maximum if z[j] >= 0 else np.minimum
+                raised = terms + gamma * clip(terms, 0)
+                found += raised / (raised.sum() + b[j] + gamma * clip(b[j], 0)) * of_output
             else:
                 above, below = np.maximum(terms, 0), np.minimum(terms, 0)
                 gained, lost = above.sum() + max(b[j], 0), below.sum() + min(b[j], 0)
@@ -242,6 +244,140 @@ def test_what_no_rule_is_known_for_is_named():
 def test_parameters_that_cannot_be(wrong):
     with pytest.raises(SettingsError, match=r"expected (one of epsilon|epsilon and gamma)"):
         Lrp(**wrong)
+
+
+class Normed(nn.Module):
+    """Instance norm, or batch norm without statistics of its own."""
+
+    def __init__(self, norm):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.norm, self.out = nn.Conv2d(1, 4, 3), norm, nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.norm(self.one(x))).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(4), nn.BatchNorm2d(4, track_running_stats=False)])
+def test_norms_by_the_image_itself_are_refused(norm):
+    with pytest.raises(NetworkError, match="LRP has no rule for 1 NativeBatchNorm"):
+        relevance(Classifier(Normed(norm).eval(), "logits"), torch.rand(2, 1, 12, 12), [0, 1])
+
+
+def test_gamma_stays_of_the_size_of_the_score_below_0_too():
+    """Before a sum outputs may be below 0, where weights raised above 0 alone would cancel."""
+    for seed in range(4):
+        network = Residual(2).double().eval()
+        torch.manual_seed(seed)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.bias)
+                module.running_mean.normal_()
+        images = torch.rand(4, 1, 8, 8, dtype=torch.float64)
+        found = relevance(Classifier(network, "logits"), images, [0, 1, 2, 0], rule="gamma", flat=False)
+        plain = relevance(Classifier(network, "logits"), images, [0, 1, 2, 0], rule="epsilon", flat=False)
+        assert float(found.abs().sum()) < 3 * float(plain.abs().sum())
+
+
+def test_half_precision_with_large_outputs():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    with torch.no_grad():
+        network[-1].weight.mul_(5000)
+    images = torch.rand(2, 1, 12, 12)
+    whole = relevance(Classifier(network.eval(), "logits"), images, [0, 1])
+    half = relevance(Classifier(network.half(), "logits"), images.half(), [0, 1])
+    assert float(network(images.half()).abs().max()) > 300
+    torch.testing.assert_close(half.float(), whole, rtol=0.05, atol=0.01 * float(whole.abs().max()))
+
+
+class Aside(nn.Module):
+    """A mask that is made beside the path, without gradients."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two, self.out = nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.no_grad():
+            aside = (self.two(x) > 0).to(x.dtype)
+        return self.out((torch.relu(self.one(x)) * aside).mean(dim=(2, 3)))
+
+
+def test_what_needs_no_gradient_is_left_alone():
+    found = relevance(Classifier(Aside().eval(), "logits"), torch.rand(2, 1, 12, 12), [0, 1])
+    assert bool(found.any())
+
+
+class Casting(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.out = nn.Conv2d(1, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.out(torch.relu(self.one(x)).mean(dim=(2, 3))).float()
+
+
+def test_a_network_that_casts_within_itself_is_refused():
+    with pytest.raises(NetworkError, match="casts within itself"):
+        relevance(Classifier(Casting().eval(), "logits"), torch.rand(2, 1, 12, 12), [0, 1])
+
+
+class Lengthwise(nn.Module):
+    """Batch norm behind a dense layer of (N, L, F), over L."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.norm, self.out = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(16, 2)
+        self.norm.running_mean.normal_()
+        self.norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.norm(self.one(x[:, 0]))).flatten(1))
+
+
+def test_batch_norm_along_another_axis_is_left_as_it_is():
+    network, images = Lengthwise().double().eval(), torch.rand(3, 1, 4, 4, dtype=torch.float64)
+    rule = SharedRelevance("epsilon", 0.0, 0.25, 1.0, False)
+    seen = images.clone().requires_grad_(True)
+    with rule.attached(network):
+        found = network(seen)
+    torch.testing.assert_close(found, network(images))
+
+
+class Summed(nn.Module):
+    """Channels are added up before the first layer, or averaged."""
+
+    def __init__(self, mean):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.out, self.mean = nn.Conv2d(1, 4, 3, bias=False), nn.Linear(4, 2, bias=False), mean
+
+    def forward(self, x):
+        x = x.mean(dim=1, keepdim=True) if self.mean else x.sum(dim=1, keepdim=True)
+        return self.out(torch.relu(self.one(1 - x)).mean(dim=(2, 3)))
+
+
+def test_what_is_added_up_before_the_first_layer():
+    images = torch.rand(2, 3, 12, 12, dtype=torch.float64) / 3
+    with pytest.raises(NetworkError, match="LRP has no rule for 1 Sum"):
+        relevance(Classifier(Summed(False).eval().double(), "logits"), images, [0, 1])
+    network = Summed(True).eval().double()
+    found = relevance(Classifier(network, "logits"), images, [0, 1], rule="epsilon", epsilon=0.0, flat=False)
+    torch.testing.assert_close(found.flatten(1).sum(1), network(images)[range(2), [0, 1]].detach())
+
+
+def test_small_weights_are_no_zeros():
+    network = plain((6, 7), bias=False)
+    images = torch.rand(2, 2, 6, 7, dtype=torch.float64)
+    whole = relevance(Classifier(network, "logits"), images, [0, 1])
+    with torch.no_grad():
+        network[0].weight.mul_(1e-13)
+    small = relevance(Classifier(network, "logits"), images, [0, 1])
+    torch.testing.assert_close(1e13 * small, whole)
 
 
 def test_networks_of_monai():

@@ -223,3 +223,18 @@ def test_squares_of_half_precision_are_not_0(name):
     found = explain(Classifier(network.half(), "logits"), images, [name], [0, 1], names=["a", "b"])[name]
     assert np.corrcoef(found.flatten(), exact.flatten())[0, 1] > 0.9
     assert float(found.mean()) == pytest.approx(float(exact.mean()), rel=0.1)
+
+
+def test_a_neutral_reference_of_labels_is_where_the_label_is_undecided():
+    class Labels(nn.Module):
+        def forward(self, x):
+            m = x.mean(dim=(1, 2, 3))
+            return torch.stack([10 * (m - 0.25), m - 5, 0 * m + 7.3], dim=1)
+
+    images = torch.rand(2, 1, 12, 12, dtype=torch.float64)
+    classifier = Classifier(Labels(), "logits", task="labels")
+    found, wanted = (
+        explain(classifier, images, [IntegratedGradients(5, one)], [0, 0])["integrated-gradients"]
+        for one in ("neutral", 0.25)
+    )
+    torch.testing.assert_close(found, wanted)

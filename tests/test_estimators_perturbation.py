@@ -296,3 +296,30 @@ def test_half_precision_has_parts():
     images = torch.rand(2, 1, 16, 16).bfloat16()
     for name in ("lime", "kernel-shap", "feature-ablation"):
         assert bool(explain(classifier, images, [name], [0, 1])[name].isfinite().all())
+
+
+def test_an_image_of_one_part_has_all_of_what_it_adds():
+    classifier, _ = given((16, 16), channels=1)
+    images = torch.full((1, 1, 16, 16), 0.5, dtype=torch.float64)
+    at, black = (classifier.class_scores(one)[0, 0].item() for one in (images, 0 * images))
+    for name in ("kernel-shap", "feature-ablation"):
+        assert float(explain(classifier, images, [name], [0])[name].sum()) == pytest.approx(at - black, rel=1e-5)
+    one = scenes_of(images, anatomy=np.ones((16, 16), int))
+    found = explain(classifier, images, [KernelShap(parts="anatomy")], [0], scenes=one)["kernel-shap"]
+    assert float(found.sum()) == pytest.approx(at - black, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"spacing": (-1.0, 1.0)}, "millimetres above 0"),
+        ({"spacing": (float("nan"), 1.0)}, "millimetres above 0"),
+        ({"anatomy": np.full((16, 16), np.nan)}, "expected whole numbers"),
+    ],
+)
+def test_scenes_that_cannot_be(wrong, message):
+    classifier, images = given((16, 16))
+    with pytest.raises(MapError, match=message):
+        explain(classifier, images, ["backpropagation"], [0, 2], scenes=[Scene(**wrong)] * 2)
+    with pytest.raises(SettingsError, match="expected whole pixels"):
+        Occlusion(float("nan"), 1)

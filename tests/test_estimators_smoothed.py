@@ -7,6 +7,7 @@ from conftest import convolutional, transformer
 from tomolens.classifier import Classifier
 from tomolens.errors import SettingsError
 from tomolens.estimators import References, SmoothGrad, explain, make_estimator
+from tomolens.estimators.explain import explain_each
 from tomolens.estimators.points import WithNoise
 from tomolens.estimators.smoothed import Smoothed, copy_of
 from tomolens.estimators.subject import Subject
@@ -100,6 +101,8 @@ def test_it_is_named_in_a_study_file():
         ("smooth:random", {}, "never looks at the network"),
         ("smooth:lpr", {}, "did you mean 'lrp'"),
         ("smooth:lrp", {"samples": 0}, "samples 0"),
+        ("smooth:lrp", {"samples": 2.5}, "samples 2.5"),
+        ("smooth:lrp", {"samples": True}, "samples 1"),
         ("smooth:lrp", {"rule": "gamma"}, "unexpected keyword argument 'rule'"),
         ("smooth:lrp", {"of": 3}, "of = 3, expected the parameters of lrp in a table"),
         ("smooth:lrp", {"of": {"rul": 1}}, "unexpected keyword argument 'rul'"),
@@ -108,3 +111,9 @@ def test_it_is_named_in_a_study_file():
 def test_what_cannot_be(name, parameters, message):
     with pytest.raises(SettingsError, match=message):
         make_estimator(name, **parameters)
+
+
+def test_what_must_be_said_of_the_other_is_said():
+    classifier, images = given((16, 16))
+    smooth = make_estimator("smooth:score-cam", samples=3, of={"most": 2})
+    assert "the 2 that vary most" in explain_each(classifier, images, [smooth], [0, 1, 2]).notes[smooth.name]

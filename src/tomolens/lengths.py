@@ -31,7 +31,7 @@ class Length:
         if isinstance(told, str):
             if found := MILLIMETRES.fullmatch(told):
                 return cls(float(found[1]), "mm")
-        elif not isinstance(told, bool) and told == int(told):
+        elif not isinstance(told, bool) and told % 1 == 0:
             return cls(told, "")
         raise SettingsError(f"length {told!r}, expected whole pixels, or millimetres as '20 mm'")
 

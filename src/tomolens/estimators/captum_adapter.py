@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..classifier import Classifier
 from ..errors import NetworkError, SettingsError, reason_of
 from ..randomness import generator
-from .backward_rules import RELU, nodes_of
+from .backward_rules import OTHER_RECTIFIERS, RELU, nodes_of
 from .estimator import Cost
 from .points import AtInput, Point, Training, drawn_from_references
 from .questions import Asking, Kind, Round
@@ -30,8 +30,18 @@ DRAWING = ("DeepLiftShap", "GradientShap")
 MOST_BASELINES = 16
 OF_BATCHES = ("FeaturePermutation",)
 """Methods that compare the images of a batch, and have nothing to say of one."""
-OF_MODULES = ("DeepLift", "DeepLiftShap", "GuidedBackprop", "Deconvolution", "LRP")
-"""Methods that work on rectifiers which are modules, and pass others over in silence."""
+OF_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
+    **dict.fromkeys(("GuidedBackprop", "Deconvolution"), (nn.ReLU,)),
+    **dict.fromkeys(
+        ("DeepLift", "DeepLiftShap", "LRP"),
+        (
+            *(nn.ReLU, nn.ELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax),
+            *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+        ),
+    ),
+}
+"""Methods that work on non-linear modules of these kinds, and pass functions over in silence."""
+BESIDE_RECTIFIERS = ("TanhBackward", "SoftmaxBackward", "MaxPool")
 
 
 @dataclass(frozen=True)
@@ -193,7 +203,7 @@ def _baselines(subject: Subject, method: Any, name: str) -> dict[str, Any]:
 
 
 def _require_modules(classifier: Classifier, image: Tensor, method: str) -> None:
-    """Refuse a network with ReLUs that are functions, for methods that would pass them over.
+    """Refuse a network with non-linear functions, for methods that would pass them over.
 
     Raises:
         NetworkError: with how many there are, and which of ours sees them.
@@ -202,21 +212,22 @@ def _require_modules(classifier: Classifier, image: Tensor, method: str) -> None
     handles = [
         module.register_forward_hook(lambda module, given, output: called.append(module))
         for module in classifier.network.modules()
-        if isinstance(module, nn.ReLU)
+        if isinstance(module, OF_MODULES[method])
     ]
     try:
         with torch.enable_grad():
-            root = classifier.class_scores(image[None].detach().requires_grad_(True)).sum().grad_fn
+            root = classifier.scored(image[None].detach().requires_grad_(True)).output.grad_fn
     finally:
         for handle in handles:
             handle.remove()
-    relus = sum(node.name().startswith(RELU) for node in nodes_of(root)) if root is not None else 0
-    if relus > len(called):
+    bends = (RELU,) if len(OF_MODULES[method]) == 1 else (RELU, *OTHER_RECTIFIERS, *BESIDE_RECTIFIERS)
+    found = [] if root is None else [node for node in nodes_of(root) if node.name().startswith(bends)]
+    if len(found) > len(called):
         ours = {"GuidedBackprop": "guided-backpropagation", "Deconvolution": "deconvolution", "LRP": "lrp"}.get(method)
-        instead = f": take {ours}" if ours else ": write them as nn.ReLU"
+        instead = f": take {ours}" if ours else ": write them as modules, as nn.ReLU"
         raise NetworkError(
-            f"captum's {method} sees ReLUs that are modules alone, and {relus - len(called)} of {relus} are functions"
-            f"{instead}"
+            f"captum's {method} sees what is not linear in modules alone, and {len(found) - len(called)} of "
+            f"{len(found)} such steps are none that it sees{instead}"
         )
 
 

@@ -235,7 +235,10 @@ class KernelShap:
         labels = _parts(subject, self.parts)
         count = int(labels.max()) + 1
         coalitions, weights = coalitions_of(count, self.samples, generator(subject.seed, subject.name, self.name))
-        if not np.ptp(weights) and self.samples < 2 * (count - 1):  # a coalition and its complement say the same
+        drawn = len(weights) == self.samples and count >= 2  # all of them have other weights, and are enough
+        if (
+            drawn and not np.ptp(weights) and self.samples < 2 * (count - 1)
+        ):  # a coalition and its complement say the same
             raise SettingsError(
                 f"{self.name}: {self.samples} samples cannot tell {count} parts apart, expected at least "
                 f"{2 * (count - 1)}"

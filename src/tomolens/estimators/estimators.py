@@ -158,11 +158,14 @@ class IntegratedGradients:
 
 
 def _neutral(subject: Subject) -> Generator[Round, None, Constant]:
-    """The grey whose two highest scores are closest; the darkest of several."""
+    """The grey whose two highest scores are closest, of a label that whose own is nearest 0; the darkest of several."""
     greys = [Constant(k / (GREYS - 1)) for k in range(GREYS)]
     leads = np.zeros(GREYS)
 
     def take(k: int, answer: Tensor) -> None:
+        if subject.task == "labels":
+            leads[k] = abs(float(answer[subject.target]))
+            return
         first, second = answer.topk(2).values.tolist()
         leads[k] = first - second
 

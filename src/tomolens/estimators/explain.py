@@ -186,7 +186,7 @@ def explain_each(
         if direction == "paper":
             _require_two_classes(classifier, images)
         subjects = [
-            Subject(image, int(target), name, seed, references, classifier.intensity, scene)
+            Subject(image, int(target), name, seed, references, classifier.intensity, scene, classifier.task)
             for image, target, name, scene in zip(
                 placed, classes, names, scenes or [Scene()] * len(images), strict=True
             )

@@ -102,6 +102,10 @@ def require_scenes(scenes: Sequence[Scene], images: Tensor) -> None:
             given = getattr(scene, name)
             if given is not None and np.shape(given) != wanted:
                 raise MapError(f"{name} of a scene has shape {np.shape(given)}, expected {wanted}")
+        if scene.spacing is not None and not all(0 < one < np.inf for one in scene.spacing):
+            raise MapError(f"spacing of a scene is {scene.spacing}, expected millimetres above 0")
+        if scene.anatomy is not None and not np.issubdtype(np.asarray(scene.anatomy).dtype, np.integer):
+            raise MapError(f"anatomy of a scene is {np.asarray(scene.anatomy).dtype}, expected whole numbers")
 
 
 def require_images(classifier: Classifier, images: Tensor, batch_size: int) -> None:

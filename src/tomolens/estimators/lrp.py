@@ -13,7 +13,9 @@ from .subject import Need, Subject
 
 @dataclass(frozen=True)
 class Lrp:
-    """The score, shared out layer by layer down to the pixels, to which it adds up but for what biases keep.
+    """The logit, shared out layer by layer down to the pixels, to which it adds up but for what biases keep.
+
+    Of a probability it is the logits times the probability's derivative by them that is shared out.
 
     The composite that is usual for convolutional networks, "epsilon plus flat" (as in Kohlbrenner et al. 2020,
     arXiv 1910.09840), unless told.

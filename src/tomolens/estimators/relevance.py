@@ -25,7 +25,7 @@ from .backward_rules import Coverage, nodes_of
 
 Shared = Literal["epsilon", "gamma", "alpha-beta"]
 TINY = 1e-12
-"""Keeps sums that are 0 from dividing."""
+"""Sums that are less of the largest one of an image are 0, and nothing is divided by them."""
 
 _ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 CONVOLUTIONS = (torch.conv1d, torch.conv2d, torch.conv3d)
@@ -34,7 +34,9 @@ _NORMS = {
     torch.batch_norm: ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
 }
 
-SCALING = frozenset({"Mul", "Div", "Neg", "Sub", "Add", "NativeBatchNorm", "CudnnBatchNorm", "Relu", "LeakyRelu"})
+SCALING = frozenset(
+    {"Mul", "Div", "Neg", "Sub", "Rsub", "Add", "NativeBatchNorm", "CudnnBatchNorm", "Relu", "LeakyRelu"}
+)
 """What works on each number by itself, by the start of its node's name."""
 _MOVING = (
     *("Alias", "AsStrided", "Cat", "Clone", "ConstantPadNd", "Copy", "Expand", "Flip", "Index", "Permute", "Repeat"),
@@ -47,6 +49,10 @@ _POOLING = (
 )
 PASSING = SCALING | {*_MOVING, *_POOLING, "PreluKernel"}
 """What hands on relevance when it passes gradients as ever: sums, poolings, what moves numbers, and ReLUs."""
+
+
+PREPARING = (PASSING - {"Sum"}) | {"Clamp"}
+"""What may come before the first layer: a sum there would hand all of the relevance to each of what it adds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +89,9 @@ class SharedRelevance:
     """Convolutions share out by one rule, dense layers by epsilon, and the first layer evenly if told.
 
     Attributes:
-        rule: of convolutions: ``epsilon`` x_i w_ij / (z_j + epsilon), ``gamma`` with w_ij + gamma w_ij^+ for w_ij, or
-            ``alpha-beta``, which shares out what speaks for z_j alpha times and what speaks against it alpha - 1 times.
+        rule: of convolutions: ``epsilon`` x_i w_ij / (z_j + epsilon); ``gamma``, in which terms of the sign of z_j
+            count 1 + gamma times (the paper's where that is above 0, and it holds below too); or ``alpha-beta``, which shares
+            out what speaks for z_j alpha times and what speaks against it alpha - 1 times.
         epsilon: in units of the root mean square of an image's z in that layer.
         gamma: see there.
         alpha: see there, 1 or more.
@@ -120,7 +127,7 @@ class SharedRelevance:
         if any(_kind(node) == "AccumulateGrad" for node in after):
             raise NetworkError("LRP: the image goes on beside the first layer: leave this estimator out")
         unknown = Counter(_kind(node) for node in after if not _is_ruled(node) and not _passes(node, PASSING))
-        unknown.update(_kind(node) for node in before if not _passes(node, PASSING) or _joins(node))
+        unknown.update(_kind(node) for node in before if not _passes(node, PREPARING) or _joins(node))
         if unknown and not self.partial:
             listed = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
             raise NetworkError(
@@ -139,43 +146,53 @@ class SharedRelevance:
         if first and self.flat:
             return _evenly(x, layer, relevance)
         if layer.dense or self.rule == "epsilon":
-            found = layer.back(x, relevance / self._stable(z))
-        elif self.rule == "gamma":
-            more = self._raised
-            found = layer.back(x, _over(relevance, layer.of(x, more)), more)
+            found = layer.back(x, _over(relevance, self._stable(z)))
         else:
-            found = self._for_and_against(x, layer, relevance)
+            found = self._by_sign(x, layer, relevance)
         return x * found if first else found
 
-    def _raised(self, weights: Tensor) -> Tensor:
-        return weights + self.gamma * weights.clamp(min=0)
-
     def _stable(self, z: Tensor) -> Tensor:
-        size = z.flatten(1).square().mean(dim=1).sqrt().reshape(-1, *[1] * (z.ndim - 1))
-        return z + torch.where(z < 0, -1.0, 1.0).to(z) * (self.epsilon * size + TINY)
+        size = (
+            z.to(torch.promote_types(z.dtype, torch.float32))
+            .flatten(1)
+            .square()
+            .mean(dim=1)
+            .sqrt()
+            .reshape(-1, *[1] * (z.ndim - 1))
+        )
+        return z + torch.where(z < 0, -1.0, 1.0).to(z) * (self.epsilon * size).to(z)
 
-    def _for_and_against(self, x: Tensor, layer: Layer, relevance: Tensor) -> Tensor:
-        """Alpha times what has the sign that speaks for z, less alpha - 1 times the other, divided by x."""
+    def _by_sign(self, x: Tensor, layer: Layer, relevance: Tensor) -> Tensor:
+        """Gamma and alpha-beta: terms above 0 and below 0 are shared out apart; divided by x."""
         above, below = x.clamp(min=0), x.clamp(max=0)
-
-        def above_0(weights: Tensor) -> Tensor:
-            return weights.clamp(min=0)
-
-        def below_0(weights: Tensor) -> Tensor:
-            return weights.clamp(max=0)
-
-        gained = layer.of(above, above_0) + layer.of(below, below_0, bias=False)
-        lost = layer.of(above, below_0) + layer.of(below, above_0, bias=False)
-        speaking = _over(self.alpha * relevance, gained)
-        against = _over((self.alpha - 1) * relevance, lost)
-        where_above = layer.back(x, speaking, above_0) - layer.back(x, against, below_0)
-        where_below = layer.back(x, speaking, below_0) - layer.back(x, against, above_0)
+        gained = layer.of(above, _above_0) + layer.of(below, _below_0, bias=False)
+        lost = layer.of(above, _below_0) + layer.of(below, _above_0, bias=False)
+        if self.rule == "gamma":
+            rises = gained + lost >= 0
+            total = gained + lost + self.gamma * torch.where(rises, gained, lost)
+            shares = _over(relevance, total)
+            of_gained, of_lost = (shares * (1 + self.gamma * one) for one in (rises, ~rises))
+        else:
+            of_gained = _over(self.alpha * relevance, gained)
+            of_lost = _over((1 - self.alpha) * relevance, lost)
+        where_above = layer.back(x, of_gained, _above_0) + layer.back(x, of_lost, _below_0)
+        where_below = layer.back(x, of_gained, _below_0) + layer.back(x, of_lost, _above_0)
         return torch.where(x < 0, where_below, where_above)
+
+
+def _above_0(weights: Tensor) -> Tensor:
+    return weights.clamp(min=0)
+
+
+def _below_0(weights: Tensor) -> Tensor:
+    return weights.clamp(max=0)
 
 
 def _over(relevance: Tensor, total: Tensor) -> Tensor:
     """Relevance a unit of a sum; none where the sum is 0."""
-    return torch.where(total.abs() > TINY, relevance / torch.where(total.abs() > TINY, total, 1.0), 0.0)
+    largest = total.abs().flatten(1).amax(dim=1).reshape(-1, *[1] * (total.ndim - 1))
+    some = total.abs() > TINY * largest
+    return torch.where(some, relevance / torch.where(some, total, 1.0), 0.0)
 
 
 def _evenly(x: Tensor, layer: Layer, relevance: Tensor) -> Tensor:
@@ -214,6 +231,10 @@ class _Replacing(TorchFunctionMode):
     ) -> Any:
         """Run a layer with the rule, and everything else as it is."""
         kwargs = kwargs or {}
+        if not torch.is_grad_enabled():
+            return function(*args, **kwargs)
+        if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            raise NetworkError("LRP: the network casts within itself (autocast): give it in one floating type")
         if function in CONVOLUTIONS or function is functional.linear:
             given = {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}
             x, weight, bias = given.pop("input"), given.pop("weight"), given.pop("bias", None)
@@ -227,13 +248,21 @@ class _Replacing(TorchFunctionMode):
         if function in _NORMS:
             given = {**dict(zip(_NORMS[function], args, strict=False)), **kwargs}
             known = self.inputs.get(given["input"].grad_fn)
-            if known is not None and not given.get("training", False):
+            if (
+                known is not None
+                and not given.get("training", False)
+                and (
+                    given["input"].ndim == 2
+                    or not known[1].dense  # of (N, L, F) a dense layer's features are the last axis
+                )
+            ):
                 return self._ruled(known[0], _with_norm(known[1], given))
         return function(*args, **kwargs)
 
     def _ruled(self, x: Tensor, layer: Layer) -> Tensor:
         first = not (x.grad_fn is not None and any(_is_ruled(node) for node in nodes_of(x.grad_fn)))
-        made: Tensor = _Ruled.apply(x, layer, self.rule, first)  # type: ignore[no-untyped-call]
+        plain = x.as_subclass(Tensor)
+        made: Tensor = _Ruled.apply(plain, layer, self.rule, first)  # type: ignore[no-untyped-call]
         assert made.grad_fn is not None
         self.inputs[made.grad_fn] = (x, layer)
         return made
@@ -279,6 +308,8 @@ def _kind(node: Node) -> str:
 
 def _passes(node: Node, known: frozenset[str]) -> bool:
     kind = _kind(node)
+    if getattr(node, "_saved_training", False):  # statistics of the image itself: no number passes by itself
+        return False
     return kind == "AccumulateGrad" or (kind in known and not (kind in ("Mul", "Div") and _joins(node)))
 
 

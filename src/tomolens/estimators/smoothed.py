@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import SettingsError
-from .estimator import Cost, Estimator, is_blind
+from .estimator import Cost, Estimator, is_blind, require_numbers
 from .points import Point, WithNoise
 from .questions import Asking, Importance, Question, Round
 from .subject import Need, Subject
@@ -56,10 +56,7 @@ class Smoothed:
     def __post_init__(self) -> None:
         if is_blind(self.of):
             raise SettingsError(f"{PREFIX}{self.of.name}: it never looks at the network")
-        if self.samples < 1 or not 0 <= self.sigma < float("inf"):
-            raise SettingsError(
-                f"samples {self.samples} and sigma {self.sigma:g}, expected one or more, and 0 or above"
-            )
+        require_numbers(samples=self.samples, sigma=self.sigma)
         object.__setattr__(self, "name", f"smooth-{self.of.name}")
         object.__setattr__(self, "title", f"Smooth: {self.of.title}")
 
@@ -84,17 +81,18 @@ class Smoothed:
 
     def explain(self, subject: Subject) -> Asking:
         """Some copies at once."""
-        total = subject.zeros()
+        total, notes = subject.zeros(), dict[str, None]()
         copies = [WithNoise(self.sigma, k) for k in range(self.samples)]
         for first in range(0, self.samples, AT_ONCE):
             maps = yield from self._of_copies(subject, copies[first : first + AT_ONCE])
-            for values in maps:
-                total.add_(values / self.samples)
-        return total
+            for made in maps:
+                total.add_(made.values / self.samples)
+                notes.update(dict.fromkeys(made.notes))
+        return Importance(total, notes=tuple(notes))
 
-    def _of_copies(self, subject: Subject, copies: Sequence[WithNoise]) -> Generator[Round, None, list[Tensor]]:
+    def _of_copies(self, subject: Subject, copies: Sequence[WithNoise]) -> Generator[Round, None, list[Importance]]:
         """The maps of some copies, whose rounds are asked together."""
-        maps: dict[int, Tensor] = {}
+        maps: dict[int, Importance] = {}
         askings = {k: self.of.explain(copy_of(subject, noise)) for k, noise in enumerate(copies)}
         while len(maps) < len(copies):
             rounds: list[tuple[Round, WithNoise]] = []
@@ -105,7 +103,7 @@ class Smoothed:
                 try:
                     rounds.append((next(asking), copies[k]))
                 except StopIteration as made:
-                    maps[k] = made.value.values if isinstance(made.value, Importance) else made.value
+                    maps[k] = made.value if isinstance(made.value, Importance) else Importance(made.value)
             if rounds:
                 yield _together(rounds)
         return [maps[k] for k in range(len(copies))]

@@ -71,6 +71,7 @@ class Subject:
         references: training images, for estimators that draw some.
         intensity: which values of the image are black and white.
         scene: what else may be seen beside the image.
+        task: whether scores are of classes, of which one is decided, or of labels, each a yes or no.
     """
 
     image: Tensor
@@ -80,6 +81,7 @@ class Subject:
     references: References | None = None
     intensity: Intensity = Intensity()
     scene: Scene = Scene()
+    task: Literal["classes", "labels"] = "classes"
 
     def has(self, need: Need) -> bool:
         """Whether what an estimator needs is known."""
