@@ -90,8 +90,8 @@ class SharedRelevance:
 
     Attributes:
         rule: of convolutions: ``epsilon`` x_i w_ij / (z_j + epsilon); ``gamma``, in which terms of the sign of z_j
-            count 1 + gamma times (the paper's where that is above 0, and it holds below too); or ``alpha-beta``, which shares
-            out what speaks for z_j alpha times and what speaks against it alpha - 1 times.
+            count 1 + gamma times (the paper's where that is above 0, and it holds below too); or ``alpha-beta``, which
+            shares out what speaks for z_j alpha times and what speaks against it alpha - 1 times.
         epsilon: in units of the root mean square of an image's z in that layer.
         gamma: see there.
         alpha: see there, 1 or more.
