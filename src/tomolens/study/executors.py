@@ -7,6 +7,7 @@ out few cases ahead, so that what waits stays small, and no more once it is told
 import os
 import pickle
 import signal
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -97,6 +98,8 @@ class _Pool:
 
     def submit(self, file: Path, index: int) -> "Future[Outcome]":
         if self._processes is None:
+            # A worker that has grown is replaced by a new one, which nobody need be told; networks and maps are large.
+            warnings.filterwarnings("ignore", "A worker was restarted", UserWarning)
             self._processes = ProcessPoolExecutor(
                 self.workers, initializer=_leave_stopping_to_the_driver, env=ONE_THREAD
             )
