@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import synthetic_results as made
-from tomolens.declarations import FORMS
+from tomolens.declarations import FORMS, Declaration, Output
 from tomolens.findings import Findings
 from tomolens.findings.measured import CASE, Measured
 from tomolens.findings.verdict import Check, TrustCard
@@ -268,3 +268,32 @@ def test_a_good_map_is_believed_in_nine_studies_of_ten_with_thirty_patients(tmp_
     believed = [[card.estimator for card in simulated(random, 30, skill, tmp_path).verdict.believed] for _ in range(50)]
     assert sum("steep-slope" in one for one in believed) >= 45
     assert sum(len(set(one) - {"steep-slope"}) > 0 for one in believed) <= 5
+
+
+DEPENDING = Declaration("depending", (Output("depends", "margin", answers="weights"),))
+
+
+def test_a_map_that_does_not_depend_on_the_weights_is_not_believed(tmp_path):
+    states = {}
+    for place, depends in enumerate((0.5, -0.5, 0.0)):
+        skill = {("steep-slope", "depends"): depends, "positive": 0.46}
+        found = judged(tmp_path / str(place), skill, metrics=(*made.METRICS, DEPENDING)).verdict
+        card = next(card for card in found.cards if card.estimator == "steep-slope")
+        (check,) = card.of("weights")
+        states[depends] = check.state, card.believed
+        assert check.view == "depends"
+        assert check.patients > 6
+        assert check.interval[0] < check.value < check.interval[1]
+        if depends == -0.5:
+            assert "Steep slope (absolute) beats every map that never looks at the network in" in found.sentence
+            assert "a network with shuffled weights has nearly the same map (margin -0." in found.sentence
+        else:
+            assert found.sentence.startswith("Believe only Steep slope")
+    assert states == {0.5: ("passed", True), -0.5: ("failed", False), 0.0: ("not assessed", True)}
+
+
+def test_what_was_not_measured_is_not_assessed(tmp_path):
+    card = judged(tmp_path).verdict.cards[0]
+    for question in ("weights", "repeatable", "choices"):
+        (check,) = card.of(question)
+        assert (check.state, check.reason) == ("not assessed", "not measured in this study")

@@ -62,6 +62,7 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         completeness={"one": 0.25, "two": 0.5},
         explanations=lambda image, classifier: {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
+        other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
         **changes,
     )
 
@@ -127,7 +128,7 @@ class TestContract:
         given = evaluand()
         for need in METRICS[name].needs & {field.name for field in fields(Evaluand)}:
             assert not METRICS[name].applies(replace(given, **{need: None}))
-        unneeded = {"mask", "evidence", "twin", "marker", "completeness", "explanations"} - METRICS[name].needs
+        unneeded = {"mask", "evidence", "twin", "marker", "completeness", "other", "explanations"} - METRICS[name].needs
         without = replace(given, **dict.fromkeys(unneeded))
         assert METRICS[name].applies(without)
         assert list(METRICS[name].measure(without))

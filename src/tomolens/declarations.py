@@ -72,6 +72,8 @@ class Output:
         view: what it judges; None for a number that stands beside others.
         curve: whether it is a curve.
         intervals: of a curve: whether its mean has intervals over patients.
+        answers: which check of a trust card it answers, see `QUESTIONS` of the findings: passed where its mean is above
+            0, failed where it is below; empty for most.
         masked: of a curve of decisions, right (1) or wrong (0), along a masking of pixels: which ones go first.
 
     Raises:
@@ -88,6 +90,7 @@ class Output:
     curve: bool = False
     intervals: bool = False
     masked: Literal["most important", "least important"] | None = None
+    answers: str = ""
 
     def __post_init__(self) -> None:
         if self.view is not None and (self.curve or self.better not in ("higher", "lower")):

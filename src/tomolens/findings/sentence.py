@@ -56,7 +56,8 @@ def _believe(findings: "Findings", verdict: Verdict) -> str:
     cards = verdict.believed
     names = _listed([map_title(findings, *card.key) for card in cards])
     first = cards[0]
-    passed = [check for question in ASKED for check in first.of(question) if check.state == "passed"]
+    checks = [check for question in ASKED for check in first.of(question) if check.against]
+    passed = [check for check in checks if check.state == "passed"]
     numbers = _listed([_against(findings, check) for check in passed])
     they = "it beats" if len(cards) == 1 else "they beat"
     of = f"{title(findings, first.estimator)}: " if len(cards) > 1 else ""
@@ -73,7 +74,14 @@ def _none(findings: "Findings", verdict: Verdict) -> str:
     faithful = [card for card in verdict.cards if card.state("faithful") == "passed"]
     if faithful:
         card = faithful[0]
-        check = next(check for check in card.of("truth") if check.state == "failed")
+        check = next(check for name in ASKED[1:] for check in card.of(name) if check.state == "failed")
+        if check.question == "weights":
+            output = findings.description.outputs[check.view]
+            return (
+                f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the "
+                f"network in the model's view, and a network with shuffled weights has nearly the same map "
+                f"({output.label} {printed(output, check.value)}). {DO_NOT}"
+            )
         return (
             f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the network "
             f"in the model's view, and does not surely find the truth better than {opponent(findings, check.against)} "

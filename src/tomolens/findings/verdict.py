@@ -31,10 +31,10 @@ QUESTIONS: dict[Question, str] = {
 """What each check asks of a map."""
 JUDGES: dict[str, Question] = {"model": "faithful", "truth": "truth", "expert": "expert"}
 """Which question a view answers, by its judge."""
-ASKED: tuple[Question, ...] = ("faithful", "truth")
+ASKED: tuple[Question, ...] = ("faithful", "truth", "weights")
 """What a map must pass to be believed, as far as it could be assessed; the first must be."""
 LATER: tuple[Question, ...] = ("weights", "repeatable", "choices")
-"""What no metric checks yet."""
+"""What no view answers, but a number of its own where a study measures one."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def cards_of(findings: "Findings") -> tuple[TrustCard, ...]:
     found: dict[str, list[TrustCard]] = {}
     for (estimator, form), rows in gains.groupby(["estimator", "form"], sort=False):
         if estimator not in description.blind:
-            checks = (*_checks(findings, str(estimator), rows), *_later())
+            checks = (*_checks(findings, str(estimator), rows), *_answered(findings, str(estimator)))
             found.setdefault(str(estimator), []).append(TrustCard(str(estimator), str(form), checks))
     best = [max(cards, key=_standing) for cards in found.values()]
     return tuple(sorted(best, key=lambda card: (not card.believed, -_lead(card))))
@@ -210,10 +210,31 @@ def _not_assessed(findings: "Findings", estimator: str, question: Question, view
     return ""
 
 
-def _later() -> Iterator[Check]:
-    """The checks that no metric makes yet."""
+def _answered(findings: "Findings", estimator: str) -> Iterator[Check]:
+    """The checks that a number of an estimator's map as it is answers by being above 0."""
+    outputs = findings.description.outputs
     for question in LATER:
-        yield Check(question, "not assessed", reason="not measured by this version")
+        answers = [name for name, output in outputs.items() if output.answers == question and name in findings.means]
+        if not answers:
+            yield Check(question, "not assessed", reason="not measured in this study")
+        for name in answers:
+            table = findings.means[name]
+            rows = table[(table["estimator"] == estimator) & (table["form"].isin(["original", BOTH]))]
+            yield (
+                _by_sign(question, name, rows.iloc[0])
+                if len(rows)
+                else Check(question, "not assessed", name, reason="no number")
+            )
+
+
+def _by_sign(question: Question, name: str, row: pd.Series) -> Check:
+    """Passed where a number's interval over patients lies above 0, failed where it lies below."""
+    low, high = float(row["ci_low"]), float(row["ci_high"])
+    state: State = "passed" if low > 0 else "failed" if high < 0 else "not assessed"
+    reason = "" if state != "not assessed" else "too few patients" if np.isnan(low) else "cannot be told"
+    value = float(row["value"])
+    counts = int(row["cases"]), int(row["patients"])
+    return Check(question, state, name, value, "", float("nan"), value, (low, high), float("nan"), *counts, reason)
 
 
 def _standing(card: TrustCard) -> tuple[bool, int, float, bool]:

@@ -64,6 +64,7 @@ class Evaluand:
         twin: the same image with another label and all else equal, ``(C, *spatial)``; None where there is none, or
             where the network does not tell the two apart.
         spacing: millimetres from pixel to pixel along each axis; None where that is not known.
+        other: a training image of the explained class, ``(C, *spatial)``; None where there is none.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -90,6 +91,7 @@ class Evaluand:
     explanations: Explain | None = None
     twin: NDArray[np.float32] | None = None
     spacing: tuple[float, ...] | None = None
+    other: Tensor | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:

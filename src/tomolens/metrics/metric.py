@@ -16,8 +16,8 @@ from .evaluand import Evaluand, MapKey, MetricSettings
 
 Reading = tuple[MapKey, str, float | NDArray[np.float64]]
 """Of which map, the name of the output, and its number or curve."""
-Need = Literal["mask", "evidence", "twin", "marker", "completeness", "scores", "probabilities", "explanations"]
-"""What of an `Evaluand` a metric reads beside the maps. Of a case that has no mask, evidence, twin, marker or
+Need = Literal["mask", "evidence", "twin", "marker", "completeness", "other", "scores", "probabilities", "explanations"]
+"""What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image or
 completeness it is not measured; scores, probabilities and explanations cost passes of the network."""
 
 
@@ -35,6 +35,7 @@ class Metric:
         needs: what it reads beside the maps.
         depends_on: the settings, by name, that change its numbers and that a study may vary: ``fill``, ``regions``.
         images: how many images it shows the network for each map, at most.
+        explanations: how often it has every map of a case made again.
     """
 
     declaration: Declaration
@@ -42,6 +43,7 @@ class Metric:
     needs: frozenset[Need] = frozenset()
     depends_on: frozenset[str] = frozenset()
     images: Callable[[MetricSettings], int] = _none
+    explanations: int = 0
 
     @property
     def name(self) -> str:

@@ -12,18 +12,19 @@ from .perturbed import PERTURBED
 from .removal import REMOVAL
 from .robustness import ROBUSTNESS
 from .roc import ROC
+from .weights import WEIGHTS
 
 METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
-        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, ROBUSTNESS, LOCALISATION, COMPLEXITY),
+        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, WEIGHTS, ROBUSTNESS, LOCALISATION, COMPLEXITY),
     )
 }
 PAPER = ("fidelity", "fidelity-twin", "roc", "overlap", "evidence", "marker", "completeness")
 SETS: dict[str, tuple[str, ...]] = {
     "paper": PAPER,
-    "reviewer": (*PAPER, "road", "removal", "perturbed", "localisation", "complexity"),
+    "reviewer": (*PAPER, "road", "removal", "perturbed", "weights", "localisation", "complexity"),
     "all": tuple(METRICS),
 }
 """By the word for them in a study file: the protocol's, those that reviewers ask for by name, every one."""

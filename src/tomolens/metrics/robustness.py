@@ -127,4 +127,5 @@ ROBUSTNESS = Metric(
     measure_robustness,
     needs=frozenset({"explanations", "scores"}),
     images=_images,
+    explanations=COPIES,
 )

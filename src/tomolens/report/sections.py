@@ -28,8 +28,9 @@ from .trust import (
 
 GAIN = "gain over the best blind baseline"
 ASKED_OF = (
-    "To be believed a map must be faithful, and find the truth where that is known. Agreement with the expert stands "
-    "beside: a network may look elsewhere, and an honest map then shows it."
+    "To be believed a map must be faithful, find the truth where that is known, and not fail to depend on the weights "
+    "where that was measured. Agreement with the expert stands beside: a network may look elsewhere, and an honest map "
+    "then shows it."
 )
 
 

@@ -98,14 +98,14 @@ def view_sentence(findings: Findings, view_name: str) -> str:
 
 
 def _check(findings: Findings, check: Check) -> list[str | int]:
-    view = findings.views[check.view]
+    view = findings.description.outputs[findings.views[check.view].name if check.view in findings.views else check.view]
     state = f"{check.state}: {check.reason}" if check.reason else check.state
     ends = [printed(view, end) for end in check.interval]
     p = NOTHING if pd.isna(check.p) else "< 0.001" if check.p < 0.001 else f"{check.p:.3f}"
     return [
         SHORT[check.question],
         state,
-        judged(view),
+        judged(view) if view.view else view.label,
         printed(view, check.value),
         title(findings, check.against) or NOTHING,
         printed(view, check.against_value),

@@ -129,6 +129,7 @@ def estimate(
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
+    seconds["explaining"] *= 1 + sum(METRICS[name].explanations for name in plan.metrics.names)
     if shown:
         asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
         seconds["decisions"] = held_out * asked_share * shown * decision

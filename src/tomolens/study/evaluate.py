@@ -22,6 +22,7 @@ from ..estimators.subject import References, Scene
 from ..imputers.fills import blurred, fill_image, of_class
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.ranked import RankedMap, absolute, rank_map
+from ..randomness import generator
 from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
@@ -198,10 +199,21 @@ def prepare(
         },
         twin=told.twin,
         spacing=scene.spacing,
+        other=_other(references, explained, plan.seed, case.name),
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
     means = tuple(float(channel.mean()) for channel in classifier.intensity.share(masked))
     return Prepared(evaluand, made, explaining, predicted, turns, means)
+
+
+def _other(references: References | None, label: int, seed: int, name: str) -> Tensor | None:
+    """One of the training images of a class, drawn for the case; None where there is none."""
+    if references is None:
+        return None
+    places = np.flatnonzero(np.asarray(references.labels) == label)
+    if not len(places):
+        return None
+    return torch.as_tensor(references.images[int(generator(seed, name, "other image").choice(places))])
 
 
 def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:

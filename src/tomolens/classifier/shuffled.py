@@ -1,0 +1,60 @@
+"""Networks whose weights are in random order: as large, as deep and as busy, and knowing nothing.
+
+Each weight of a layer takes the place of another of its own, so that their spread stays what training made it. That
+is gentler than drawing them anew (Adebayo et al. 2018, arXiv 1810.03292), and works for every network with weights.
+"""
+
+import copy
+from dataclasses import replace
+from math import ceil
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import NetworkError
+from ..randomness import generator
+from .classifier import Classifier
+
+_MADE: "WeakKeyDictionary[nn.Module, dict[tuple[int, int, float], nn.Module]]" = WeakKeyDictionary()
+"""Of each network those that were made of it in this process; they are never stored."""
+
+
+def with_shuffled_weights(classifier: Classifier, seed: int, draw: int = 0, share: float = 1.0) -> Classifier:
+    """The classifier with the weights of its last layers in random order.
+
+    Args:
+        classifier: whose network is copied, never changed.
+        seed: of the study.
+        draw: which of several shuffled networks.
+        share: of the layers with weights, from the last one on, in the order in which the network lists them.
+
+    Raises:
+        NetworkError: a network without weights that can be reached.
+    """
+    made = _MADE.setdefault(classifier.network, {})
+    key = (seed, draw, share)
+    if key not in made:
+        made[key] = _shuffled(classifier.network, seed, draw, share)
+    return replace(classifier, network=made[key], quick=None, folded=None)
+
+
+def _shuffled(network: nn.Module, seed: int, draw: int, share: float) -> nn.Module:
+    layers = [name for name, module in network.named_modules() if _weights(module)]
+    if not layers:
+        raise NetworkError("the network has no weights that can be reached, so they cannot be put in random order")
+    copied = copy.deepcopy(network)
+    modules = dict(copied.named_modules())
+    with torch.no_grad():
+        for name in layers[len(layers) - max(1, ceil(share * len(layers))) :]:
+            for weight, values in _weights(modules[name]).items():
+                random = generator(seed, "shuffled weights", draw, name, weight)
+                order = torch.from_numpy(random.permutation(values.numel())).to(values.device)
+                values.copy_(values.flatten()[order].reshape(values.shape))
+    return copied
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    """Floating parameters and buffers of a layer's own."""
+    own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+    return {name: one.data for name, one in own if one.is_floating_point()}
