@@ -1,6 +1,7 @@
 """What every registered metric must keep: a new one is tested by being registered."""
 
 from dataclasses import fields, replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from conftest import convolutional
 from tomolens.classifier import Classifier
 from tomolens.declarations import Output
 from tomolens.metrics.evaluand import Evaluand, MetricSettings
+from tomolens.metrics.metric import Need
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.registry import METRICS
 
@@ -63,6 +65,7 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         explanations=lambda image, classifier: {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
         other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
+        rivals=(undecided(torch.from_numpy(image), hidden, outputs),) * 2,
         **changes,
     )
 
@@ -128,7 +131,7 @@ class TestContract:
         given = evaluand()
         for need in METRICS[name].needs & {field.name for field in fields(Evaluand)}:
             assert not METRICS[name].applies(replace(given, **{need: None}))
-        unneeded = {"mask", "evidence", "twin", "marker", "completeness", "other", "explanations"} - METRICS[name].needs
+        unneeded = {field.name for field in fields(Evaluand)} & {*get_args(Need)} - METRICS[name].needs
         without = replace(given, **dict.fromkeys(unneeded))
         assert METRICS[name].applies(without)
         assert list(METRICS[name].measure(without))

@@ -14,7 +14,7 @@ from tomolens.classifier import Classifier
 from tomolens.imputers import imputer
 from tomolens.metrics.perturbed import SETS, SHARES, infidelity, monotonicity, sensitivity_n
 from tomolens.metrics.registry import METRICS
-from tomolens.metrics.robustness import COPIES, RADIUS, followed, noisy, sensitivity, stability
+from tomolens.metrics.stability import COPIES, RADIUS, followed, noisy, sensitivity, stability
 from tomolens.randomness import generator
 from tomolens.regions.parts import parts
 
@@ -123,7 +123,7 @@ def test_max_sensitivity_is_captums(spatial):
     assert float((copies - given.image).abs().max()) <= RADIUS + 1e-6
     assert copies.min() >= 0
     assert copies.max() <= 1
-    found = {(key[0], name): value for key, name, value in METRICS["robustness"].measure(given)}
+    found = {(key[0], name): value for key, name, value in METRICS["stability"].measure(given)}
     for name in given.maps:
         theirs = captum.metrics.sensitivity_max(
             lambda inputs, name=name: torch.stack([given.explanations(one, None)[name] for one in inputs]),
@@ -157,7 +157,7 @@ def test_stability_leaves_out_copies_that_are_decided_otherwise():
     own = int(given.classifier.predict(given.image[None])[0])
     alike = np.asarray(given.classifier.predict(copies)) == own
     assert 0 < alike.sum() < COPIES
-    found = {(key[0], name): value for key, name, value in METRICS["robustness"].measure(given)}
+    found = {(key[0], name): value for key, name, value in METRICS["stability"].measure(given)}
     image = given.image.double().numpy().ravel()
     wanted = max(
         stability(

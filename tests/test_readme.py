@@ -159,9 +159,13 @@ def test_the_study_file_is_described_whole(request):
     (_, block), *others = blocks(text)
     for _, other in others:
         assert settings_from({"name": "x", "cases": {"source": "phantom"}} | tomllib.loads(other), "docs").plan
+    there: dict = {"repeat": {}, "vary": {}}
     written, default = (
         settings_from(content, "docs").model_dump()
-        for content in (tomllib.loads(block), {"name": "my-study", "classifier": {"pretraining": {}}, "vary": {}})
+        for content in (
+            tomllib.loads(block),
+            {"name": "my-study", "classifier": {"pretraining": {}}, "repeat": {}, "vary": {}},
+        )
     )
     assert written.pop("estimators") | {"parameters": {}} == default.pop("estimators")
     assert written == default

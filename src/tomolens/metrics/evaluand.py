@@ -1,6 +1,6 @@
 """One case with all that metrics may read of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -65,6 +65,7 @@ class Evaluand:
             where the network does not tell the two apart.
         spacing: millimetres from pixel to pixel along each axis; None where that is not known.
         other: a training image of the explained class, ``(C, *spatial)``; None where there is none.
+        rivals: the networks of other trainings; None where there are none.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -92,6 +93,7 @@ class Evaluand:
     twin: NDArray[np.float32] | None = None
     spacing: tuple[float, ...] | None = None
     other: Tensor | None = None
+    rivals: Sequence[Classifier] | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:

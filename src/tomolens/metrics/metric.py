@@ -16,9 +16,20 @@ from .evaluand import Evaluand, MapKey, MetricSettings
 
 Reading = tuple[MapKey, str, float | NDArray[np.float64]]
 """Of which map, the name of the output, and its number or curve."""
-Need = Literal["mask", "evidence", "twin", "marker", "completeness", "other", "scores", "probabilities", "explanations"]
-"""What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image or
-completeness it is not measured; scores, probabilities and explanations cost passes of the network."""
+Need = Literal[
+    "mask",
+    "evidence",
+    "twin",
+    "marker",
+    "completeness",
+    "other",
+    "rivals",
+    "scores",
+    "probabilities",
+    "explanations",
+]
+"""What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image,
+rivals or completeness it is not measured; scores, probabilities and explanations cost passes of the network."""
 
 
 def _none(settings: MetricSettings) -> int:

@@ -104,7 +104,8 @@ def estimate(
         channels, *spatial = case.image.shape
         count, recipe = len(cases.classes), settings.classifier.recipe
         network = build(recipe.architecture, channels, count, len(spatial), spatial, recipe.arguments).to(device).eval()
-        classifier, epochs = Classifier(network, output_of(count)), recipe.epochs * networks
+        again = settings.repeat.networks if settings.repeat else 1
+        classifier, epochs = Classifier(network, output_of(count)), recipe.epochs * networks * again
     else:
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
@@ -129,7 +130,8 @@ def estimate(
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
-    seconds["explaining"] *= 1 + sum(METRICS[name].explanations for name in plan.metrics.names)
+    rivals = settings.repeat.networks - 1 if settings.repeat else 0
+    seconds["explaining"] *= 1 + rivals + sum(METRICS[name].explanations for name in plan.metrics.names)
     if shown:
         asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
         seconds["decisions"] = held_out * asked_share * shown * decision

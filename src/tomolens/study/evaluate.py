@@ -1,6 +1,6 @@
 """The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -79,6 +79,7 @@ def evaluate(
     references: References | None = None,
     atlas: NDArray[np.float64] | None = None,
     calibration: Case | str | None = None,
+    rivals: Sequence[Classifier] = (),
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and what it must beat.
 
@@ -87,14 +88,15 @@ def evaluate(
     measured once, and so are each estimator's blurred map and the truth, where the case has a twin about which the
     network decides otherwise.
     ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
-    with an implant, whose maps are measured beside, or why it can have none.
+    with an implant, whose maps are measured beside, or why it can have none; ``rivals`` are networks of other
+    trainings.
 
     Raises:
         TomolensError: a network that fails on this case, or for every estimator; the message names the case.
     """
     try:
         prepared = prepare(case, classifier, plan, references, atlas)
-        evaluand = prepared.evaluand
+        evaluand = replace(prepared.evaluand, rivals=tuple(rivals) or None)
         measurements = (
             *of_network(case, classifier, prepared.predicted, prepared.turns),
             *_of_estimators(prepared.made, evaluand),

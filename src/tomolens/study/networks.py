@@ -15,6 +15,7 @@ from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
 from ..errors import SettingsError
 from ..progress import Progress
+from ..randomness import generator
 from ..results.store import Store
 from .folds import Fold
 from .settings import StudySettings
@@ -22,10 +23,11 @@ from .settings import StudySettings
 
 @dataclass(frozen=True)
 class Fitted:
-    """A classifier and what is known of its training."""
+    """A classifier and what is known of its training; and those of other trainings on the same cases."""
 
     classifier: Classifier
     facts: dict[str, Any]
+    rivals: tuple[Classifier, ...] = ()
 
 
 def networks_of(
@@ -37,20 +39,55 @@ def networks_of(
     device: str,
     progress: Progress,
 ) -> Iterator[tuple[Fold, Fitted]]:
-    """Each fold with its network, which never saw the fold's held-out patients."""
+    """Each fold with its network, which never saw the fold's held-out patients.
+
+    Raises:
+        SettingsError: trainings to repeat of a network that is given.
+    """
+    if classifier is not None:
+        require_no_repeat(settings)
     for fold in folds:
         if classifier is not None:
             yield fold, Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
             continue
-        file = store.weights_file(f"fold-{fold.number}")
-        if not file.exists():
-            stage = f"training network {fold.number + 1} of {len(folds)}"
-            start = _pretrained(settings, store.weights_file("pretrained"), device, progress)
-            recipe = settings.classifier.recipe
-            _train_into(file, settings, cases.select(fold.training), recipe, start, device, stage, progress)
-        fitted, facts = load_weights(file)
-        fitted.network.to(device)
-        yield fold, Fitted(with_window(fitted, settings), facts)
+        fitted, *rivals = (
+            _trained(settings, cases, fold, store, device, progress, f"{fold.number + 1} of {len(folds)}", rival)
+            for rival in range(1 if settings.repeat is None else settings.repeat.networks)
+        )
+        yield fold, replace(fitted, rivals=tuple(one.classifier for one in rivals))
+
+
+def require_no_repeat(settings: StudySettings) -> None:
+    """Refuse trainings to repeat of a network that is given.
+
+    Raises:
+        SettingsError: there are any.
+    """
+    if settings.repeat is not None:
+        raise SettingsError("repeat trains networks anew, and the network is given: leave one of them out")
+
+
+def _trained(
+    settings: StudySettings,
+    cases: Cases,
+    fold: Fold,
+    store: Store,
+    device: str,
+    progress: Progress,
+    which: str,
+    rival: int,
+) -> Fitted:
+    """The network of a fold, or a rival of it (from 1 on), read back or trained."""
+    file = store.weights_file(f"fold-{fold.number}{f'-rival-{rival}' if rival else ''}")
+    if not file.exists():
+        stage = f"training network {which}{f', again {rival}' if rival else ''}"
+        start = _pretrained(settings, store.weights_file("pretrained"), device, progress)
+        recipe = settings.classifier.recipe
+        seed = int(generator(settings.seed, "rival", rival).integers(2**31)) if rival else settings.seed
+        _train_into(file, settings, cases.select(fold.training), recipe, start, device, stage, progress, seed=seed)
+    fitted, facts = load_weights(file)
+    fitted.network.to(device)
+    return Fitted(with_window(fitted, settings), facts)
 
 
 def _cited(classifier: Classifier) -> dict[str, Any]:
@@ -110,12 +147,14 @@ def _train_into(
     device: str,
     stage: str,
     progress: Progress,
+    *,
+    seed: int | None = None,
 ) -> dict[str, Any]:
     progress(stage, 0, recipe.epochs)
     trained = train(
         cases,
         recipe,
-        seed=settings.seed,
+        seed=settings.seed if seed is None else seed,
         start=start,
         device=device,
         progress=lambda done, total, note: progress(stage, done, total, note),

@@ -35,7 +35,7 @@ from .executors import Executor, local_executor, workers_for
 from .fitting_estimators import without_gradients, without_references, without_twins
 from .folds import Fold, folds_of
 from .given_network import network_notes, require_outputs
-from .networks import Fitted, networks_of
+from .networks import Fitted, networks_of, require_no_repeat
 from .provenance import provenance
 from .ray_executor import ray_executor
 from .references import atlas_of, draw_references, missing_baselines
@@ -120,6 +120,7 @@ def run_study(
     _require_windows(settings, found)
     if classifier is not None:
         require_outputs(classifier, found.cases)
+        require_no_repeat(settings)
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     left_out: dict[str, str] = {}
     if classifier is not None and classifier.forward_only:
@@ -227,6 +228,7 @@ def job_of(
         gallery=frozenset(shown[: settings.gallery]),
         keep_maps=settings.keep_maps,
         calibration=calibration_of(settings, found.cases),
+        rivals=fitted.rivals,
     )
 
 
@@ -293,7 +295,9 @@ def _facts(store: Store, fold: Fold, fitted: Fitted, tally: Tally) -> dict[str, 
         before = {network["fold"]: network for network in store.description().get("networks", [])}
         decisions = before.get(fold.number, {}).get("decisions", "plain")
     network = weights_hash(fitted.classifier.network)
-    return {**fitted.facts, "decisions": decisions, "fold": fold.number, "weights": network}
+    rivals = [weights_hash(one.network) for one in fitted.rivals]
+    again = {"rivals": rivals} if rivals else {}
+    return {**fitted.facts, "decisions": decisions, "fold": fold.number, "weights": network, **again}
 
 
 def accuracies(store: Store) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
@@ -339,7 +343,7 @@ def describe(
         "notes": found.notes,
         "network_notes": network_notes(classifier),
         "estimators": [asdict(one) for one in _described(settings)],
-        "metrics": [as_json(METRICS[name].declaration) for name in settings.metrics.names],
+        "metrics": [as_json(METRICS[name].declaration) for name in settings.plan.metrics.names],
         **provenance(resources.device, resources.executor),
     }
 

@@ -32,6 +32,7 @@ from ..estimators.registry import PROTOCOL, SETS
 from ..imputers.fills import Fill, require_fill
 from ..metrics.evaluand import MetricSettings
 from ..metrics.registry import SETS as METRIC_SETS
+from ..metrics.reproducibility import REPRODUCIBILITY
 from ..regions import RegionSettings
 from ..results.store import Store
 from .plan import Plan, Variations
@@ -335,6 +336,12 @@ class VerdictSettings(_Section):
     least_turned: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
+class RepeatSettings(_Section):
+    """Train ``networks`` in all for each fold, which differ in their seeds: are maps the same by another training?"""
+
+    networks: Annotated[int, Field(ge=2, le=100)] = 3
+
+
 class ResourceSettings(_Section):
     """What one worker of a cluster needs: processor cores, and GPUs where networks run on one (may be a fraction)."""
 
@@ -373,6 +380,7 @@ class StudySettings(_Section):
     statistics: StatisticsSettings = StatisticsSettings()
     verdict: VerdictSettings = VerdictSettings()
     calibrate: Implant | None = None
+    repeat: RepeatSettings | None = None
     vary: VarySettings | None = None
 
     @property
@@ -387,7 +395,7 @@ class StudySettings(_Section):
             seed=self.seed,
             estimators=estimators,
             direction=chosen.direction,
-            metrics=self.metrics,
+            metrics=self._metrics(),
             batch_size=self.batch_size,
             baselines=(*(BASELINES[name] for name in chosen.baselines), TRUTH),
             blur=chosen.blur,
@@ -395,6 +403,13 @@ class StudySettings(_Section):
             variations=variations,
             explained=self._explained(),
         )
+
+    def _metrics(self) -> MetricSettings:
+        """What is measured: with networks of other trainings, what they are trained for too."""
+        names = self.metrics.names
+        if self.repeat is None or REPRODUCIBILITY.name in names:
+            return self.metrics
+        return replace(self.metrics, names=(*names, REPRODUCIBILITY.name))
 
     def _explained(self) -> Literal["predicted", "true"] | int:
         chosen, classes = self.estimators.explained, self.cases.classes

@@ -47,6 +47,7 @@ class Job:
         gallery: cases that are kept small for the page.
         keep_maps: whether every case's maps are kept.
         calibration: the cases with an implant, or None where none is asked for.
+        rivals: networks of other trainings.
     """
 
     cases: Cases
@@ -63,6 +64,7 @@ class Job:
     gallery: frozenset[int]
     keep_maps: bool
     calibration: Calibration | None = None
+    rivals: tuple[Classifier, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class Worker:
     @classmethod
     def ready(cls, job: Job, like: Quick | None = None) -> "Worker":
         """Place the network; ``like`` is what was found quickest for the network before."""
-        job.classifier.network.to(job.device)
+        for one in (job.classifier, *job.rivals):
+            one.network.to(job.device)
         classifier = job.classifier
         with one_thread(job.device):
             if job.sparing:
@@ -147,7 +150,7 @@ class Worker:
         job, classifier, plan = self.job, self.classifier, self.job.plan
         while True:
             try:
-                evaluation = evaluate(case, classifier, plan, job.references, job.atlas, altered)
+                evaluation = evaluate(case, classifier, plan, job.references, job.atlas, altered, job.rivals)
             except Exception as error:
                 if not is_out_of_memory(error) or plan.batch_size == 1:
                     raise

@@ -16,8 +16,8 @@ from tomolens.classifier.shuffled import with_shuffled_weights
 from tomolens.classifier.sources import NetworkSource, load_source
 from tomolens.errors import NetworkError
 from tomolens.estimators import explain
+from tomolens.metrics.randomisation import TOLERANCE, complexity, rank_correlation, structural_similarity
 from tomolens.metrics.registry import METRICS
-from tomolens.metrics.weights import TOLERANCE, complexity, rank_correlation, structural_similarity
 
 SHAPES = [(24, 30), (9, 10, 12)]
 
@@ -88,7 +88,7 @@ def looked(estimators, network):
         explanations=made,
         other=images[1],
     )
-    return {(key[0], name): value for key, name, value in METRICS["weights"].measure(given)}
+    return {(key[0], name): value for key, name, value in METRICS["randomisation"].measure(given)}
 
 
 def test_a_map_of_the_image_alone_fails_and_one_of_the_network_passes():
@@ -98,7 +98,7 @@ def test_a_map_of_the_image_alone_fails_and_one_of_the_network_passes():
     assert found["backpropagation", "weights_margin"] > 0
     given = evaluand()
     edges = replace(given, maps={"edges": given.image}, explanations=lambda image, by: {"edges": image})
-    found = {name: value for _, name, value in METRICS["weights"].measure(edges)}
+    found = {name: value for _, name, value in METRICS["randomisation"].measure(edges)}
     assert found["weights_similarity"] == pytest.approx(1.0)
     assert found["weights_ssim"] == pytest.approx(1.0)
     assert abs(found["pair_similarity"]) < 0.2
@@ -115,8 +115,8 @@ def test_the_null_is_another_image_by_the_network_itself():
         asked.append((image is given.other, by is given.classifier))
         return {"one": image, "two": -image}
 
-    list(METRICS["weights"].measure(replace(given, explanations=explanations)))
-    assert len(asked) == METRICS["weights"].explanations
+    list(METRICS["randomisation"].measure(replace(given, explanations=explanations)))
+    assert len(asked) == METRICS["randomisation"].explanations
     assert asked[-1] == (True, True)
     assert all(one == (False, False) for one in asked[:-1])
-    assert not METRICS["weights"].applies(replace(given, other=None))
+    assert not METRICS["randomisation"].applies(replace(given, other=None))

@@ -74,15 +74,15 @@ def _scaled(values: Values) -> Values:
     return (values - values.min()) / reach if reach > 0 else np.zeros_like(values)
 
 
-def measure_weights(evaluand: Evaluand) -> Iterator[Reading]:
+def measure_randomisation(evaluand: Evaluand) -> Iterator[Reading]:
     """Likeness of each estimator's magnitudes to those by shuffled networks, and to those of another image."""
     assert evaluand.other is not None
-    own = _magnitudes(evaluand.maps)
+    own = magnitudes(evaluand.maps)
     shuffled = [
-        _magnitudes(evaluand.explain(classifier=with_shuffled_weights(evaluand.classifier, evaluand.seed, draw, share)))
+        magnitudes(evaluand.explain(classifier=with_shuffled_weights(evaluand.classifier, evaluand.seed, draw, share)))
         for draw, share in (*((0, share) for share in STAGES), *((draw, 1.0) for draw in range(1, DRAWS)))
     ]
-    pairs = _magnitudes(evaluand.explain(evaluand.other))
+    pairs = magnitudes(evaluand.explain(evaluand.other))
     whole = shuffled[len(STAGES) - 1 :]
     for name, values in own.items():
         key = (name, "original")
@@ -99,13 +99,14 @@ def measure_weights(evaluand: Evaluand) -> Iterator[Reading]:
         yield key, "complexity_rise", (after - before) / before if before > 0 else 0.0
 
 
-def _magnitudes(maps: Mapping[str, Tensor]) -> dict[str, Values]:
+def magnitudes(maps: Mapping[str, Tensor]) -> dict[str, Values]:
+    """Of each map, ``(*spatial)``: the sum over its channels."""
     return {name: one.detach().cpu().double().abs().sum(dim=0).numpy() for name, one in maps.items()}
 
 
-WEIGHTS = Metric(
+RANDOMISATION = Metric(
     Declaration(
-        "weights",
+        "randomisation",
         (
             Output("weights_similarity", "like shuffled weights' (Spearman)", better="lower"),
             Output("weights_ssim", "like shuffled weights' (SSIM)", better="lower"),
@@ -128,7 +129,7 @@ WEIGHTS = Metric(
             ),
         ),
     ),
-    measure_weights,
+    measure_randomisation,
     needs=frozenset({"explanations", "other"}),
     explanations=len(STAGES) + DRAWS,
 )

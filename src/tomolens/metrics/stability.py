@@ -67,7 +67,7 @@ def followed(changes: Values, moved: Values) -> float:
     return float(np.corrcoef(changes, moved)[0, 1])
 
 
-def measure_robustness(evaluand: Evaluand) -> Iterator[Reading]:
+def measure_stability(evaluand: Evaluand) -> Iterator[Reading]:
     """Of each estimator's map as it is; stability over copies that are decided as the image is."""
     own = Moved(evaluand.image, evaluand.maps, evaluand.scores(evaluand.image[None])[0])
     copies = [_seen(evaluand, image) for image in noisy(evaluand)]
@@ -94,7 +94,7 @@ def noisy(evaluand: Evaluand) -> list[Tensor]:
     black, white = sorted((float(intensity.at(0.0)), float(intensity.at(1.0))))
     found = []
     for k in range(COPIES):
-        random = generator(evaluand.seed, evaluand.name, "robustness", k)
+        random = generator(evaluand.seed, evaluand.name, "stability", k)
         reach = RADIUS * (white - black) * (k + 1) / COPIES
         noise = torch.from_numpy(random.uniform(-reach, reach, tuple(image.shape))).to(image)
         found.append((image + noise).clamp(black, white))
@@ -114,9 +114,9 @@ def _images(settings: MetricSettings) -> int:
     return COPIES + 1
 
 
-ROBUSTNESS = Metric(
+STABILITY = Metric(
     Declaration(
-        "robustness",
+        "stability",
         (
             Output("max_sensitivity", "max-sensitivity", better="lower"),
             Output("input_stability", "relative input stability", better="lower"),
@@ -124,7 +124,7 @@ ROBUSTNESS = Metric(
             Output("follows_prediction", "prediction-saliency correlation"),
         ),
     ),
-    measure_robustness,
+    measure_stability,
     needs=frozenset({"explanations", "scores"}),
     images=_images,
     explanations=COPIES,

@@ -1,0 +1,86 @@
+"""Networks of other trainings: trained once, sent to workers, measured, verified; refused where one is given."""
+
+import json
+
+import numpy as np
+import pytest
+
+from quick_study import quick_study
+from tomolens.api import Study, verify_study
+from tomolens.errors import SettingsError
+from tomolens.results.store import Store
+from tomolens.study.settings import StudySettings
+
+CONTENT = {
+    "name": "again",
+    "examples": 1,
+    "batch_size": 8,
+    "repeat": {"networks": 3},
+    "cases": {"source": "phantom", "train": 16, "test": 8, "size": 32},
+    "classifier": {"recipe": {"architecture": "local", "arguments": {"width": 4}, "epochs": 1, "batch_size": 8}},
+    "estimators": {"names": ["backpropagation", "random"], "baselines": []},
+    "metrics": {"names": ["fidelity", "randomisation"], "steps": 4},
+    "statistics": {"resamples": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("again") / "results"
+    findings = Study.of(StudySettings.model_validate(CONTENT)).run(folder, workers=2)
+    return folder, findings
+
+
+def test_maps_by_other_trainings_are_measured(repeated):
+    folder, findings = repeated
+    names = ["fold-0", "fold-0-rival-1", "fold-0-rival-2"]
+    files = {file.stem: file.read_bytes() for file in (folder / "weights").glob("*.safetensors")}
+    assert sorted(files) == names
+    assert len({*files.values()}) == 3
+    (network,) = Store(folder).description().raw["networks"]
+    assert len({network["weights"], *network["rivals"]}) == 3
+    table = findings.table("reproducibility")
+    assert set(table["estimator"]) == {"backpropagation", "random"}
+    for name in ("repeat_similarity", "repeat_ssim", "repeat_margin"):
+        assert np.isfinite(table[name]).all()
+    random = table[table["estimator"] == "random"].iloc[0]
+    assert random["repeat_similarity"] == pytest.approx(1.0)  # the same draws, whatever the network
+    (card,) = findings.verdict.cards
+    for question in ("weights", "repeatable"):
+        (check,) = card.of(question)
+        assert check.view
+        assert check.cases == 8
+
+
+def test_it_goes_on_with_the_networks_there_are_and_can_be_verified(repeated):
+    folder, _ = repeated
+    times = {file: file.stat().st_mtime_ns for file in (folder / "weights").iterdir()}
+    study = Study.of(StudySettings.model_validate(CONTENT))
+    study.run(folder, workers=1)
+    assert {file: file.stat().st_mtime_ns for file in (folder / "weights").iterdir()} == times
+    lines, same = verify_study(folder)
+    assert same, lines
+
+
+def test_the_page_says_what_the_cards_say(repeated):
+    folder, _ = repeated
+    page = (folder / "report.html").read_text()
+    assert "margin over another image" in page
+    verdict = json.loads((folder / "verdict.json").read_text())
+    states = {check["question"]: check["view"] for card in verdict["cards"] for check in card["checks"]}
+    assert states["weights"] == "weights_margin"
+    assert states["repeatable"] == "repeat_margin"
+
+
+def test_of_a_network_that_is_given_nothing_is_trained_again(tmp_path):
+    study = quick_study(repeat={"networks": 2})
+    with pytest.raises(SettingsError, match="repeat trains networks anew, and the network is given"):
+        study.run(tmp_path / "r")
+    with pytest.raises(ValueError, match="networks"):
+        StudySettings.model_validate({"name": "x", "repeat": {"networks": 1}})
+
+
+def test_the_price_counts_all_trainings():
+    once = Study.of(StudySettings.model_validate({**CONTENT, "repeat": None})).estimate()
+    thrice = Study.of(StudySettings.model_validate(CONTENT)).estimate()
+    assert thrice.training == 3 * once.training
