@@ -159,7 +159,6 @@ def test_the_study_file_is_described_whole(request):
     (_, block), *others = blocks(text)
     for _, other in others:
         assert settings_from({"name": "x", "cases": {"source": "phantom"}} | tomllib.loads(other), "docs").plan
-    there: dict = {"repeat": {}, "vary": {}}
     written, default = (
         settings_from(content, "docs").model_dump()
         for content in (
