@@ -2,7 +2,7 @@
 
     python benchmarks/estimator_memory.py
 
-Each map is made in a process of its own, of one 224 x 224 image and a ResNet-18 in batches of 8, on one thread; what is
+Each map is made in a process of its own, of one 128 x 128 image and a ResNet-18 in batches of 8, on one thread; what is
 printed is the peak beyond that of the process before it explains anything.
 """
 
@@ -18,18 +18,18 @@ from tomolens.classifier.architectures import make
 from tomolens.estimators import References, Scene, explain, make_estimator
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "smoothgrad": ({"samples": 10}, {"samples": 200}),
-    "vargrad": ({"samples": 10}, {"samples": 200}),
-    "integrated-gradients": ({"steps": 10}, {"steps": 200}),
-    "expected-gradients": ({"samples": 10}, {"samples": 200}),
-    "gradient-shap": ({"samples": 10}, {"samples": 200}),
-    "blur-integrated-gradients": ({"steps": 10}, {"steps": 100}),
-    "guided-integrated-gradients": ({"steps": 10}, {"steps": 100}),
-    "smooth:lrp": ({"samples": 10}, {"samples": 200}),
+    "smoothgrad": ({"samples": 24}, {"samples": 200}),
+    "vargrad": ({"samples": 24}, {"samples": 200}),
+    "integrated-gradients": ({"steps": 24}, {"steps": 200}),
+    "expected-gradients": ({"samples": 24}, {"samples": 200}),
+    "gradient-shap": ({"samples": 24}, {"samples": 200}),
+    "blur-integrated-gradients": ({"steps": 24}, {"steps": 100}),
+    "guided-integrated-gradients": ({"steps": 24}, {"steps": 100}),
+    "smooth:lrp": ({"samples": 24}, {"samples": 200}),
     "score-cam": ({"most": 8}, {"most": 400}),
-    "occlusion": ({"window": 64, "stride": 48}, {"window": 16, "stride": 8}),
-    "rise": ({"samples": 20}, {"samples": 1000}),
-    "lime": ({"samples": 20}, {"samples": 1000}),
+    "occlusion": ({"window": 32, "stride": 24}, {"window": 8, "stride": 4}),
+    "rise": ({"samples": 24}, {"samples": 1000}),
+    "lime": ({"samples": 24}, {"samples": 1000}),
     "kernel-shap": ({"samples": 200}, {"samples": 1000}),
 }
 
@@ -43,8 +43,8 @@ def measure(name: str, which: int) -> None:
     """Print what one map takes beyond what was there before."""
     torch.set_num_threads(1)
     network = make("resnet18", {"n_input_channels": 1, "num_classes": 2, "spatial_dims": 2}).eval()
-    images = torch.rand(1, 1, 224, 224, generator=torch.Generator().manual_seed(0))
-    images[..., 60:140, 80:150] *= 0.3
+    images = torch.rand(1, 1, 128, 128, generator=torch.Generator().manual_seed(0))
+    images[..., 30:70, 40:80] *= 0.3
     classifier = Classifier(network, "logits")
     references = References(images.expand(4, -1, -1, -1).clone(), [0, 1, 0, 1])
     with torch.no_grad():

@@ -24,7 +24,7 @@ def test_counts_of_the_built_in_kind_of_study():
     assert (cost.cases, cost.maps, cost.asked) == (4, 16 + 7 + 6 + 1, Cost(gradients=92, scores=3))
     assert cost.images == 2 * (16 + 7 + 6 + 1) * 2 * 39
     assert cost.training == 3 * 40
-    assert set(cost.seconds) == {"reading cases", "training", "explaining", "decisions", "other metrics"}
+    assert set(cost.seconds) == {"reading cases", "training", "explaining", "decisions", "masking", "other metrics"}
     assert all(seconds > 0 for seconds in cost.seconds.values())
     assert cost.total == pytest.approx(sum(cost.seconds.values()))
     assert 0 < cost.megabytes < 200
@@ -64,6 +64,7 @@ def test_time_is_counts_times_measured_speeds(monkeypatch):
             "training": few.training * 1.5 * 2.0 / batch,
             "explaining": 4 * (92 + 3) * 2.0 / batch,
             "decisions": 4 * USUALLY_ASKED * few.images * 2.0 / batch,
+            "masking": 4 * USUALLY_ASKED * few.images * 2.0 / 8,
             "other metrics": 4 * 2.0 / 5,  # one map and three take as long: all of it is once for the case
         }
     )
@@ -71,3 +72,16 @@ def test_time_is_counts_times_measured_speeds(monkeypatch):
         assert many.seconds[stage] == pytest.approx(20 * few.seconds[stage]), stage
     assert many.seconds["training"] == few.seconds["training"]
     assert many.seconds["reading cases"] == pytest.approx(2 * 120 * 2.0)
+
+
+def test_scores_are_asked_of_the_network_itself_and_maps_made_again(monkeypatch):
+    monkeypatch.setattr(study_cost, "_timed", lambda work: 2.0)
+    names = ["removal", "perturbed", "randomisation", "stability"]
+    plain = cost_of(metrics={"names": ["roc"]})
+    cost = cost_of(metrics={"names": names, "steps": 10}, repeat={"networks": 2})
+    maps = plain.maps
+    assert cost.images == maps * 2 * 11 + (64 + 343 + 1) + (6 + 1)
+    batch = SMALL_STUDY.get("batch_size", 32)
+    assert cost.seconds["scores of altered images"] == pytest.approx(4 * cost.images * 2.0 / batch)
+    assert cost.seconds["explaining"] == pytest.approx((1 + 1 + 5 + 6 + 1) * plain.seconds["explaining"])
+    assert "decisions" not in cost.seconds

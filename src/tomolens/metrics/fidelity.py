@@ -343,6 +343,7 @@ FIDELITY_TWIN = Metric(
     measure_fidelity_twin,
     needs=frozenset({"twin", "evidence"}),
     images=_images,
+    fill="twin",
 )
 FIDELITY_ROAD = Metric(
     _declaration(
@@ -364,4 +365,5 @@ FIDELITY_ROAD = Metric(
     ),
     measure_road,
     images=_images,
+    fill="road",
 )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..declarations import Declaration
+from ..imputers.fills import Fill
 from .evaluand import Evaluand, MapKey, MetricSettings
 
 Reading = tuple[MapKey, str, float | NDArray[np.float64]]
@@ -46,6 +47,8 @@ class Metric:
         needs: what it reads beside the maps.
         depends_on: the settings, by name, that change its numbers and that a study may vary: ``fill``, ``regions``.
         images: how many images it shows the network for each map, at most.
+        images_a_case: likewise, for all maps of a case together.
+        fill: what it masks with, where that is not the study's own fill.
         explanations: how often it has every map of a case made again.
     """
 
@@ -54,7 +57,14 @@ class Metric:
     needs: frozenset[Need] = frozenset()
     depends_on: frozenset[str] = frozenset()
     images: Callable[[MetricSettings], int] = _none
+    images_a_case: Callable[[MetricSettings], int] = _none
+    fill: Fill | None = None
     explanations: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether it reads the scores of altered images, which only the network itself gives, and not decisions."""
+        return bool(self.needs & {"scores", "probabilities"})
 
     @property
     def name(self) -> str:

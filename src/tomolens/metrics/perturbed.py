@@ -131,5 +131,5 @@ PERTURBED = Metric(
     measure_perturbed,
     needs=frozenset({"scores"}),
     depends_on=frozenset({"fill"}),
-    images=_images,
+    images_a_case=_images,
 )

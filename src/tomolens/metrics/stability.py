@@ -126,6 +126,6 @@ STABILITY = Metric(
     ),
     measure_stability,
     needs=frozenset({"explanations", "scores"}),
-    images=_images,
+    images_a_case=_images,
     explanations=COPIES,
 )

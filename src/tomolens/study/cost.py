@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..errors import NetworkError, TomolensError, reason_of
 from ..estimators.answers import answers
 from ..estimators.estimator import Cost
 from ..estimators.questions import Kind
+from ..imputers.fills import Fill, imputer
 from ..metrics.evaluand import Evaluand
 from ..metrics.ranked import rank_map
 from ..metrics.registry import METRICS
@@ -112,7 +113,8 @@ def estimate(
     batch = batch.to(classifier.device)
     _require_answers(classifier, batch)
     twins = case.twin is not None
-    asked, shown, maps = plan.cost(case.image.shape), plan.images(twins), plan.maps(twins)
+    asked, maps = plan.cost(case.image.shape), plan.maps(twins)
+    shown, exact = plan.images(twins), plan.images(twins, exact=True)
     if settings.precision == "auto":
         # Compiling is not tried: it would take longer than all the rest of this.
         classifier = classifier.with_folded(batch[:2])
@@ -135,6 +137,10 @@ def estimate(
     if shown:
         asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
         seconds["decisions"] = held_out * asked_share * shown * decision
+        masking = _masking_time(case, classifier, plan, twins)
+        seconds["masking"] = held_out * asked_share * sum(masking.values())
+    if exact:
+        seconds["scores of altered images"] = held_out * exact * _decision_time(replace(classifier, quick=None), batch)
     workers = workers_for(held_out, device)
     seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan, maps) / workers
     # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.
@@ -145,7 +151,7 @@ def estimate(
         training=epochs * trained_on * _images_a_case(settings.classifier.recipe),
         maps=maps,
         asked=asked,
-        images=shown,
+        images=shown + exact,
         seconds=seconds,
         megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2) / 1e6
         + gallery / 1e6
@@ -184,6 +190,18 @@ def _decision_time(classifier: Classifier, batch: torch.Tensor) -> float:
     with classifier.frozen(), torch.inference_mode():
         run = classifier.class_scores if quick is None else quick.outputs
         return _timed(lambda: run(batch).cpu()) / len(batch)
+
+
+def _masking_time(case: Case, classifier: Classifier, plan: Plan, twins: bool) -> dict[Fill, float]:
+    """Seconds that the masked images of a case take to make, by what masked pixels become."""
+    image = torch.from_numpy(case.image).to(classifier.device)
+    hidden = torch.from_numpy(np.random.default_rng(0).random((8, *case.image.shape[1:])) < 0.5).to(classifier.device)
+    found: dict[Fill, float] = {}
+    for fill, count in plan.shown(twins).items():
+        if count:
+            masked = imputer(fill, image, case.label, intensity=classifier.intensity, twin=case.twin)
+            found[fill] = count * _timed(lambda masked=masked: masked.fill(hidden)) / len(hidden)  # type: ignore[misc]
+    return found
 
 
 def _metrics_time(case: Case, classifier: Classifier, plan: Plan, maps: int) -> float:

@@ -102,13 +102,27 @@ class Plan:
         """What the estimators ask for a case ``(C, *spatial)``."""
         return sum((cost_of(estimators, shape, self.direction) for estimators in self.explanations), Cost())
 
-    def images(self, twins: bool = True) -> int:
-        """Altered images of a case that the metrics show the network, at most; ``twins`` tells whether it has one."""
+    def images(self, twins: bool = True, *, exact: bool = False) -> int:
+        """Altered images of a case that the metrics show the network for decisions, at most.
+
+        Args:
+            twins: whether the case has one.
+            exact: count those for scores instead, which only the network as it is gives.
+        """
+        return sum(self.shown(twins, exact=exact).values())
+
+    def shown(self, twins: bool = True, *, exact: bool = False) -> dict[Fill, int]:
+        """The same by what masked pixels become."""
         varied = sum(map(len, self.explanations[1:])) - (len(self.estimators) if self.calibration else 0)
         fills = len(self.variations.fills) * (len(self.estimators) + self.beside(twins)) if self.variations else 0
-        total = 0
+        found: dict[Fill, int] = {}
         for metric in map(METRICS.__getitem__, self.metrics.names):
+            if metric.exact != exact:
+                continue
             own = self.maps(twins) + varied + (fills if "fill" in metric.depends_on else 0)
             measured = own if twins or "twin" not in metric.needs else 0
-            total += (measured + (self.maps() if self.calibration else 0)) * metric.images(self.metrics)
-        return total
+            maps = measured + (self.maps() if self.calibration else 0)
+            fill = self.metrics.fill if metric.fill is None else metric.fill
+            count = maps * metric.images(self.metrics) + metric.images_a_case(self.metrics)
+            found[fill] = found.get(fill, 0) + count
+        return found
