@@ -286,9 +286,13 @@ def test_a_map_that_does_not_depend_on_the_weights_is_not_believed(tmp_path):
         assert check.interval[0] < check.value < check.interval[1]
         if depends == -0.5:
             assert "Steep slope (absolute) beats every map that never looks at the network in" in found.sentence
-            assert "a network with shuffled weights has nearly the same map (margin -0." in found.sentence
+            assert "of a network with shuffled weights is more like it than that of another image is (margin -0." in (
+                found.sentence
+            )
         else:
             assert found.sentence.startswith("Believe only Steep slope")
+        untold = "Whether it depends on the network's weights cannot be told of Steep slope (absolute)."
+        assert (untold in found.reasons) == (depends == 0.0)
     assert states == {0.5: ("passed", True), -0.5: ("failed", False), 0.0: ("not assessed", True)}
 
 

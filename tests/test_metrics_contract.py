@@ -62,7 +62,7 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         batch_size=batch_size,
         maps={"one": torch.from_numpy(one), "two": torch.from_numpy(other)},
         completeness={"one": 0.25, "two": 0.5},
-        explanations=lambda image, classifier: {"one": image, "two": -image},
+        explanations=lambda image, classifier, draws="": {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
         other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
         rivals=(undecided(torch.from_numpy(image), hidden, outputs),) * 2,

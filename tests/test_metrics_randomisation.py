@@ -37,7 +37,8 @@ def test_likeness_is_scipys_and_scikit_images(shape, seed):
 
 def test_even_maps_are_like_nothing():
     even, other = np.ones((12, 12)), np.random.default_rng(0).random((12, 12))
-    assert rank_correlation(even, other) == rank_correlation(even, even) == 0.0
+    assert np.isnan(rank_correlation(even, other))
+    assert np.isnan(rank_correlation(even, even))
     assert structural_similarity(other, other) == pytest.approx(1.0)
     assert complexity(even) == 0.0
     assert rank_correlation(other, -other) == pytest.approx(-1.0)
@@ -77,7 +78,7 @@ def looked(estimators, network):
     images = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
     classifier = Classifier(network, "logits")
 
-    def made(image, by):
+    def made(image, by, draws=""):
         return {name: stack[0] for name, stack in explain(by, image[None], estimators, [1]).items()}
 
     given = replace(
@@ -97,7 +98,7 @@ def test_a_map_of_the_image_alone_fails_and_one_of_the_network_passes():
     assert found["backpropagation", "weights_similarity"] < 0.3
     assert found["backpropagation", "weights_margin"] > 0
     given = evaluand()
-    edges = replace(given, maps={"edges": given.image}, explanations=lambda image, by: {"edges": image})
+    edges = replace(given, maps={"edges": given.image}, explanations=lambda image, by, draws="": {"edges": image})
     found = {name: value for _, name, value in METRICS["randomisation"].measure(edges)}
     assert found["weights_similarity"] == pytest.approx(1.0)
     assert found["weights_ssim"] == pytest.approx(1.0)
@@ -111,12 +112,54 @@ def test_the_null_is_another_image_by_the_network_itself():
     given = evaluand()
     asked = []
 
-    def explanations(image, by):
-        asked.append((image is given.other, by is given.classifier))
+    def explanations(image, by, draws):
+        asked.append((image is given.other, by is given.classifier, draws))
         return {"one": image, "two": -image}
 
     list(METRICS["randomisation"].measure(replace(given, explanations=explanations)))
     assert len(asked) == METRICS["randomisation"].explanations
-    assert asked[-1] == (True, True)
-    assert all(one == (False, False) for one in asked[:-1])
+    assert asked[-1][:2] == (True, True)
+    assert all(one[:2] == (False, False) for one in asked[:-1])
+    assert len({draws for *_, draws in asked}) == len(asked)  # shared noise is no likeness
     assert not METRICS["randomisation"].applies(replace(given, other=None))
+
+
+def test_what_is_the_same_by_shuffled_networks_fails_however_alike_images_are():
+    given = evaluand()
+    alike = given.image + 1e-3 * torch.rand(given.image.shape)
+    shown = replace(given, maps={"blob": given.image}, explanations=lambda image, by, draws="": {"blob": alike})
+    found = {name: value for _, name, value in METRICS["randomisation"].measure(shown)}
+    assert found["pair_similarity"] > 0.95
+    assert found["weights_margin"] < 0
+
+
+def test_even_maps_cannot_be_told():
+    given = evaluand()
+    nothing = 0 * given.image
+    for maps, others in (({"one": nothing}, {"one": nothing}), ({"one": given.image}, {"one": nothing})):
+        shown = replace(given, maps=maps, explanations=lambda image, by, draws="", others=others: others)
+        found = {name: value for _, name, value in METRICS["randomisation"].measure(shown)}
+        assert np.isnan(found["weights_margin"])
+
+
+def test_weights_that_were_changed_are_shuffled_anew():
+    network = convolutional(1, 2)
+    classifier, images = Classifier(network, "logits"), torch.rand(2, 1, 16, 16)
+    before = with_shuffled_weights(classifier, 0).class_scores(images)
+    with torch.no_grad():
+        network[-1].weight.data.mul_(3.0)
+    assert not torch.equal(with_shuffled_weights(classifier, 0).class_scores(images), before)
+
+
+@pytest.mark.parametrize("name", ["randomisation", "reproducibility", "stability"])
+def test_an_estimator_that_fails_on_another_image_costs_its_own_numbers(name):
+    given = evaluand()
+    shown = replace(given, explanations=lambda image, by, draws="": {"one": image})
+    assert {key for key, _, _ in METRICS[name].measure(shown)} == {("one", "original")}
+
+
+@pytest.mark.parametrize("spatial", [(2, 24, 24), (1, 12, 12)])
+def test_thin_volumes_have_windows_too(spatial):
+    one, other = (np.random.default_rng(seed).random(spatial) for seed in (0, 1))
+    assert structural_similarity(one, one) == pytest.approx(1.0)
+    assert -1 < structural_similarity(one, other) < 0.5

@@ -84,6 +84,7 @@ def test_irof_is_its_loop(spatial):
     image = torch.rand(1, *spatial, generator=torch.Generator().manual_seed(3))
     image[:, : spatial[0] // 2] *= 0.3
     given = replace(evaluand(spatial=spatial, outputs=2), image=image)
+    given = replace(given, explained=int(given.classifier.predict(image[None])[0]))
     labels = torch.from_numpy(parts(image.numpy()))
     masking = imputer("mean", image, 1)
     distinct = list(dict.fromkeys(given.rankings.values()))
@@ -95,3 +96,4 @@ def test_irof_is_its_loop(spatial):
             gone |= labels == label
             left.append(probability(given, masking.fill(gone[None])[0]))
         assert value == pytest.approx(1 - np.mean(left) / probability(given, image), rel=1e-4)
+    assert np.isnan(irof(replace(given, explained=1 - given.explained), distinct, masking)).all()

@@ -16,7 +16,7 @@ from ..errors import NetworkError
 from ..randomness import generator
 from .classifier import Classifier
 
-_MADE: "WeakKeyDictionary[nn.Module, dict[tuple[int, int, float], nn.Module]]" = WeakKeyDictionary()
+_MADE: "WeakKeyDictionary[nn.Module, dict[tuple[object, ...], nn.Module]]" = WeakKeyDictionary()
 """Of each network those that were made of it in this process; they are never stored."""
 
 
@@ -33,7 +33,7 @@ def with_shuffled_weights(classifier: Classifier, seed: int, draw: int = 0, shar
         NetworkError: a network without weights that can be reached.
     """
     made = _MADE.setdefault(classifier.network, {})
-    key = (seed, draw, share)
+    key = (seed, draw, share, _sums(classifier.network))  # weights may have been changed since
     if key not in made:
         made[key] = _shuffled(classifier.network, seed, draw, share)
     return replace(classifier, network=made[key], quick=None, folded=None)
@@ -52,6 +52,12 @@ def _shuffled(network: nn.Module, seed: int, draw: int, share: float) -> nn.Modu
                 order = torch.from_numpy(random.permutation(values.numel())).to(values.device)
                 values.copy_(values.flatten()[order].reshape(values.shape))
     return copied
+
+
+def _sums(network: nn.Module) -> tuple[float, ...]:
+    """Of each weight and of its square, by which a change of weights is seen."""
+    own = (one for module in network.modules() for one in _weights(module).values())
+    return tuple(float(part.sum()) for one in own for part in (one.double(), one.double().square()))
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:

@@ -79,8 +79,8 @@ def _none(findings: "Findings", verdict: Verdict) -> str:
             output = findings.description.outputs[check.view]
             return (
                 f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the "
-                f"network in the model's view, and a network with shuffled weights has nearly the same map "
-                f"({output.label} {printed(output, check.value)}). {DO_NOT}"
+                f"network in the model's view, and the map of a network with shuffled weights is more like it than "
+                f"that of another image is ({output.label} {printed(output, check.value)}). {DO_NOT}"
             )
         return (
             f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the network "
@@ -119,6 +119,10 @@ def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
     missing = _not_compared(findings)
     if missing:
         found.append(f"Not among the maps to beat, as they have no number in many of the cases: {_listed(missing)}.")
+    untold = [card for card in verdict.believed if any(one.view and one.reason for one in card.of("weights"))]
+    if untold:
+        names = [map_title(findings, *card.key) for card in untold]
+        found.append(f"Whether it depends on the network's weights cannot be told of {_listed(names)}.")
     if len(verdict.believed) > 1 and not _told_apart(findings, verdict.believed):
         found.append("Which of them is best cannot be told: the intervals of their ranks meet.")
     if findings.shortcut is not None:

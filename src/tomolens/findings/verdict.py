@@ -214,7 +214,11 @@ def _answered(findings: "Findings", estimator: str) -> Iterator[Check]:
     """The checks that a number of an estimator's map as it is answers by being above 0."""
     outputs = findings.description.outputs
     for question in LATER:
-        answers = [name for name, output in outputs.items() if output.answers == question and name in findings.means]
+        answers = [
+            name
+            for name, output in outputs.items()
+            if output.answers == question and not findings.means.get(name, pd.DataFrame()).empty
+        ]
         if not answers:
             yield Check(question, "not assessed", reason="not measured in this study")
         for name in answers:

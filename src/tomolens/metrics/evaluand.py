@@ -19,8 +19,9 @@ MapKey = tuple[str, str]
 """Estimator's name, and the form of its map: as it is, or its absolute values."""
 OF_CASE: MapKey = ("", "")
 """In place of a map, where a number concerns the case alone."""
-Explain = Callable[[Tensor, Classifier], Mapping[str, Tensor]]
-"""From an image ``(C, *spatial)`` and a classifier to the study's maps of it, ``(C, *spatial)`` by estimator."""
+Explain = Callable[[Tensor, Classifier, str], Mapping[str, Tensor]]
+"""From an image ``(C, *spatial)``, a classifier and a name for random draws of their own (empty for the case's) to the
+study's maps, ``(C, *spatial)`` by estimator."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,16 @@ class Evaluand:
         """Class probabilities of altered images, likewise."""
         return replace(self.classifier, score="probability", quick=None).predicted_scores(images, self.batch_size)
 
-    def explain(self, image: Tensor | None = None, classifier: Classifier | None = None) -> Mapping[str, Tensor]:
-        """The study's maps of another image, or by another classifier: the same class, seed and draws."""
+    def explain(
+        self, image: Tensor | None = None, classifier: Classifier | None = None, draws: str = ""
+    ) -> Mapping[str, Tensor]:
+        """The study's maps of another image, or by another classifier, of the same class.
+
+        Args:
+            image: the case's own by default.
+            classifier: the study's by default.
+            draws: a name for random draws of their own; the case's by default.
+        """
         assert self.explanations is not None
         with torch.inference_mode(False):
-            return self.explanations(self.image if image is None else image, classifier or self.classifier)
+            return self.explanations(self.image if image is None else image, classifier or self.classifier, draws)

@@ -17,19 +17,22 @@ from .ranked import RankedMap
 def irof(evaluand: Evaluand, rankings: Sequence[RankedMap], fill: Imputer) -> list[float]:
     """Mean over j of 1 - p(without the j parts of the largest mean importance) / p(image), of each of several maps.
 
-    Parts are those of `regions.parts`; of equal ones the first by number goes first. At most 1; NaN where the
-    explained class has no probability.
+    Parts are those of `regions.parts`; of equal ones the first by number goes first. At most 1; NaN where another class
+    than the explained one is predicted: its probability may be nearly 0, and nothing can be a share of that.
     """
     labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy()))
     sizes = np.bincount(labels.ravel())
-    whole = float(evaluand.probabilities(fill.image[None])[0, evaluand.explained])
+    every = evaluand.probabilities(fill.image[None])[0]
+    whole = float(every[evaluand.explained])
+    if whole < every.max():
+        return [float("nan")] * len(rankings)
     found = []
     for ranked in rankings:
         means = np.bincount(labels.ravel(), ranked.scores) / sizes
         turn = np.empty(len(sizes), np.int64)
         turn[np.argsort(-means, kind="stable")] = np.arange(len(sizes))
         left = _probabilities(evaluand, fill, turn[labels])
-        found.append(float(1 - (left / whole).mean()) if whole > 0 else float("nan"))
+        found.append(float(1 - (left / whole).mean()))
     return found
 
 

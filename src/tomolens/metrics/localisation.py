@@ -72,7 +72,7 @@ def otsu_iou(ranked: RankedMap, mask: Mask) -> float:
 
     Saporta et al. 2022, doi 10.1038/s42256-022-00536-x; Otsu 1979, doi 10.1109/TSMC.1979.4310076.
     """
-    if ranked.scores.min() == ranked.scores.max():
+    if np.ptp(ranked.scores) <= 1e-12 * np.abs(ranked.scores).max():
         return NOTHING
     chosen = ranked.scores > otsu_threshold(ranked.scores)
     inside = mask.ravel()

@@ -28,8 +28,8 @@ Values = NDArray[np.float64]
 def infidelity(told: Values, lost: Values) -> float:
     """Mean square of what a map says too much or too little of the score's loss, as a share of that of saying nothing.
 
-    E[(beta I m - (S(x) - S(x - I)))^2] / E[(S(x) - S(x - I))^2] with the best beta (Yeh et al. 2019, arXiv 1901.09392,
-    definition 2.1 and section 2.3): 0 of a map that foretells every loss, 1 of one that foretells none.
+    E[(beta I m - (S(x) - S(x - I)))^2] / E[(S(x) - S(x - I))^2] with the best beta of 0 or more: 0 of a map that
+    foretells every loss, 1 of one that foretells none. Yeh et al. 2019, arXiv 1901.09392, definition 2.1, section 2.3.
 
     Args:
         told: I m, the map times what is taken off the image, ``(sets,)``.
@@ -38,7 +38,7 @@ def infidelity(told: Values, lost: Values) -> float:
     power, whole = (told**2).sum(), (lost**2).sum()
     if whole == 0:
         return float("nan")
-    scale = (told * lost).sum() / power if power > 0 else 0.0
+    scale = max(0.0, (told * lost).sum() / power) if power > 0 else 0.0  # below 0 it would turn the map round
     return float(((scale * told - lost) ** 2).sum() / whole)
 
 
@@ -55,17 +55,19 @@ def sensitivity_n(sums: Values, lost: Values, sizes: NDArray[np.integer]) -> flo
     found = []
     for size in np.unique(sizes):
         one, other = sums[sizes == size], lost[sizes == size]
-        if len(one) > 2 and one.std() > 0 and other.std() > 0:
+        if len(one) > 2 and _varies(one) and _varies(other):
             found.append(np.corrcoef(one, other)[0, 1])
     return float(np.mean(found)) if found else float("nan")
 
 
 def monotonicity(magnitudes: Values, changed: Values) -> float:
-    """Spearman's correlation of each part's magnitude with the square of what masking it changes; NaN of even ones.
+    """Spearman's correlation of each part's mean magnitude with the square of what masking it changes.
+
+    NaN where either is the same for all parts.
 
     Nguyen & Martinez 2020, arXiv 2007.07584, section 3.2, with one fill in place of an expectation over many.
     """
-    if len(magnitudes) < 3 or np.ptp(magnitudes) == 0 or np.ptp(changed) == 0:
+    if len(magnitudes) < 3 or not _varies(magnitudes) or not _varies(changed):
         return float("nan")
     return float(spearmanr(magnitudes, changed**2).statistic)
 
@@ -78,13 +80,19 @@ def measure_perturbed(evaluand: Evaluand) -> Iterator[Reading]:
     sizes = np.array([max(1, round(SHARES[k % len(SHARES)] * count)) for k in range(SETS)])
     sets = np.stack([np.isin(np.arange(count), random.permutation(count)[:size]) for size in sizes])
     each = np.eye(count, dtype=bool)
+    sizes_of_parts = np.bincount(labels, minlength=count)
     lost, told = _masked(evaluand, labels, np.concatenate([sets, each]))
     for (name, values), foretold in zip(evaluand.maps.items(), told.T, strict=True):
         plane = values.detach().cpu().double().sum(dim=0).numpy().ravel()
         key, of_sets = (name, "original"), lost[: len(sets)]
         yield key, "infidelity", infidelity(foretold[: len(sets)], of_sets)
         yield key, "sensitivity_n", sensitivity_n(sets @ _sums(labels, plane, count), of_sets, sizes)
-        yield key, "monotonicity", monotonicity(_sums(labels, np.abs(plane), count), lost[len(sets) :])
+        yield key, "monotonicity", monotonicity(_sums(labels, np.abs(plane), count) / sizes_of_parts, lost[len(sets) :])
+
+
+def _varies(values: Values) -> bool:
+    """By more than rounding."""
+    return bool(np.ptp(values) > 1e-9 * np.abs(values).max())
 
 
 def _sums(labels: NDArray[np.int64], values: Values, count: int) -> Values:

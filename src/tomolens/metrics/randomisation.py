@@ -6,6 +6,7 @@ of Arun et al. 2021, doi 10.1148/ryai.2021200267).
 """
 
 from collections.abc import Iterator, Mapping
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ DRAWS = 2
 """Networks in which all of them are."""
 TOLERANCE = 0.1
 """Correlation by which a map may be more like that of a shuffled network than the null, and still depend on weights."""
+MOST = 0.9
+"""Correlation from which on a map does not depend on them, however alike maps of other images are."""
+ANOTHER = "another image"
+"""Whose random draws are its own: shared noise is no likeness."""
 BINS = 100
 """Of the histogram whose entropy says how complex a map is."""
 SIDE = 7
@@ -32,23 +37,23 @@ Values = NDArray[np.float64]
 
 
 def rank_correlation(one: Values, other: Values) -> float:
-    """Spearman's correlation, ties by their mean rank; 0 where either is even, which foretells nothing."""
+    """Spearman's correlation, ties by their mean rank; NaN where either is even."""
     first, second = (rankdata(values) - (values.size + 1) / 2 for values in (one.ravel(), other.ravel()))
     power = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum() / power) if power > 0 else 0.0
+    return float((first * second).sum() / power) if power > 0 else float("nan")
 
 
 def structural_similarity(one: Values, other: Values) -> float:
     """Structural similarity of two maps, each scaled from 0 to 1, in windows of 7 pixels along each axis.
 
-    Wang et al. 2004, doi 10.1109/TIP.2003.819861, as scikit-image has it; smaller windows where an axis is shorter.
+    Wang et al. 2004, doi 10.1109/TIP.2003.819861, as scikit-image has it; narrower windows along shorter axes.
     """
     scaled = [_scaled(values) for values in (one, other)]
-    side = min(SIDE, *(length - (length + 1) % 2 for length in one.shape))
-    means = [uniform_filter(values, side) for values in scaled]
-    unbiased = side**one.ndim / (side**one.ndim - 1)
+    sides = tuple(min(SIDE, length - (length + 1) % 2) for length in one.shape)
+    means = [uniform_filter(values, sides) for values in scaled]
+    unbiased = prod(sides) / max(prod(sides) - 1, 1)
     spreads = [
-        unbiased * (uniform_filter(a * b, side) - m * n)
+        unbiased * (uniform_filter(a * b, sides) - m * n)
         for a, b, m, n in (
             (scaled[0], scaled[0], means[0], means[0]),
             (scaled[1], scaled[1], means[1], means[1]),
@@ -58,7 +63,7 @@ def structural_similarity(one: Values, other: Values) -> float:
     light, contrast = 0.01**2, 0.03**2
     above = (2 * means[0] * means[1] + light) * (2 * spreads[2] + contrast)
     below = (means[0] ** 2 + means[1] ** 2 + light) * (spreads[0] + spreads[1] + contrast)
-    inner = tuple(slice(side // 2, length - side // 2) for length in one.shape)
+    inner = tuple(slice(side // 2, length - side // 2) for side, length in zip(sides, one.shape, strict=True))
     return float((above / below)[inner].mean())
 
 
@@ -78,13 +83,21 @@ def measure_randomisation(evaluand: Evaluand) -> Iterator[Reading]:
     """Likeness of each estimator's magnitudes to those by shuffled networks, and to those of another image."""
     assert evaluand.other is not None
     own = magnitudes(evaluand.maps)
+    networks = (*((0, share) for share in STAGES), *((draw, 1.0) for draw in range(1, DRAWS)))
     shuffled = [
-        magnitudes(evaluand.explain(classifier=with_shuffled_weights(evaluand.classifier, evaluand.seed, draw, share)))
-        for draw, share in (*((0, share) for share in STAGES), *((draw, 1.0) for draw in range(1, DRAWS)))
+        magnitudes(
+            evaluand.explain(
+                classifier=with_shuffled_weights(evaluand.classifier, evaluand.seed, draw, share),
+                draws=f"shuffled {draw}, {share:g}",
+            )
+        )
+        for draw, share in networks
     ]
-    pairs = magnitudes(evaluand.explain(evaluand.other))
+    pairs = magnitudes(evaluand.explain(evaluand.other, draws=ANOTHER))
     whole = shuffled[len(STAGES) - 1 :]
     for name, values in own.items():
+        if any(name not in one for one in (*shuffled, pairs)):
+            continue  # an estimator that fails on one of these costs its own numbers alone
         key = (name, "original")
         alike = float(np.mean([rank_correlation(values, one[name]) for one in whole]))
         null = rank_correlation(values, pairs[name])
@@ -94,9 +107,9 @@ def measure_randomisation(evaluand: Evaluand) -> Iterator[Reading]:
         yield key, "weights_ssim", float(np.mean([structural_similarity(values, one[name]) for one in whole]))
         yield key, "pair_similarity", null
         yield key, "pair_ssim", structural_similarity(values, pairs[name])
-        yield key, "weights_margin", max(null, 0.0) + TOLERANCE - alike
+        yield key, "weights_margin", min(max(null, 0.0) + TOLERANCE, MOST) - alike
         yield key, "weights_cascade", np.array([1.0, *stages])
-        yield key, "complexity_rise", (after - before) / before if before > 0 else 0.0
+        yield key, "complexity_rise", (after - before) / before if before > 0 else float("nan")
 
 
 def magnitudes(maps: Mapping[str, Tensor]) -> dict[str, Values]:

@@ -71,10 +71,11 @@ def measure_stability(evaluand: Evaluand) -> Iterator[Reading]:
     """Of each estimator's map as it is; stability over copies that are decided as the image is."""
     own = Moved(evaluand.image, evaluand.maps, evaluand.scores(evaluand.image[None])[0])
     copies = [_seen(evaluand, image) for image in noisy(evaluand)]
+    made = [name for name in own.maps if all(name in one.maps for one in copies)]
     alike = [one for one in copies if one.scores.argmax() == own.scores.argmax()]
     image = _flat(own.image)
-    for name, values in own.maps.items():
-        importance, key = _flat(values), (name, "original")
+    for name in made:  # an estimator that fails on one of these costs its own numbers alone
+        importance, key = _flat(own.maps[name]), (name, "original")
         yield key, "max_sensitivity", sensitivity(importance, [_flat(one.maps[name]) for one in copies])
         against_input = [stability(importance, _flat(one.maps[name]), image, _flat(one.image)) for one in alike]
         against_output = [
@@ -89,13 +90,13 @@ def measure_stability(evaluand: Evaluand) -> Iterator[Reading]:
 
 
 def noisy(evaluand: Evaluand) -> list[Tensor]:
-    """Copies with uniform noise, rising to `RADIUS`, kept from black to white."""
+    """Copies with uniform noise of up to `RADIUS`, kept from black to white."""
     intensity, image = evaluand.classifier.intensity, evaluand.image
     black, white = sorted((float(intensity.at(0.0)), float(intensity.at(1.0))))
     found = []
     for k in range(COPIES):
         random = generator(evaluand.seed, evaluand.name, "stability", k)
-        reach = RADIUS * (white - black) * (k + 1) / COPIES
+        reach = RADIUS * (white - black)
         noise = torch.from_numpy(random.uniform(-reach, reach, tuple(image.shape))).to(image)
         found.append((image + noise).clamp(black, white))
     return found

@@ -196,8 +196,11 @@ def prepare(
         batch_size=plan.batch_size,
         maps=own,
         completeness={name: float(errors[0]) for name, errors in made.completeness.items()} or None,
-        explanations=lambda shown, by: {
-            name: stack[0] for name, stack in explaining(by, shown[None], plan.estimators).maps.items()
+        explanations=lambda shown, by, draws: {
+            name: stack[0]
+            for name, stack in explaining(
+                by, shown[None], plan.estimators, names=[f"{case.name} ({draws})" if draws else case.name]
+            ).maps.items()
         },
         twin=told.twin,
         spacing=scene.spacing,
