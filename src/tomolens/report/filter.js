@@ -23,7 +23,9 @@ class Filter {
   apply() {
     const chosen = this.chosen(), all = chosen.size === this.titles.length;
     const shows = (text) => all || !this.titleIn(text) || chosen.has(this.titleIn(text));
-    for (const row of document.querySelectorAll("table.sortable tbody tr")) row.hidden = !shows(row.cells[0].textContent.trim());
+    for (const row of document.querySelectorAll("table.sortable tbody tr")) {
+      row.hidden = ![...row.cells].slice(0, 2).every((cell) => shows(cell.textContent.trim())); // a measure may come first
+    }
     for (const option of document.querySelectorAll("[data-pane=estimator] option")) option.hidden = !shows(option.textContent);
     for (const place of document.querySelectorAll(".chart")) this.draw(place, shows, all);
     this.form.querySelector("[data-says=shown]").textContent = all ? "" : `${chosen.size} of ${this.titles.length} estimators`;
