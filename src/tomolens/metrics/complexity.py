@@ -44,7 +44,7 @@ def effective_complexity(magnitudes: Magnitudes) -> float:
 
 
 def measure_complexity(evaluand: Evaluand) -> Iterator[Reading]:
-    """All three of each map's magnitudes."""
+    """Gini index, entropy and share of the pixels that count, of each map's magnitudes."""
     for key, ranked in evaluand.rankings.items():
         magnitudes = np.abs(ranked.scores)
         yield key, "gini", gini(magnitudes)

@@ -47,7 +47,7 @@ def _probabilities(evaluand: Evaluand, fill: Imputer, turn: NDArray[np.int64]) -
 
 
 def measure_irof(evaluand: Evaluand) -> Iterator[Reading]:
-    """With the mean of the image in place of parts, as in the paper."""
+    """Area over the probability while whole parts become the image's mean, most important first."""
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
     masking = imputer("mean", evaluand.image.to(evaluand.classifier.device), evaluand.label)
     found = irof(evaluand, distinct, masking)

@@ -107,7 +107,7 @@ def tolerance_of(evaluand: Evaluand) -> tuple[int, ...]:
 
 
 def measure_localisation(evaluand: Evaluand) -> Iterator[Reading]:
-    """All of these of each map; of an empty or full mask nothing is a number."""
+    """Pointing game, mass, rank, top, lesions, IoU and AUPRC against the mask; no numbers of an empty or full one."""
     mask, tolerance = evaluand.expert, tolerance_of(evaluand)
     usable = is_usable(mask)
     for key, ranked in evaluand.rankings.items():

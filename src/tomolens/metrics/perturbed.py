@@ -73,7 +73,7 @@ def monotonicity(magnitudes: Values, changed: Values) -> float:
 
 
 def measure_perturbed(evaluand: Evaluand) -> Iterator[Reading]:
-    """All three of each estimator's map as it is."""
+    """Infidelity, sensitivity-n and monotonicity of each estimator's map as it is."""
     labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy())).ravel()
     count = int(labels.max()) + 1
     random = generator(evaluand.seed, evaluand.name, "perturbed")

@@ -68,7 +68,10 @@ def followed(changes: Values, moved: Values) -> float:
 
 
 def measure_stability(evaluand: Evaluand) -> Iterator[Reading]:
-    """Of each estimator's map as it is; stability over copies that are decided as the image is."""
+    """Max-sensitivity, relative stability, and how maps follow the prediction, over noisy copies of the image.
+
+    Of each estimator's map as it is; stability over the copies that are decided as the image is.
+    """
     own = Moved(evaluand.image, evaluand.maps, evaluand.scores(evaluand.image[None])[0])
     copies = [_seen(evaluand, image) for image in noisy(evaluand)]
     made = [name for name in own.maps if all(name in one.maps for one in copies)]
