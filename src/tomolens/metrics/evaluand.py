@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
-from ..imputers.fills import Fill
+from ..imputers.fills import Fill, Imputer, imputer
 from ..regions import RegionSettings, segment, xrai
 from .ranked import RankedMap
 
@@ -119,6 +119,18 @@ class Evaluand:
             for ranked in dict.fromkeys(self.rankings.values())
         }
         return {key: grown[ranked] for key, ranked in self.rankings.items()}
+
+    def imputer(self, fill: Fill) -> Imputer:
+        """How the image is masked by a fill, on the network's device; see `imputer`."""
+        return imputer(
+            fill,
+            self.image.to(self.classifier.device),
+            self.label,
+            seed=self.seed,
+            name=self.name,
+            intensity=self.classifier.intensity,
+            twin=self.twin,
+        )
 
     def scores(self, images: Tensor) -> NDArray[np.float32]:
         """Class scores of altered images, ``(N, classes)``, from the network itself."""

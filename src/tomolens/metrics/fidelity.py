@@ -230,17 +230,9 @@ def measure_road(evaluand: Evaluand) -> Iterator[Reading]:
 
 def _measured(evaluand: Evaluand, fill: Fill, ending: str) -> Iterator[Reading]:
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
-    classifier, seed, name = evaluand.classifier, evaluand.seed, evaluand.name
-    masking = imputer(
-        fill,
-        evaluand.image.to(classifier.device),
-        evaluand.label,
-        seed=seed,
-        name=name,
-        intensity=classifier.intensity,
-        twin=evaluand.twin,
-    )
-    random = generator(seed, name, f"audit{ending}")
+    classifier = evaluand.classifier
+    random = generator(evaluand.seed, evaluand.name, f"audit{ending}")
+    masking = evaluand.imputer(fill)
     decided = masked_decisions(classifier, distinct, masking, evaluand.settings.steps, evaluand.batch_size, random)
     if classifier.quick is not None or classifier.sparing:
         for metric, of_decided in AUDIT.items():

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..declarations import Declaration, Output
-from ..imputers.fills import Imputer, imputer
+from ..imputers.fills import Imputer
 from ..regions.parts import MOST, parts
 from .evaluand import Evaluand, MetricSettings
 from .metric import Metric, Reading
@@ -49,8 +49,7 @@ def _probabilities(evaluand: Evaluand, fill: Imputer, turn: NDArray[np.int64]) -
 def measure_irof(evaluand: Evaluand) -> Iterator[Reading]:
     """Area over the probability while whole parts become the image's mean, most important first."""
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
-    masking = imputer("mean", evaluand.image.to(evaluand.classifier.device), evaluand.label)
-    found = irof(evaluand, distinct, masking)
+    found = irof(evaluand, distinct, evaluand.imputer("mean"))
     for key, ranked in evaluand.rankings.items():
         yield key, "irof", found[distinct.index(ranked)]
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from ..declarations import Declaration, Output
-from ..imputers.fills import imputer
 from ..randomness import generator
 from ..regions.parts import MOST, parts
 from .evaluand import Evaluand, MetricSettings
@@ -102,16 +101,8 @@ def _sums(labels: NDArray[np.int64], values: Values, count: int) -> Values:
 
 def _masked(evaluand: Evaluand, labels: NDArray[np.int64], sets: NDArray[np.bool_]) -> tuple[Values, Values]:
     """What the explained class's score loses by each set, ``(sets,)``, and what each map says, ``(sets, maps)``."""
-    image = evaluand.image.to(evaluand.classifier.device)
-    masking = imputer(
-        evaluand.settings.fill,
-        image,
-        evaluand.label,
-        seed=evaluand.seed,
-        name=evaluand.name,
-        intensity=evaluand.classifier.intensity,
-        twin=evaluand.twin,
-    )
+    masking = evaluand.imputer(evaluand.settings.fill)
+    image = masking.image
     maps = torch.stack([one.detach().to(image.device).double().flatten() for one in evaluand.maps.values()], dim=1)
     scores, told = [], []
     for at in range(0, len(sets), evaluand.batch_size):

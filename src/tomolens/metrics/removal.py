@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..declarations import Chart, Declaration, Output
-from ..imputers.fills import Fill, Imputer, imputer
+from ..imputers.fills import Fill, Imputer
 from ..regions import count_at
 from .evaluand import Evaluand, MetricSettings
 from .fidelity import masked_fractions
@@ -64,16 +64,7 @@ def measure_removal(evaluand: Evaluand) -> Iterator[Reading]:
     """Deletion with the study's fill, insertion into the blurred image, and the areas under both."""
     distinct = list(dict.fromkeys(evaluand.rankings.values()))
     for name, fill in (("deletion", evaluand.settings.fill), ("insertion", INSERTED_INTO)):
-        masking = imputer(
-            fill,
-            evaluand.image.to(evaluand.classifier.device),
-            evaluand.label,
-            seed=evaluand.seed,
-            name=evaluand.name,
-            intensity=evaluand.classifier.intensity,
-            twin=evaluand.twin,
-        )
-        curves = removal_curves(evaluand, distinct, masking, inserting=name == "insertion")
+        curves = removal_curves(evaluand, distinct, evaluand.imputer(fill), inserting=name == "insertion")
         for key, ranked in evaluand.rankings.items():
             curve = curves[distinct.index(ranked)]
             yield key, f"{name}_curve", curve
