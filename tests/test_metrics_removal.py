@@ -11,10 +11,11 @@ from test_metrics_contract import evaluand
 from tomolens.classifier import Classifier
 from tomolens.imputers import imputer
 from tomolens.metrics.evaluand import MetricSettings
+from tomolens.metrics.fidelity import area_under
 from tomolens.metrics.irof import irof
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.registry import METRICS
-from tomolens.metrics.removal import area_under, removal_curves
+from tomolens.metrics.removal import removal_curves
 from tomolens.regions.parts import parts
 
 SHAPES = [(24, 24), (10, 12, 14)]
@@ -97,3 +98,13 @@ def test_irof_is_its_loop(spatial):
             left.append(probability(given, masking.fill(gone[None])[0]))
         assert value == pytest.approx(1 - np.mean(left) / probability(given, image), rel=1e-4)
     assert np.isnan(irof(replace(given, explained=1 - given.explained), distinct, masking)).all()
+
+
+def test_one_step_has_its_two_ends():
+    given = evaluand()
+    given = replace(given, settings=replace(given.settings, steps=1))
+    found = {(key, name): value for key, name, value in METRICS["removal"].measure(given)}
+    for key in given.rankings:
+        for name in ("deletion", "insertion"):
+            first, last = found[key, f"{name}_curve"]
+            assert found[key, name] == pytest.approx((first + last) / 2)

@@ -59,19 +59,22 @@ def phone(browser, reported):
 @pytest.fixture
 def crowded(browser, reported, tmp_path, monkeypatch):
     """A page with so many cases that their maps are shown coarser than their images."""
-    folder, findings = reported
     monkeypatch.setattr(viewer, "BUDGET", 20000)
-    write_page(findings, {}, list(Store(folder).gallery()), tmp_path / "report.html")
-    yield from opened(browser, (tmp_path, findings), 1200)
+    yield from opened(browser, rewritten(reported, tmp_path), 1200)
 
 
 @pytest.fixture
 def grouped(browser, reported, tmp_path, monkeypatch):
     """A page on which a reader may choose estimators, as if there were many."""
-    folder, findings = reported
     monkeypatch.setattr(page_of, "MANY", 2)
-    write_page(findings, {}, list(Store(folder).gallery()), tmp_path / "report.html")
-    yield from opened(browser, (tmp_path, findings), 1200)
+    yield from opened(browser, rewritten(reported, tmp_path), 1200)
+
+
+def rewritten(reported, folder):
+    """The page of the study once more, in another folder."""
+    stored, findings = reported
+    write_page(findings, {}, list(Store(stored).gallery()), folder / "report.html")
+    return folder, findings
 
 
 def opened(browser, reported, width):

@@ -1,8 +1,9 @@
 """One case with all that metrics may read of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import torch
@@ -139,6 +140,13 @@ class Evaluand:
     def probabilities(self, images: Tensor) -> NDArray[np.float32]:
         """Class probabilities of altered images, likewise."""
         return replace(self.classifier, score="probability", quick=None).predicted_scores(images, self.batch_size)
+
+    def probabilities_without(self, fill: Imputer, hidden: Iterable[Tensor]) -> NDArray[np.float64]:
+        """The explained class's probability without each set of pixels, bool ``(*spatial)``, a batch at a time."""
+        waiting, found = iter(hidden), []
+        while masks := list(islice(waiting, self.batch_size)):
+            found.append(self.probabilities(fill.fill(torch.stack(masks)))[:, self.explained])
+        return np.concatenate(found).astype(np.float64)
 
     def explain(
         self, image: Tensor | None = None, classifier: Classifier | None = None, draws: str = ""

@@ -138,10 +138,14 @@ def masked_images(steps: int) -> int:
 
 def area_between(most_important_first: NDArray[np.floating], least_important_first: NDArray[np.floating]) -> float:
     """Area from the first curve up to the second over equally spaced points from 0 to 1, trapezoid rule."""
-    difference = np.asarray(least_important_first, dtype=np.float64) - np.asarray(
-        most_important_first, dtype=np.float64
+    return area_under(
+        np.asarray(least_important_first, dtype=np.float64) - np.asarray(most_important_first, dtype=np.float64)
     )
-    return float(np.trapezoid(difference, dx=1.0 / (len(difference) - 1)))
+
+
+def area_under(curve: NDArray[np.float64]) -> float:
+    """Area under a curve over equally spaced points from 0 to 1, trapezoid rule."""
+    return float(np.trapezoid(curve, dx=1.0 / (len(curve) - 1)))
 
 
 def masked_decisions(

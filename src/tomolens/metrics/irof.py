@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..declarations import Declaration, Output
 from ..imputers.fills import Imputer
@@ -31,19 +30,10 @@ def irof(evaluand: Evaluand, rankings: Sequence[RankedMap], fill: Imputer) -> li
         means = np.bincount(labels.ravel(), ranked.scores) / sizes
         turn = np.empty(len(sizes), np.int64)
         turn[np.argsort(-means, kind="stable")] = np.arange(len(sizes))
-        left = _probabilities(evaluand, fill, turn[labels])
+        goes = torch.from_numpy(turn[labels]).to(fill.image.device)
+        left = evaluand.probabilities_without(fill, (goes <= step for step in range(len(sizes))))
         found.append(float(1 - (left / whole).mean()))
     return found
-
-
-def _probabilities(evaluand: Evaluand, fill: Imputer, turn: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of the explained class without the first part, the first two, and so on; ``turn`` is when each pixel goes."""
-    goes, steps = torch.from_numpy(turn).to(fill.image.device), np.arange(turn.max() + 1)
-    found = []
-    for at in range(0, len(steps), evaluand.batch_size):
-        hidden = torch.stack([goes <= int(step) for step in steps[at : at + evaluand.batch_size]])
-        found.append(evaluand.probabilities(fill.fill(hidden))[:, evaluand.explained])
-    return np.concatenate(found).astype(np.float64)
 
 
 def measure_irof(evaluand: Evaluand) -> Iterator[Reading]:

@@ -2,6 +2,7 @@
 
 from .completeness import COMPLETENESS
 from .complexity import COMPLEXITY
+from .evaluand import MetricSettings
 from .evidence import EVIDENCE, MARKER
 from .fidelity import FIDELITY, FIDELITY_ROAD, FIDELITY_TWIN
 from .irof import IROF
@@ -22,7 +23,7 @@ METRICS: dict[str, Metric] = {
         *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, RANDOMISATION, REPRODUCIBILITY, STABILITY, LOCALISATION, COMPLEXITY),
     )
 }
-PAPER = ("fidelity", "fidelity-twin", "roc", "overlap", "evidence", "marker", "completeness")
+PAPER = MetricSettings.names
 SETS: dict[str, tuple[str, ...]] = {
     "paper": PAPER,
     "reviewer": (

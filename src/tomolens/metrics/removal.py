@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..declarations import Chart, Declaration, Output
 from ..imputers.fills import Fill, Imputer
 from ..regions import count_at
 from .evaluand import Evaluand, MetricSettings
-from .fidelity import masked_fractions
+from .fidelity import area_under, masked_fractions
 from .metric import Metric, Reading
 from .ranked import RankedMap
 
@@ -30,34 +29,14 @@ def removal_curves(
         fill: what pixels become, or are before they come.
         inserting: whether pixels come instead of going.
     """
-    fractions = masked_fractions(evaluand.settings.steps)
-    ends = _probabilities(evaluand, fill, torch.zeros(2, *fill.image.shape[1:], dtype=torch.bool), both=True)
+    pixels = fill.image[0].numel()
+    counts = [count_at(fraction, pixels) for fraction in masked_fractions(evaluand.settings.steps)]
     curves = []
     for ranked in rankings:
         ranks = torch.from_numpy(ranked.ranks.reshape(ranked.shape)).to(fill.image.device)
-        pixels = ranks.numel()
-        gone = [ranks >= pixels - count_at(fraction, pixels) for fraction in fractions[1:-1]]
-        hidden = torch.stack([~one for one in gone] if inserting else gone)
-        inner = _probabilities(evaluand, fill, hidden)
-        first, last = ends[::-1] if inserting else ends
-        curves.append(np.concatenate([[first], inner, [last]]))
+        moved = (ranks >= pixels - count for count in counts)
+        curves.append(evaluand.probabilities_without(fill, (~one if inserting else one for one in moved)))
     return curves
-
-
-def _probabilities(evaluand: Evaluand, fill: Imputer, hidden: Tensor, *, both: bool = False) -> NDArray[np.float64]:
-    """The explained class's probability of the image with each of some sets of pixels hidden."""
-    if both:
-        hidden[1] = True
-    found = [
-        evaluand.probabilities(fill.fill(hidden[at : at + evaluand.batch_size]))[:, evaluand.explained]
-        for at in range(0, len(hidden), evaluand.batch_size)
-    ]
-    return np.concatenate(found).astype(np.float64)
-
-
-def area_under(curve: NDArray[np.float64]) -> float:
-    """Area under a curve over equally spaced points from 0 to 1, trapezoid rule."""
-    return float(np.trapezoid(curve, dx=1.0 / (len(curve) - 1)))
 
 
 def measure_removal(evaluand: Evaluand) -> Iterator[Reading]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..declarations import audited_as
-from ..errors import MapError, TomolensError, is_out_of_memory
+from ..errors import MapError, is_out_of_memory, reason_of
 from ..metrics.evaluand import OF_CASE, Evaluand, MapKey
 from ..metrics.metric import Metric
 from ..metrics.registry import METRICS
@@ -22,8 +22,7 @@ def measured(name: str, evaluand: Evaluand) -> list[Measurement]:
     except Exception as error:  # a metric, or the network that it asks, may raise anything
         if is_out_of_memory(error):
             raise
-        reason = str(error) if isinstance(error, TomolensError) else f"{type(error).__name__}: {error}"
-        return [Measurement("", "", NOT_ASSESSED, note=f"{name}: {' '.join(reason.split())[:300]}")]
+        return [Measurement("", "", NOT_ASSESSED, note=f"{name}: {reason_of(error)}")]
 
 
 def _declared(
