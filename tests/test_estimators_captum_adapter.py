@@ -182,6 +182,45 @@ def test_what_compares_images_of_a_batch_is_not_offered():
         make_estimator("captum:FeaturePermutation")
 
 
+class Stepped(nn.Module):
+    """A convolution, a step and a linear layer."""
+
+    def __init__(self, step):
+        super().__init__()
+        torch.manual_seed(1)
+        self.one, self.step, self.out = nn.Conv2d(1, 4, 3, padding=1), step, nn.Linear(4 * 16 * 16, 3)
+
+    def forward(self, x):
+        return self.out(self.step(self.one(x)).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("step", "named"),
+    [
+        (nn.LayerNorm(16), "NativeLayerNorm"),
+        (nn.GroupNorm(2, 4), "NativeGroupNorm"),
+        (nn.InstanceNorm2d(4), "BatchNorm"),
+        (lambda x: x * x, "Mul"),
+        (lambda x: x * x.mean((2, 3), keepdim=True), "Mul"),
+        (lambda x: torch.log_softmax(x, 1), "LogSoftmax"),
+    ],
+)
+def test_steps_that_captum_has_no_rule_for_are_refused(step, named):
+    _, images, targets = given()
+    classifier = Classifier(Stepped(step).eval().double(), "logits")
+    with pytest.raises(NetworkError, match=f"has no rule for .*{named}"):
+        explain(classifier, images, ["captum:DeepLift"], targets)
+
+
+@pytest.mark.parametrize("step", [nn.BatchNorm2d(4), lambda x: x * torch.full((4, 1, 1), 2.0, dtype=x.dtype)])
+def test_norms_and_products_of_numbers_are_explained(step):
+    _, images, targets = given()
+    classifier = Classifier(Stepped(step).eval().double(), "logits")
+    found = explain(classifier, images, ["captum:DeepLift"], targets)["captum-DeepLift"]
+    at, black = (classifier.class_scores(one).detach() for one in (images, torch.zeros_like(images)))
+    torch.testing.assert_close(found.flatten(1).sum(1), (at - black)[range(len(images)), targets])
+
+
 class Bent(nn.Module):
     """Non-linear steps as modules or as functions."""
 

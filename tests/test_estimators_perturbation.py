@@ -15,6 +15,7 @@ from tomolens.classifier import Classifier
 from tomolens.errors import MapError, SettingsError
 from tomolens.estimators import FeatureAblation, KernelShap, Lime, Occlusion, Rise, Scene, explain
 from tomolens.estimators.coalitions import Showing, coalitions_of, ridge_regression, shapley_regression
+from tomolens.estimators.given import require_scenes
 from tomolens.estimators.rise import RandomlyMasked
 from tomolens.estimators.subject import Subject
 from tomolens.imputers import imputer
@@ -323,3 +324,16 @@ def test_scenes_that_cannot_be(wrong, message):
         explain(classifier, images, ["backpropagation"], [0, 2], scenes=[Scene(**wrong)] * 2)
     with pytest.raises(SettingsError, match="expected whole pixels"):
         Occlusion(float("nan"), 1)
+
+
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        ({"spacing": ("a", "b")}, "spacing of a scene is .*, expected millimetres above 0"),
+        ({"spacing": (None, 1.0)}, "spacing of a scene"),
+        ({"twin": torch.full((1, 8, 8), torch.nan)}, "twin of a scene holds values that are not finite"),
+    ],
+)
+def test_scenes_that_cannot_be_are_refused(scene, message):
+    with pytest.raises(MapError, match=message):
+        require_scenes([Scene(**scene)], torch.zeros(1, 1, 8, 8))

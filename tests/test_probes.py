@@ -218,6 +218,10 @@ def test_a_blank_after_a_comma_and_units_that_touch(tmp_path):
     [
         ("-160..240 0..1 1x32x32", r"'0..1' says windows again: .* or range=0..1 for what black and white were"),
         ("-160..240 1x32x32 3x64x64", "'3x64x64' says size again"),
+        ("1x32x32 range=0..1 range=-1..1", "'range=-1..1' says black again"),
+        ("mean=0.5 mean=0.1", "'mean=0.1' says mean again"),
+        ("spacing=0.8 spacing=2 1x4x4", "'spacing=2' says spacing again"),
+        ("orientation=PL orientation=PR 1x4x4", "'orientation=PR' says orientation again"),
         ("-160..240 0x32x32", "'0x32x32' has no channels"),
         ("-160..240 1x99999999x99999999", "1 to 65536 pixels"),
     ],

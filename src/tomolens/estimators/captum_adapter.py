@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from ..classifier import Classifier
 from ..errors import NetworkError, SettingsError, reason_of
@@ -42,6 +43,8 @@ OF_MODULES: dict[str, tuple[type[nn.Module], ...]] = {
 }
 """Methods that work on non-linear modules of these kinds, and pass functions over in silence."""
 BESIDE_RECTIFIERS = ("TanhBackward", "SoftmaxBackward", "MaxPool")
+WITHOUT_RULES = ("NativeLayerNorm", "NativeGroupNorm", "LogSoftmax")
+"""Steps for which none of them has a rule, as modules or not."""
 
 
 @dataclass(frozen=True)
@@ -216,19 +219,44 @@ def _require_modules(classifier: Classifier, image: Tensor, method: str) -> None
     ]
     try:
         with torch.enable_grad():
-            root = classifier.scored(image[None].detach().requires_grad_(True)).output.grad_fn
+            given = image[None].detach().requires_grad_(True)
+            root = classifier.scored(given).output.grad_fn
     finally:
         for handle in handles:
             handle.remove()
     bends = (RELU,) if len(OF_MODULES[method]) == 1 else (RELU, *OTHER_RECTIFIERS, *BESIDE_RECTIFIERS)
-    found = [] if root is None else [node for node in nodes_of(root) if node.name().startswith(bends)]
+    nodes = [] if root is None else list(nodes_of(root))
+    found = [node for node in nodes if node.name().startswith(bends)]
+    if len(bends) > 1:
+        _require_rules(nodes, given, method)
     if len(found) > len(called):
+        kinds = ", ".join(one.__name__ for one in OF_MODULES[method])
         ours = {"GuidedBackprop": "guided-backpropagation", "Deconvolution": "deconvolution", "LRP": "lrp"}.get(method)
-        instead = f": take {ours}" if ours else ": write them as modules, as nn.ReLU"
+        instead = f": take {ours}" if ours else f": write them as modules, if they are of its kinds ({kinds})"
         raise NetworkError(
             f"captum's {method} sees what is not linear in modules alone, and {len(found) - len(called)} of "
             f"{len(found)} such steps are none that it sees{instead}"
         )
+
+
+def _require_rules(nodes: list[Node], given: Tensor, method: str) -> None:
+    """Refuse norms of the image itself and products of two things that depend on it.
+
+    Raises:
+        NetworkError: with the names of these steps.
+    """
+
+    def depends(node: Node | None) -> bool:
+        return node is not None and any(getattr(one, "variable", None) is given for one in nodes_of(node))
+
+    found = set()
+    for node in nodes:
+        own = getattr(node, "_saved_training", False) and "BatchNorm" in node.name()
+        product = node.name().startswith("MulBackward") and all(depends(one) for one, _ in node.next_functions)
+        if own or product or node.name().startswith(WITHOUT_RULES):
+            found.add(node.name().partition("Backward")[0])
+    if found:
+        raise NetworkError(f"captum's {method} has no rule for {', '.join(sorted(found))} of what depends on the image")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What `explain` is given, checked and brought into one form: a classifier, images and targets."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -102,7 +103,9 @@ def require_scenes(scenes: Sequence[Scene], images: Tensor) -> None:
             given = getattr(scene, name)
             if given is not None and np.shape(given) != wanted:
                 raise MapError(f"{name} of a scene has shape {np.shape(given)}, expected {wanted}")
-        if scene.spacing is not None and not all(0 < one < np.inf for one in scene.spacing):
+        if scene.twin is not None and not bool(torch.isfinite(torch.as_tensor(scene.twin)).all()):
+            raise MapError("twin of a scene holds values that are not finite")
+        if scene.spacing is not None and not all(isinstance(one, Real) and 0 < one < np.inf for one in scene.spacing):
             raise MapError(f"spacing of a scene is {scene.spacing}, expected millimetres above 0")
         if scene.anatomy is not None and not np.issubdtype(np.asarray(scene.anatomy).dtype, np.integer):
             raise MapError(f"anatomy of a scene is {np.asarray(scene.anatomy).dtype}, expected whole numbers")

@@ -114,7 +114,7 @@ class Occlusion:
     def _windows(self, subject: Subject) -> Iterator[Covered]:
         spatial = tuple(subject.image.shape[1:])
         pixels = subject.scene.spacing if Length.of(self.window).unit else None
-        sizes = pixels or (1.0,) * len(spatial)
+        sizes = (1.0,) * len(spatial) if pixels is None else tuple(pixels)
         sides = tuple(max(1, Length.of(self.window).pixels(size)) for size in sizes)
         for start in product(*self._starts(spatial, sizes)):
             yield Covered(start, sides, self.fill)

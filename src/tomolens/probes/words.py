@@ -52,10 +52,13 @@ def input_from(text: str, known: InputContract) -> InputContract:
                 raise SettingsError(f"--input: '{word}' has no channels, expected 1 or more")
             found["size"] = tuple(int(one) for one in shape[2].split("x")[1:])
         elif name == "range" and RANGE.fullmatch(value):
+            _require_once(found, "black", word)
             found["black"], found["white"] = _range(value)
         elif name in ("spacing", "mean", "std") and re.fullmatch(rf"{NUMBER}(,{NUMBER})*", value):
+            _require_once(found, name, word)
             found[name] = tuple(map(float, value.split(",")))
         elif name == "orientation" and value:
+            _require_once(found, name, word)
             found[name] = value.upper()
         elif re.fullmatch(r"\d+(x\d+)?", word):
             raise SettingsError(f"--input: '{word}': which channels? As in 1x{word}, or 1x16x64x64 of volumes")
@@ -70,8 +73,10 @@ def input_from(text: str, known: InputContract) -> InputContract:
 def _require_once(found: dict[str, Any], name: str, word: str) -> None:
     """Refuse a second word for the same thing; what black and white were in training has a word of its own."""
     if name in found:
-        hint = f", or range={word} for what black and white were in training" if name == "windows" else ""
-        raise SettingsError(f"--input: '{word}' says {name} again: give one (several windows with commas){hint}")
+        hint = ""
+        if name == "windows":
+            hint = f" (several windows with commas), or range={word} for what black and white were in training"
+        raise SettingsError(f"--input: '{word}' says {name} again: give one{hint}")
 
 
 def _words(text: str) -> list[str]:
