@@ -10,7 +10,7 @@ import torch
 from conftest import convolutional
 from tomolens.classifier import Classifier
 from tomolens.declarations import Output
-from tomolens.metrics.evaluand import Evaluand, MetricSettings
+from tomolens.metrics.evaluand import Evaluand, MetricSettings, Rival
 from tomolens.metrics.metric import Need
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.registry import METRICS
@@ -62,16 +62,24 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         batch_size=batch_size,
         maps={"one": torch.from_numpy(one), "two": torch.from_numpy(other)},
         completeness={"one": 0.25, "two": 0.5},
-        explanations=lambda image, classifier, draws="": {"one": image, "two": -image},
+        explanations=lambda image, classifier, draws="", target=1: {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
         other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
-        rivals=(undecided(torch.from_numpy(image), hidden, outputs),) * 2,
+        rivals=tuple(
+            Rival(undecided(torch.from_numpy(image), hidden, outputs), name, name * (name == "other"))
+            for name in ("again 1", "again 2", "other")
+        ),
         **changes,
     )
 
 
+def evaluand_for(name, **options):
+    """Of a network with as many neurons as the metric needs, where none are asked for."""
+    return evaluand(**{"outputs": 2 if "another_class" in METRICS[name].needs else 1, **options})
+
+
 def measured(name, **options):
-    given = evaluand(**options)
+    given = evaluand_for(name, **options)
     metric = METRICS[name]
     if not metric.applies(given):
         return {}
@@ -90,6 +98,9 @@ class TestContract:
     def test_every_declared_output_and_no_other_of_every_kind_of_image(self, name, spatial, channels, outputs):
         if "regions" in METRICS[name].depends_on and len(spatial) > 2:
             pytest.skip("regions are of slices")
+        if "another_class" in METRICS[name].needs and outputs == 1:
+            assert not METRICS[name].applies(evaluand(spatial=spatial, channels=channels))
+            return
         results = measured(name, spatial=spatial, channels=channels, outputs=outputs)
         assert {output for _, output in results} == set(outputs_of(name))
         for (_, output), value in results.items():
@@ -128,7 +139,7 @@ class TestContract:
             assert "mask" not in METRICS[name].needs or np.isnan(value).all(), output
 
     def test_what_it_needs_is_what_it_cannot_do_without(self, name):
-        given = evaluand()
+        given = evaluand_for(name)
         for need in METRICS[name].needs & {field.name for field in fields(Evaluand)}:
             assert not METRICS[name].applies(replace(given, **{need: None}))
         unneeded = {field.name for field in fields(Evaluand)} & {*get_args(Need)} - METRICS[name].needs
@@ -137,7 +148,7 @@ class TestContract:
         assert list(METRICS[name].measure(without))
 
     def test_it_shows_the_network_no_more_images_than_it_says(self, name):
-        given, shown = evaluand(), []
+        given, shown = evaluand_for(name), []
         network = given.classifier.network
         network.register_forward_pre_hook(lambda module, images: shown.append(len(images[0])))
         list(METRICS[name].measure(given))

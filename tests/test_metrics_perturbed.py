@@ -121,7 +121,9 @@ def test_a_linear_network_is_foretold_whole():
 @pytest.mark.parametrize("spatial", SHAPES)
 def test_max_sensitivity_is_captums(spatial):
     given = evaluand(spatial=spatial)
-    given = replace(given, explanations=lambda image, by, draws="": {"one": image.square(), "two": -(image**3)})
+    given = replace(
+        given, explanations=lambda image, by, draws="", target=1: {"one": image.square(), "two": -(image**3)}
+    )
     given = replace(given, maps=given.explain())
     copies = torch.stack(noisy(given))
     assert float((copies - given.image).abs().max()) <= RADIUS + 1e-6

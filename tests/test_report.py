@@ -25,8 +25,9 @@ from tomolens.progress import silent
 from tomolens.report import agreement, curves, style
 from tomolens.report.answer import agreement_sentences, headline, shortcut_sentences, warnings
 from tomolens.report.charts import charts
+from tomolens.report.checklists import checklists
 from tomolens.report.latex import latex_table
-from tomolens.report.methods import claim, hashes, paragraphs, parameters
+from tomolens.report.methods import hashes, paragraphs, parameters
 from tomolens.report.page import write_page
 from tomolens.report.panels import maps_figure, regions_figure
 from tomolens.report.sections import sections
@@ -68,13 +69,17 @@ def test_the_page_is_one_file(reported):
     assert page.sources
     assert all(source.startswith("data:") for source in page.sources)
     figures = sorted(file.stem for file in (reported[0] / "figures").glob("*.png"))
-    assert page.tags.count("img") == sum(name.startswith("ranks-") or name == "choices" for name in figures)
+    assert page.tags.count("img") == sum(
+        name.startswith("ranks-") or name in ("choices", "metrics") for name in figures
+    )
     for name in figures:
         assert (reported[0] / "figures" / f"{name}.pdf").stat().st_size > 1000
         assert f"**{name}.pdf** " in (reported[0] / "figures" / "captions.md").read_text()
     ranks = [f"ranks-{name}" for name in ("drop", "inside", "touch", "twin")]
     examples = [f"example-{place}-{what}" for place in (1, 2) for what in ("maps", "regions")]
-    assert figures == sorted(["erased", "hits", "held", "agreement", "choices", *ranks, *examples, "example-3-maps"])
+    assert figures == sorted(
+        ["erased", "hits", "held", "agreement", "choices", "metrics", *ranks, *examples, "example-3-maps"]
+    )
 
 
 def test_figures_are_drawn_and_not_empty(reported):
@@ -99,6 +104,7 @@ def test_every_section_is_there(reported):
         "Choices that matter",
         "Strata",
         "Other measures",
+        "Metrics against metrics",
         "The networks",
     ]
     (others,) = (section for section in sections(reported[1]) if section.title == "Other measures")
@@ -125,7 +131,7 @@ def test_three_classes_and_volumes(tmp_path):
     classes = ("healthy", "benign", "malignant")
     metrics = (*made.METRICS, made.PLANTED)
     findings = made.write_study(tmp_path, metrics, classes=classes, spatial=(4, 12, 14), varied=True, shortcut=True)
-    assert len(sections(findings)) == 13
+    assert len(sections(findings)) == 14
     (strata,) = (section for section in sections(findings) if section.title == "Strata")
     assert {row[1] for row in strata.table.rows if row[0] == "label"} == set(classes)
     for one in _figures(findings, Store(tmp_path)):
@@ -182,7 +188,10 @@ def test_findings_and_report_know_nothing_by_name():
         constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose]
         found += [(file.name, one.value) for one in constants if isinstance(one.value, str) and word.search(one.value)]
     assert len(files) > 20
-    assert found == [("charts.py", "marker")]  # plotly's own word
+    titles = {one for one in found if one[0] == "checklists.py"}  # what a checklist calls its own items
+    assert len(titles) == 2
+    assert all("idelity" in words for _, words in titles)
+    assert [one for one in found if one not in titles] == [("charts.py", "marker")]  # plotly's own word
     assert not word.search((files[-1].parent / "page.js").read_text(encoding="utf-8"))
 
 
@@ -274,10 +283,10 @@ def test_the_methods_name_every_parameter_version_and_hash(reported):
     assert {f"estimator {one.name}" for one in made.ESTIMATORS if not one.baseline} <= set(terms)
     for term, value in (*parameters(findings), *hashes(findings)):
         assert f"<dt>{escape(term)}</dt><dd>{escape(value)}</dd>" in text
-    items = {item for item, _, _ in claim(findings)}
-    assert "31" in items
-    for _, asked, said in claim(findings):
-        assert f"<td>{escape(asked)}</td><td>{escape(said)}</td>" in text
+    for one in checklists(findings):
+        assert f'href="{one.link}" download="{one.name}.md"' in text
+        for item in one.items:
+            assert f"<td>{escape(item.name)}</td><td>{escape(item.asks)}</td><td>{escape(item.says)}</td>" in text
 
 
 def test_words_from_files_are_escaped(reported, tmp_path):
@@ -389,7 +398,7 @@ def test_titles_within_a_sentence():
 def test_the_number_of_baselines_is_one_number(reported):
     _, findings = reported
     named = [title(findings, name) for name in findings.tables["baselines"]["baseline"].unique()]
-    (robust,) = (text for item, _, text in claim(findings) if item == "30")
+    (robust,) = (item.says for item in checklists(findings)[0].items if item.name == "30")
     (said,) = (text for text in paragraphs(findings) if "Blind baselines: " in text)
     assert robust.startswith(f"{len(named)} blind baselines")
     assert said.split("Blind baselines: ")[1].rstrip(".").split("; ") == named

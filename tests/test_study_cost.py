@@ -83,5 +83,5 @@ def test_scores_are_asked_of_the_network_itself_and_maps_made_again(monkeypatch)
     assert cost.images == maps * 2 * 11 + (64 + 343 + 1) + (6 + 1)
     batch = SMALL_STUDY.get("batch_size", 32)
     assert cost.seconds["scores of altered images"] == pytest.approx(4 * cost.images * 2.0 / batch)
-    assert cost.seconds["explaining"] == pytest.approx((1 + 1 + 5 + 6 + 1) * plain.seconds["explaining"])
+    assert cost.seconds["explaining"] == pytest.approx((1 + 2 * 1 + 7 + 6 + 1) * plain.seconds["explaining"])
     assert "decisions" not in cost.seconds

@@ -15,11 +15,11 @@ CONTENT = {
     "name": "again",
     "examples": 1,
     "batch_size": 8,
-    "repeat": {"networks": 3},
+    "repeat": {"networks": 3, "architectures": ["resnet18"]},
     "cases": {"source": "phantom", "train": 16, "test": 8, "size": 32},
     "classifier": {"recipe": {"architecture": "local", "arguments": {"width": 4}, "epochs": 1, "batch_size": 8}},
     "estimators": {"names": ["backpropagation", "random"], "baselines": []},
-    "metrics": {"names": ["fidelity", "randomisation"], "steps": 4},
+    "metrics": {"names": ["fidelity", "randomisation", "repeatability"], "steps": 4},
     "statistics": {"resamples": 100},
 }
 
@@ -33,23 +33,50 @@ def repeated(tmp_path_factory):
 
 def test_maps_by_other_trainings_are_measured(repeated):
     folder, findings = repeated
-    names = ["fold-0", "fold-0-rival-1", "fold-0-rival-2"]
+    names = ["fold-0", "fold-0-resnet18", "fold-0-rival-1", "fold-0-rival-2"]
     files = {file.stem: file.read_bytes() for file in (folder / "weights").glob("*.safetensors")}
     assert sorted(files) == names
-    assert len({*files.values()}) == 3
+    assert len({*files.values()}) == 4
     (network,) = Store(folder).description().raw["networks"]
-    assert len({network["weights"], *network["rivals"]}) == 3
+    assert set(network["rivals"]) == {"again 1", "again 2", "resnet18"}
+    assert len({network["weights"], *network["rivals"].values()}) == 4
     table = findings.table("reproducibility")
     assert set(table["estimator"]) == {"backpropagation", "random"}
-    for name in ("repeat_similarity", "repeat_ssim", "repeat_margin"):
-        assert np.isfinite(table[name]).all()
+    for name in ("similarity", "ssim", "margin"):
+        for begins in ("repeat", "architecture"):
+            assert np.isfinite(table[f"{begins}_{name}"]).all()
     random = table[table["estimator"] == "random"].iloc[0]
     assert abs(random["repeat_similarity"]) < 0.1  # other draws
     (card,) = findings.verdict.cards
-    for question in ("weights", "repeatable"):
+    for question in ("weights", "draws", "repeatable"):
         (check,) = card.of(question)
         assert check.view
         assert check.cases == 8
+
+
+def test_the_numbers_of_other_trainings_are_those_of_their_rows(repeated):
+    """Means of classes and their spread, computed from the stored rows another way."""
+    _, findings = repeated
+    rows = findings.measurements
+    rows = rows[
+        (rows["metric"] == "fidelity") & (rows["estimator"] == "backpropagation") & (rows["form"] == "absolute")
+    ]
+    by = {
+        option: frame.groupby("label")["value"].mean().mean()
+        for option, frame in rows[rows["choice"].isin(["", "network"])].groupby("option")
+    }
+    assert set(by) == {"", "again 1", "again 2", "resnet18"}
+    table = findings.table("trainings")
+    chosen = (table["output"] == "fidelity") & (table["estimator"] == "backpropagation") & (table["form"] == "absolute")
+    row = table[chosen].iloc[0]
+    assert row["value"] == pytest.approx(by[""])
+    assert row["between_networks"] == pytest.approx(np.std([by[""], by["again 1"], by["again 2"]], ddof=1))
+    assert (row["lowest"], row["highest"]) == pytest.approx((min(by.values()), max(by.values())))
+    assert row["by resnet18"] == pytest.approx(by["resnet18"])
+    assert row["networks"] == 4
+    assert np.isnan(row["between_patients"])  # of 4 patients in a class there is no interval
+    assert set(table["output"]) >= {"fidelity"}
+    assert not set(table["output"]) & {"weights_similarity", "draws_similarity"}  # about a network in turn
 
 
 def test_it_goes_on_with_the_networks_there_are_and_can_be_verified(repeated):
@@ -65,7 +92,9 @@ def test_it_goes_on_with_the_networks_there_are_and_can_be_verified(repeated):
 def test_the_page_says_what_the_cards_say(repeated):
     folder, _ = repeated
     page = (folder / "report.html").read_text()
-    assert "margin over another image" in page
+    assert "margin of another training over another image" in page
+    assert "Another training of the network would change" in page
+    assert "Networks of other architectures: resnet18." in page
     verdict = json.loads((folder / "verdict.json").read_text())
     states = {check["question"]: check["view"] for card in verdict["cards"] for check in card["checks"]}
     assert states["weights"] == "weights_margin"
@@ -78,12 +107,17 @@ def test_of_a_network_that_is_given_nothing_is_trained_again(tmp_path):
         study.run(tmp_path / "r")
     with pytest.raises(ValueError, match="networks"):
         StudySettings.model_validate({"name": "x", "repeat": {"networks": 1}})
+    for wrong, words in ((["resnet9"], "unknown architecture"), (["resnet50"], "is the study's own")):
+        with pytest.raises(ValueError, match=words):
+            StudySettings.model_validate({"name": "x", "repeat": {"networks": 1, "architectures": wrong}})
 
 
 def test_the_price_counts_all_trainings():
     once = Study.of(StudySettings.model_validate({**CONTENT, "repeat": None})).estimate()
     thrice = Study.of(StudySettings.model_validate(CONTENT)).estimate()
-    assert thrice.training == 3 * once.training
+    assert thrice.training == 4 * once.training
+    assert thrice.seconds["measuring by other trainings"] > 0
+    assert "measuring by other trainings" not in once.seconds
 
 
 def test_reviewers_metrics_without_other_trainings(tmp_path):

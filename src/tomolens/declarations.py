@@ -25,6 +25,11 @@ place. Views of the model and of the expert are compared with each other; the tr
 shortcut ranks nothing."""
 
 
+Criterion = Literal["", "weights", "again", "robust", "confidence"]
+"""What checklists ask of maps beside their views: whether they depend on the network's weights, come out alike again,
+stay with small changes of the image, and go with the network's confidence."""
+
+
 @dataclass(frozen=True)
 class View:
     """A number that judges maps: it ranks them, and has a section of its own on the page.
@@ -72,6 +77,7 @@ class Output:
         view: what it judges; None for a number that stands beside others.
         curve: whether it is a curve.
         intervals: of a curve: whether its mean has intervals over patients.
+        criterion: what it tells of maps beside how good they are, see `Criterion`; empty for most.
         answers: which check of a trust card it answers, see `QUESTIONS` of the findings: passed where its mean is above
             0, failed where it is below; empty for most.
         masked: of a curve of decisions, right (1) or wrong (0), along a masking of pixels: which ones go first.
@@ -90,6 +96,7 @@ class Output:
     curve: bool = False
     intervals: bool = False
     masked: Literal["most important", "least important"] | None = None
+    criterion: Criterion = ""
     answers: str = ""
 
     def __post_init__(self) -> None:

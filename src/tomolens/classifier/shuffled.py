@@ -6,7 +6,6 @@ is gentler than drawing them anew (Adebayo et al. 2018, arXiv 1810.03292), and w
 
 import copy
 from dataclasses import replace
-from math import ceil
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,37 +15,47 @@ from ..errors import NetworkError
 from ..randomness import generator
 from .classifier import Classifier
 
-_MADE: "WeakKeyDictionary[nn.Module, dict[tuple[object, ...], nn.Module]]" = WeakKeyDictionary()
+_Sums = tuple[float, ...]
+_MADE: "WeakKeyDictionary[nn.Module, dict[tuple[_Sums, tuple[float, ...]], nn.Module]]" = WeakKeyDictionary()
 """Of each network those that were made of it in this process; they are never stored."""
 
 
-def with_shuffled_weights(classifier: Classifier, seed: int, draw: int = 0, share: float = 1.0) -> Classifier:
-    """The classifier with the weights of its last layers in random order.
+def with_shuffled_weights(
+    classifier: Classifier, seed: int, draw: int = 0, after: float = 0.0, until: float = 1.0
+) -> Classifier:
+    """The classifier with the weights of some of its layers in random order.
 
     Args:
         classifier: whose network is copied, never changed.
         seed: of the study.
         draw: which of several shuffled networks.
-        share: of the layers with weights, from the last one on, in the order in which the network lists them.
+        after: share of the layers with weights that keep theirs, from the last one on, in the order in which the
+            network lists them.
+        until: share up to which they are shuffled; at least one layer is.
 
     Raises:
         NetworkError: a network without weights that can be reached.
     """
     made = _MADE.setdefault(classifier.network, {})
-    key = (seed, draw, share, _sums(classifier.network))  # weights may have been changed since
+    sums, asked = _sums(classifier.network), (seed, draw, after, until)
+    if any(of != sums for of, _ in made):  # weights have been changed since
+        made.clear()
+    key = (sums, asked)
     if key not in made:
-        made[key] = _shuffled(classifier.network, seed, draw, share)
+        made[key] = _shuffled(classifier.network, *asked)
     return replace(classifier, network=made[key], quick=None, folded=None)
 
 
-def _shuffled(network: nn.Module, seed: int, draw: int, share: float) -> nn.Module:
+def _shuffled(network: nn.Module, seed: int, draw: int, after: float, until: float) -> nn.Module:
     layers = [name for name, module in network.named_modules() if _weights(module)]
     if not layers:
         raise NetworkError("the network has no weights that can be reached, so they cannot be put in random order")
+    first = min(round(after * len(layers)), len(layers) - 1)
+    last = max(round(until * len(layers)), first + 1)
     copied = copy.deepcopy(network)
     modules = dict(copied.named_modules())
     with torch.no_grad():
-        for name in layers[len(layers) - max(1, ceil(share * len(layers))) :]:
+        for name in layers[::-1][first:last]:
             for weight, values in _weights(modules[name]).items():
                 random = generator(seed, "shuffled weights", draw, name, weight)
                 order = torch.from_numpy(random.permutation(values.numel())).to(values.device)
@@ -54,7 +63,7 @@ def _shuffled(network: nn.Module, seed: int, draw: int, share: float) -> nn.Modu
     return copied
 
 
-def _sums(network: nn.Module) -> tuple[float, ...]:
+def _sums(network: nn.Module) -> _Sums:
     """Of each weight and of its square, by which a change of weights is seen."""
     own = (one for module in network.modules() for one in _weights(module).values())
     return tuple(float(part.sum()) for one in own for part in (one.double(), one.double().square()))

@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from ..declarations import Declaration, Output
-from ..results.rows import CALIBRATION, NOT_ASSESSED
+from ..results.rows import CALIBRATION, NETWORK, NOT_ASSESSED
 from .agreement import concordance
 from .bootstrap import Resampling
 from .measured import BOTH, Measured
 from .tables import means_table
 
 OWN = "the study's own"
+NO_CHOICE = {CALIBRATION, NETWORK}
+"""Options of these are other cases and networks, which nobody chooses."""
 OF_ORIGINAL = "direction"
 """The choice whose options are ranked among the maps as they are."""
 
@@ -39,7 +41,7 @@ def choices_table(
         resampling: of the means, whose intervals are not used here.
     """
     parts = []
-    for metric in metrics if any(choice != CALIBRATION for choice, _ in measured.varied) else ():
+    for metric in metrics if any(choice not in NO_CHOICE for choice, _ in measured.varied) else ():
         for view in (output for output in metric.numbers if output.view and output.view.ranks):
             absolute, original = (_by_estimator(means[view.name], form) for form in ("absolute", "original"))
             if not absolute:
@@ -101,7 +103,7 @@ def _varied(
 ) -> Iterator[tuple[tuple[str, str], Mapping[str, float]]]:
     """Choice and option, and the values that it changes."""
     for (choice, option), numbers in measured.varied.items():
-        if view.name in numbers and choice != CALIBRATION:
+        if view.name in numbers and choice not in NO_CHOICE:
             table = means_table(measured, view, resampling, numbers[view.name])
             yield (choice, option), _by_estimator(table, "original" if choice == OF_ORIGINAL else "absolute")
 

@@ -25,6 +25,7 @@ from .inference import (
     with_beats,
 )
 from .measured import BOTH, Measured, read_measured
+from .metric_agreement import metrics_table
 from .sentence import verdict_of
 from .shortcut import Shortcut, shortcut_of
 from .strata import patients_table, strata_table
@@ -40,6 +41,7 @@ from .tables import (
     with_gains,
     with_rank_intervals,
 )
+from .trainings import trainings_table
 from .verdict import Verdict
 
 
@@ -125,6 +127,7 @@ class Findings:
                 for chart in metric.charts
             },
         }
+        numbers = [output for metric in metrics for output in metric.numbers]
         comparisons = {
             "ranks": with_rank_intervals(ranks_table(self.view_values, views), self.compared),
             "baselines": self._baselines(),
@@ -138,6 +141,8 @@ class Findings:
             "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
             "choices": choices,
             "rank_ranges": rank_ranges_table(choices),
+            "trainings": trainings_table(explained, numbers, self.means, self.architectures, resampling),
+            "metrics": metrics_table(numbers, self.means),
         }
         for name in tables.keys() & comparisons.keys():
             raise SettingsError(f"a metric or chart is called '{name}', as a table of comparisons is: rename it")
@@ -226,6 +231,11 @@ class Findings:
         truth = [place for place, key in enumerate(found.maps) if key[0] == self.description.truth]
         known = [~np.isnan(numbers[:, truth]).all(axis=1) for numbers in found.numbers.values()]
         return sorted(set(found.cases["label"][np.any(known, axis=0)].tolist()))
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Of the networks of other architectures that were trained beside the study's own."""
+        return tuple((self.description.settings.get("repeat") or {}).get("architectures", ()))
 
     @property
     def confidence(self) -> float:

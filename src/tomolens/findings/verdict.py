@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from .findings import Findings
 
 State = Literal["passed", "failed", "not assessed"]
-Question = Literal["faithful", "truth", "expert", "weights", "repeatable", "choices"]
+Question = Literal["faithful", "truth", "expert", "weights", "draws", "repeatable", "choices"]
 QUESTIONS: dict[Question, str] = {
     "faithful": "beats the best map that never looks at the network, in the model's view",
     "truth": "finds the truth better than the best map that never looks at the network",
     "expert": "agrees with the expert's mask beyond the best map that never looks at the network",
     "weights": "depends on the network's weights",
-    "repeatable": "is repeatable over seeds and over trained networks",
+    "draws": "comes out alike with other draws of its own",
+    "repeatable": "comes out alike by other trainings of the network",
     "choices": "holds over the choices that the literature leaves open",
 }
 """What each check asks of a map."""
@@ -33,7 +34,7 @@ JUDGES: dict[str, Question] = {"model": "faithful", "truth": "truth", "expert": 
 """Which question a view answers, by its judge."""
 ASKED: tuple[Question, ...] = ("faithful", "truth", "weights")
 """What a map must pass to be believed, as far as it could be assessed; the first must be."""
-LATER: tuple[Question, ...] = ("weights", "repeatable", "choices")
+LATER: tuple[Question, ...] = ("weights", "draws", "repeatable", "choices")
 """What no view answers, but a number of its own where a study measures one."""
 
 

@@ -13,16 +13,20 @@ from torch import Tensor
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
 from ..imputers.fills import Fill, Imputer, imputer
+from ..randomness import generator
 from ..regions import RegionSettings, segment, xrai
+from .likeness import magnitudes
 from .ranked import RankedMap
 
 MapKey = tuple[str, str]
 """Estimator's name, and the form of its map: as it is, or its absolute values."""
 OF_CASE: MapKey = ("", "")
 """In place of a map, where a number concerns the case alone."""
-Explain = Callable[[Tensor, Classifier, str], Mapping[str, Tensor]]
-"""From an image ``(C, *spatial)``, a classifier and a name for random draws of their own (empty for the case's) to the
-study's maps, ``(C, *spatial)`` by estimator."""
+ANOTHER = "another image"
+"""Whose random draws are its own: shared noise is no likeness."""
+Explain = Callable[[Tensor, Classifier, str, int], Mapping[str, Tensor]]
+"""From an image ``(C, *spatial)``, a classifier, a name for random draws of their own (empty for the case's) and a
+class to the study's maps, ``(C, *spatial)`` by estimator."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,21 @@ class MetricSettings:
     channels: str = "sum"
     tolerance: int | str = 0
     regions: RegionSettings = field(default_factory=RegionSettings)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A network of another training on the same cases.
+
+    Attributes:
+        classifier: of it.
+        name: by which it is told from others.
+        architecture: of the network, where it is another one; empty where it differs in its seed alone.
+    """
+
+    classifier: Classifier
+    name: str
+    architecture: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,7 @@ class Evaluand:
     twin: NDArray[np.float32] | None = None
     spacing: tuple[float, ...] | None = None
     other: Tensor | None = None
-    rivals: Sequence[Classifier] | None = None
+    rivals: Sequence[Rival] | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:
@@ -149,15 +168,38 @@ class Evaluand:
         return np.concatenate(found).astype(np.float64)
 
     def explain(
-        self, image: Tensor | None = None, classifier: Classifier | None = None, draws: str = ""
+        self,
+        image: Tensor | None = None,
+        classifier: Classifier | None = None,
+        draws: str = "",
+        target: int | None = None,
     ) -> Mapping[str, Tensor]:
-        """The study's maps of another image, or by another classifier, of the same class.
+        """The study's maps of another image, by another classifier, or of another class.
 
         Args:
             image: the case's own by default.
             classifier: the study's by default.
             draws: a name for random draws of their own; the case's by default.
+            target: the class that is explained; the case's own by default.
         """
         assert self.explanations is not None
+        shown, by = self.image if image is None else image, classifier or self.classifier
         with torch.inference_mode(False):
-            return self.explanations(self.image if image is None else image, classifier or self.classifier, draws)
+            return self.explanations(shown, by, draws, self.explained if target is None else target)
+
+    @cached_property
+    def of_another_image(self) -> dict[str, NDArray[np.float64]]:
+        """Magnitudes of the study's maps of the other image, ``(*spatial)``: what chance makes alike."""
+        return magnitudes(self.explain(self.other, draws=ANOTHER))
+
+    @cached_property
+    def another_class(self) -> int | None:
+        """One of the classes that are not explained, drawn for the case; None where one neuron decides between two.
+
+        Its score is then the explained one's with the other sign, and no map of its own.
+        """
+        if self.classifier.output in ("logit", "probability"):
+            return None
+        count = self.scores(self.image[None]).shape[1]
+        others = [index for index in range(count) if index != self.explained]
+        return int(generator(self.seed, self.name, "another class").choice(others))

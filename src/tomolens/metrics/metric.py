@@ -24,13 +24,15 @@ Need = Literal[
     "marker",
     "completeness",
     "other",
+    "another_class",
     "rivals",
     "scores",
     "probabilities",
     "explanations",
 ]
 """What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image,
-rivals or completeness it is not measured; scores, probabilities and explanations cost passes of the network."""
+another class, rivals or completeness it is not measured; scores, probabilities and explanations cost passes of the
+network."""
 
 
 def _none(settings: MetricSettings) -> int:

@@ -1,10 +1,12 @@
 """The metrics there are."""
 
+from .class_sensitivity import CLASS_SENSITIVITY
 from .completeness import COMPLETENESS
 from .complexity import COMPLEXITY
 from .evaluand import MetricSettings
 from .evidence import EVIDENCE, MARKER
 from .fidelity import FIDELITY, FIDELITY_ROAD, FIDELITY_TWIN
+from .input_invariance import INPUT_INVARIANCE
 from .irof import IROF
 from .localisation import LOCALISATION
 from .metric import Metric
@@ -12,15 +14,18 @@ from .overlap import OVERLAP
 from .perturbed import PERTURBED
 from .randomisation import RANDOMISATION
 from .removal import REMOVAL
+from .repeatability import REPEATABILITY
 from .reproducibility import REPRODUCIBILITY
 from .roc import ROC
+from .smooth_randomisation import SMOOTH_RANDOMISATION
 from .stability import STABILITY
 
 METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
-        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, RANDOMISATION, REPRODUCIBILITY, STABILITY, LOCALISATION, COMPLEXITY),
+        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, STABILITY, INPUT_INVARIANCE, LOCALISATION, COMPLEXITY),
+        *(RANDOMISATION, SMOOTH_RANDOMISATION, CLASS_SENSITIVITY, REPEATABILITY, REPRODUCIBILITY),
     )
 }
 PAPER = MetricSettings.names
@@ -32,6 +37,8 @@ SETS: dict[str, tuple[str, ...]] = {
         "removal",
         "perturbed",
         "randomisation",
+        "class-sensitivity",
+        "repeatability",
         "reproducibility",
         "localisation",
         "complexity",

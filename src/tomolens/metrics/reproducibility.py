@@ -1,45 +1,49 @@
-"""Whether maps are repeatable: the same image by networks of other trainings (Arun et al. 2021).
+"""Whether maps are reproducible: the same image by networks of other trainings (Arun et al. 2021).
 
-"Reproducible" in Arun et al., doi 10.1148/ryai.2021200267, is a map that another trained network makes again; here the
-networks differ in the seed of their training alone, and share what they were pretrained to where they were.
+Arun et al., doi 10.1148/ryai.2021200267, call a map repeatable that another training of the same architecture makes
+again, and reproducible one that another architecture makes again. Networks of the same architecture differ here in the
+seed of their training, and share what they were pretrained to where they were.
 """
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from ..declarations import Declaration, Output
 from .evaluand import Evaluand
+from .likeness import alike, magnitudes, rank_correlation
 from .metric import Metric, Reading
-from .randomisation import ANOTHER, magnitudes, rank_correlation, structural_similarity
 
 
 def measure_reproducibility(evaluand: Evaluand) -> Iterator[Reading]:
     """Likeness of each estimator's magnitudes to those by other trainings, and to those of another image."""
     assert evaluand.rivals is not None
-    assert evaluand.other is not None
-    own, pairs = magnitudes(evaluand.maps), magnitudes(evaluand.explain(evaluand.other, draws=ANOTHER))
-    others = [
-        magnitudes(evaluand.explain(classifier=rival, draws=f"rival {number}"))
-        for number, rival in enumerate(evaluand.rivals)
-    ]
+    own, pairs = magnitudes(evaluand.maps), evaluand.of_another_image
+    others = [magnitudes(evaluand.explain(classifier=one.classifier, draws=one.name)) for one in evaluand.rivals]
     for name, values in own.items():
-        if any(name not in one for one in (*others, pairs)):
-            continue
-        key = (name, "original")
-        alike = float(np.mean([rank_correlation(values, one[name]) for one in others]))
-        yield key, "repeat_similarity", alike
-        yield key, "repeat_ssim", float(np.mean([structural_similarity(values, one[name]) for one in others]))
-        yield key, "repeat_margin", alike - max(rank_correlation(values, pairs[name]), 0.0)
+        if name not in pairs:
+            continue  # an estimator that fails on one of these costs its own numbers alone
+        null = max(rank_correlation(values, pairs[name]), 0.0)
+        for begins, anew in (("repeat", False), ("architecture", True)):
+            of = [made for made, one in zip(others, evaluand.rivals, strict=True) if bool(one.architecture) == anew]
+            if not of or any(name not in one for one in of):
+                continue
+            found = dict(alike(begins, values, [one[name] for one in of]))
+            for output, value in found.items():
+                yield (name, "original"), output, value
+            yield (name, "original"), f"{begins}_margin", found[f"{begins}_similarity"] - null
 
 
 REPRODUCIBILITY = Metric(
     Declaration(
         "reproducibility",
         (
-            Output("repeat_similarity", "like another training's (Spearman)"),
+            Output("repeat_similarity", "like another training's (Spearman)", criterion="again"),
             Output("repeat_ssim", "like another training's (SSIM)"),
-            Output("repeat_margin", "margin over another image's", answers="repeatable"),
+            Output("repeat_hog", "like another training's (HOG)"),
+            Output("repeat_margin", "margin of another training over another image's", answers="repeatable"),
+            Output("architecture_similarity", "like another architecture's (Spearman)", criterion="again"),
+            Output("architecture_ssim", "like another architecture's (SSIM)"),
+            Output("architecture_hog", "like another architecture's (HOG)"),
+            Output("architecture_margin", "margin of another architecture over another image's"),
         ),
     ),
     measure_reproducibility,

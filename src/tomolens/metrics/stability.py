@@ -122,10 +122,10 @@ STABILITY = Metric(
     Declaration(
         "stability",
         (
-            Output("max_sensitivity", "max-sensitivity", better="lower"),
-            Output("input_stability", "relative input stability", better="lower"),
-            Output("output_stability", "relative output stability", better="lower"),
-            Output("follows_prediction", "prediction-saliency correlation"),
+            Output("max_sensitivity", "max-sensitivity", better="lower", criterion="robust"),
+            Output("input_stability", "relative input stability", better="lower", criterion="robust"),
+            Output("output_stability", "relative output stability", better="lower", criterion="robust"),
+            Output("follows_prediction", "prediction-saliency correlation", criterion="confidence"),
         ),
     ),
     measure_stability,

@@ -32,6 +32,7 @@ def headline(findings: Findings) -> list[str]:
     views = [view for view in findings.views.values() if view.judges.compared or len(values_of(findings, view))]
     sentences = [_leader(findings, view) for view in views]
     sentences += shortcut_sentences(findings) + blind_sentences(findings) + choice_sentences(findings)
+    sentences += training_sentences(findings)
     taus = [
         f"τ {'undefined, as all are tied,' if np.isnan(value) else f'= {value:+.2f}'} between {pair}"
         for pair, value in findings.agreement.items()
@@ -174,6 +175,22 @@ def choice_sentences(findings: Findings) -> list[str]:
         f"Choices: among absolute maps {title(findings, best['estimator'])} {ranks} by {model.judges.title} over "
         f"{len(options)} options{mover}.{concordance_words(findings, model)}"
     ]
+
+
+def training_sentences(findings: Findings) -> list[str]:
+    """How much another training of the network would change the numbers of each view; nothing where none was made."""
+    table = findings.tables["trainings"]
+    sentences = []
+    for view in findings.views.values() if len(table) else ():
+        rows = table[(table["output"] == view.column) & table["between_networks"].notna()]
+        if rows.empty:
+            continue
+        networks, patients = (float(rows[f"between_{what}"].median()) for what in ("networks", "patients"))
+        sentences.append(
+            f"Another training of the network would change {view.judges.title} by {printed(view, networks)} (standard "
+            f"deviation, median of {len(rows)} maps), other patients by {printed(view, patients)}."
+        )
+    return sentences
 
 
 def concordance_words(findings: Findings, view: Output) -> str:

@@ -1,4 +1,4 @@
-"""The methods section: every parameter, version and hash of a study, and what CLAIM asks about explainability."""
+"""The methods section: every parameter, version and hash of a study."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -105,52 +105,6 @@ def hashes(findings: Findings) -> list[tuple[str, str]]:
             if "file_hash" in one
         ),
         ("study, hash", description["identity"]),
-    ]
-
-
-def claim(findings: Findings) -> list[tuple[str, str, str]]:
-    """Items of CLAIM (Mongan, Moy, Kahn 2020) that a study of importance maps can fill: number, item, text."""
-    cases, accuracy = findings.measured.cases, findings.description.get("accuracy", {}).get("balanced", float("nan"))
-    wrong = int((cases["label"] != cases["predicted"]).sum())
-    views = [view for view in findings.views.values() if view.judges.compared]
-    assessed, missing = (
-        ", ".join(view.judges.title for view in views if values_of(findings, view).empty == empty)
-        for empty in (False, True)
-    )
-    estimators = sum(not one.baseline for one in findings.description.estimators)
-    external = "Not assessed: the cases are those of one study; whether they are external is for the authors to say."
-    return [
-        (
-            "28",
-            "Metrics of model performance",
-            f"Balanced accuracy of the classifier on held-out patients: {100 * accuracy:.1f} %.",
-        ),
-        (
-            "29",
-            "Statistical measures of significance and uncertainty",
-            "BCa bootstrap over patients; Wilcoxon with Holm's correction; Friedman with Nemenyi; rank intervals "
-            "(tables/pairs.csv, tables/ranks.csv).",
-        ),
-        (
-            "30",
-            "Robustness or sensitivity analysis",
-            f"{len(baselines_of(findings))} blind baselines measured in the same way (tables/baselines.csv, "
-            "tables/gains.csv); strata by label, prediction, mask size and patient (tables/strata.csv, "
-            "tables/patients.csv).",
-        ),
-        (
-            "31",
-            "Methods for explainability or interpretability and how they were validated",
-            f"{estimators} importance estimators, validated by {assessed or 'nothing'}"
-            f"{'; not assessed: ' + missing if missing else ''}.",
-        ),
-        ("32", "Validation or testing on external data", external),
-        (
-            "37",
-            "Failure analysis of incorrectly classified cases",
-            f"{wrong} of {len(cases)} cases were predicted wrongly; their maps are counted in every table and apart in "
-            "tables/strata.csv.",
-        ),
     ]
 
 

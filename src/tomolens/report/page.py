@@ -15,7 +15,8 @@ from ..findings import Findings
 from ..results.gallery import ORDERS, GalleryCase
 from .answer import headline, warnings
 from .charts import charts
-from .methods import claim, hashes, paragraphs, parameters
+from .checklists import checklists
+from .methods import hashes, paragraphs, parameters
 from .sections import sections
 from .viewer import viewer
 
@@ -46,7 +47,7 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         paragraphs=paragraphs(findings),
         parameters=parameters(findings),
         hashes=hashes(findings),
-        claim=claim(findings),
+        checklists=checklists(findings),
         version=findings.description.raw["versions"]["tomolens"],
         style=Markup(folder.joinpath("page.css").read_text()),
         script=Markup(folder.joinpath("page.js").read_text() + folder.joinpath("filter.js").read_text()),

@@ -12,7 +12,7 @@ from ..findings.choices import OWN
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
 from ..findings.tables import class_columns, keys_of
-from . import choices, ranks
+from . import choices, metric_agreement, ranks
 from .answer import agreement_sentences, audit_sentence, class_names, concordance_words
 from .series import views_beside
 from .trust import (
@@ -78,8 +78,10 @@ def sections(findings: Findings) -> list[Section]:
         _shortcut_section,
         _baselines_section,
         _choices_section,
+        _trainings_section,
         _strata_section,
         _other_section,
+        _metrics_section,
         _networks_section,
     )
     return [
@@ -233,6 +235,46 @@ def _choices_section(findings: Findings) -> Section | None:
         Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
         pictures=[("choices", choices.CAPTION)],
     )
+
+
+def _trainings_section(findings: Findings) -> Section | None:
+    rows, outputs = [], {output.column: output for output in findings.description.outputs.values()}
+    table = findings.tables["trainings"]
+    for _, row in table[table["output"].isin(list(findings.views))].iterrows() if len(table) else ():
+        output = outputs[row["output"]]
+        ends = f"{printed(output, row['lowest'])} to {printed(output, row['highest'])}"
+        spreads = printed(output, row["between_networks"]), printed(output, row["between_patients"])
+        whose = title(findings, row["estimator"]), row["form"]
+        rows.append([output.label, *whose, printed(output, row["value"]), *spreads, ends, row["networks"]])
+    if not rows:
+        return None
+    columns = [
+        "view",
+        "estimator",
+        "map",
+        "value",
+        "SD between trainings",
+        "SE over patients",
+        "over all networks",
+        "networks",
+    ]
+    text = (
+        "Every case was explained and measured by networks of other trainings too. Another training would change a "
+        "number by the standard deviation between trainings that differ in their seed alone, other patients by the "
+        "standard error over the patients. Numbers that judge no maps are in tables/trainings.csv."
+    )
+    others = f" Networks of other architectures: {', '.join(findings.architectures)}." if findings.architectures else ""
+    return Section("Another training of the network", f"{text}{others}", Table(columns, rows, left=3))
+
+
+def _metrics_section(findings: Findings) -> Section | None:
+    if findings.tables["metrics"].empty:
+        return None
+    text = (
+        "Whether measures rank the maps alike: two that do say the same, two that do not cannot both be taken for the "
+        "quality of a map. Which of them can judge maps is told by their controls. All pairs are in tables/metrics.csv."
+    )
+    return Section("Metrics against metrics", text, pictures=[("metrics", metric_agreement.CAPTION)])
 
 
 def _strata_section(findings: Findings) -> Section | None:

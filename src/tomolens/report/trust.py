@@ -18,7 +18,8 @@ SHORT: dict[Question, str] = {
     "truth": "finds the truth",
     "expert": "agrees with the expert",
     "weights": "depends on the weights",
-    "repeatable": "is repeatable",
+    "draws": "repeats its draws",
+    "repeatable": "repeats over trainings",
     "choices": "holds over choices",
 }
 

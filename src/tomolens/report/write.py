@@ -15,7 +15,8 @@ from ..errors import SettingsError
 from ..findings import Findings
 from ..progress import Progress
 from ..results.store import Store
-from . import agreement, choices, panels, ranks
+from . import agreement, choices, metric_agreement, panels, ranks
+from .checklists import checklists
 from .curves import curves_figure
 from .page import write_page
 from .series import views_beside
@@ -41,7 +42,7 @@ class Drawing:
 
 
 def write_report(findings: Findings, store: Store, progress: Progress) -> None:
-    """Write ``tables/``, ``figures/`` (PNG and PDF with captions), ``verdict.json`` and ``report.html``.
+    """Write ``tables/``, ``figures/`` (PNG and PDF with captions), checklists, ``verdict.json`` and ``report.html``.
 
     Raises:
         SettingsError: the folder cannot be written.
@@ -50,6 +51,7 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
         write_tables(findings, store.folder / "tables")
         verdict = json.dumps(findings.verdict.as_json(), indent=2, allow_nan=False)
         (store.folder / "verdict.json").write_text(f"{verdict}\n", encoding="utf-8")
+        write_checklists(findings, store.folder / "checklists")
         files = _drawn(findings, store, progress)
         write_page(findings, files, list(store.gallery()), store.folder / "report.html")
     except OSError as error:
@@ -85,6 +87,13 @@ def write_tables(findings: Findings, folder: Path) -> list[Path]:
     return list(files.values())
 
 
+def write_checklists(findings: Findings, folder: Path) -> None:
+    """Each checklist as Markdown, to edit elsewhere: a new report writes it anew."""
+    folder.mkdir(exist_ok=True)
+    for one in checklists(findings):
+        (folder / f"{one.name}.md").write_text(one.markdown, encoding="utf-8")
+
+
 def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
     """The same table with an apostrophe before every text that a spreadsheet would run.
 
@@ -116,6 +125,9 @@ def _figures(findings: Findings, store: Store) -> Iterator[Drawing]:
         yield Drawing(f"ranks-{view}", ranks.CAPTION, draw)
     if not findings.tables["choices"].empty:
         yield Drawing("choices", choices.CAPTION, partial(choices.choices_figure, findings))
+    if not findings.tables["metrics"].empty:
+        draw = partial(metric_agreement.metrics_figure, findings)
+        yield Drawing("metrics", metric_agreement.CAPTION, draw)
     for place, example in enumerate(store.examples(), start=1):
         given = example, findings.description
         yield Drawing(f"example-{place}-maps", panels.MAPS, partial(panels.maps_figure, *given))

@@ -21,6 +21,8 @@ TWIN_TURNS = "twin_turns"
 share of the image in a usable mask, 0..1, and whether the network decides otherwise about its twin; 0 or 1."""
 CALIBRATION = "calibration"
 """In place of a choice: the option names the implant that was put into the case to see which views can judge maps."""
+NETWORK = "network"
+"""In place of a choice: the option names the network of another training that was explained and measured."""
 
 SCHEMA = pa.schema(
     [

@@ -100,13 +100,12 @@ def estimate(
         NetworkError: it breaks on the study's images.
     """
     case = cases[0]
-    plan = settings.plan
+    plan, rivals = settings.plan, settings.repeat.rivals if settings.repeat else 0
     if classifier is None:
         channels, *spatial = case.image.shape
         count, recipe = len(cases.classes), settings.classifier.recipe
         network = build(recipe.architecture, channels, count, len(spatial), spatial, recipe.arguments).to(device).eval()
-        again = settings.repeat.networks if settings.repeat else 1
-        classifier, epochs = Classifier(network, output_of(count)), recipe.epochs * networks * again
+        classifier, epochs = Classifier(network, output_of(count)), recipe.epochs * networks * (1 + rivals)
     else:
         epochs = 0
     batch = torch.from_numpy(case.image).expand(settings.batch_size, *case.image.shape).contiguous()
@@ -132,15 +131,20 @@ def estimate(
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
-    rivals = settings.repeat.networks - 1 if settings.repeat else 0
-    seconds["explaining"] *= 1 + rivals + sum(METRICS[name].explanations for name in plan.metrics.names)
+    # A rival explains each case twice: for its likeness to the study's own network, and to be measured itself.
+    seconds["explaining"] *= 1 + 2 * rivals + sum(METRICS[name].explanations for name in plan.metrics.names)
     if shown:
         asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
         seconds["decisions"] = held_out * asked_share * shown * decision
         masking = _masking_time(case, classifier, plan, twins)
         seconds["masking"] = held_out * asked_share * sum(masking.values())
+    plain = _decision_time(replace(classifier, quick=None), batch) if exact or rivals else 0.0
     if exact:
-        seconds["scores of altered images"] = held_out * exact * _decision_time(replace(classifier, quick=None), batch)
+        seconds["scores of altered images"] = held_out * exact * plain
+    if rivals:
+        asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
+        own = 2 * len(plan.estimators) / maps  # no blind maps and no blurred ones
+        seconds["measuring by other trainings"] = held_out * rivals * own * (asked_share * shown + exact) * plain
     workers = workers_for(held_out, device)
     seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan, maps) / workers
     # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.
@@ -153,9 +157,12 @@ def estimate(
         asked=asked,
         images=shown + exact,
         seconds=seconds,
-        megabytes=(held_out * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2) / 1e6
+        megabytes=(
+            held_out * (1 + rivals) * numbers * BYTES_A_NUMBER + settings.examples * maps * case.image.nbytes / 2
+        )
+        / 1e6
         + gallery / 1e6
-        + networks * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
+        + networks * (1 + rivals) * sum(weight.nbytes for weight in classifier.network.parameters()) / 1e6,
         decisions=classifier.quick.told if classifier.quick else "plain",
     )
 

@@ -20,13 +20,13 @@ from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
 from ..imputers.fills import blurred, fill_image, of_class
-from ..metrics.evaluand import Evaluand, MapKey
+from ..metrics.evaluand import Evaluand, MapKey, Rival
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..randomness import generator
-from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
+from ..results.rows import CALIBRATION, NETWORK, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
-from .variations import measure_calibration, measure_variations
+from .variations import measure_by_rival, measure_calibration, measure_variations
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def evaluate(
     references: References | None = None,
     atlas: NDArray[np.float64] | None = None,
     calibration: Case | str | None = None,
-    rivals: Sequence[Classifier] = (),
+    rivals: Sequence[Rival] = (),
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and what it must beat.
 
@@ -89,7 +89,7 @@ def evaluate(
     network decides otherwise.
     ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
     with an implant, whose maps are measured beside, or why it can have none; ``rivals`` are networks of other
-    trainings.
+    trainings, by which the case is explained and measured too.
 
     Raises:
         TomolensError: a network that fails on this case, or for every estimator; the message names the case.
@@ -104,6 +104,7 @@ def evaluate(
             *measure_variations(plan, evaluand, prepared.explaining),
         )
         measurements += tuple(_calibrated(calibration, classifier, plan, references, atlas))
+        measurements += tuple(_by_rivals(case, rivals, plan, references, atlas))
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     regions: dict[MapKey, NDArray[np.float64]] = vars(evaluand).get("region_maps", {})  # where a metric made them
@@ -136,6 +137,24 @@ def _calibrated(
     if calibration is not None:
         note = f"calibration: {calibration}"
         yield Measurement("", "", NOT_ASSESSED, note=note, choice=CALIBRATION, option=plan.calibration)
+
+
+def _by_rivals(
+    case: Case,
+    rivals: Sequence[Rival],
+    plan: Plan,
+    references: References | None,
+    atlas: NDArray[np.float64] | None,
+) -> Iterator[Measurement]:
+    """What is measured of the case by each network of another training; why not, where that fails on it."""
+    for rival in rivals:
+        try:
+            anew = prepare(case, rival.classifier, plan, references, atlas)
+        except TomolensError as error:
+            note = f"{rival.name}: {error}"
+            yield Measurement("", "", NOT_ASSESSED, note=note, choice=NETWORK, option=rival.name)
+        else:
+            yield from measure_by_rival(plan, anew.evaluand, rival.name)
 
 
 def _is_own(key: MapKey, evaluand: Evaluand) -> bool:
@@ -180,6 +199,20 @@ def prepare(
     names = {one.name for one in plan.estimators}
     maps = {name: stack[0] for name, stack in made.maps.items()}
     own = {name: one for name, one in maps.items() if name in names}
+
+    def again(shown: Tensor, by: Classifier, draws: str, target: int) -> dict[str, Tensor]:
+        shift = by.intensity.black - classifier.intensity.black
+        remade = explaining(
+            by,
+            shown[None],
+            plan.estimators,
+            names=[f"{case.name} ({draws})" if draws else case.name],
+            targets=[target],
+            references=_raised(references, shift) if shift else references,
+            scenes=[_scene_raised(scene, shift) if shift else scene],
+        )
+        return {name: stack[0] for name, stack in remade.maps.items()}
+
     evaluand = Evaluand(
         name=case.name,
         seed=plan.seed,
@@ -196,12 +229,7 @@ def prepare(
         batch_size=plan.batch_size,
         maps=own,
         completeness={name: float(errors[0]) for name, errors in made.completeness.items()} or None,
-        explanations=lambda shown, by, draws: {
-            name: stack[0]
-            for name, stack in explaining(
-                by, shown[None], plan.estimators, names=[f"{case.name} ({draws})" if draws else case.name]
-            ).maps.items()
-        },
+        explanations=again,
         twin=told.twin,
         spacing=scene.spacing,
         other=_other(references, explained, plan.seed, case.name),
@@ -209,6 +237,17 @@ def prepare(
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
     means = tuple(float(channel.mean()) for channel in classifier.intensity.share(masked))
     return Prepared(evaluand, made, explaining, predicted, turns, means)
+
+
+def _raised(references: References | None, shift: float) -> References | None:
+    """Training images on a scale that begins elsewhere."""
+    return None if references is None else replace(references, images=references.images + shift)
+
+
+def _scene_raised(scene: Scene, shift: float) -> Scene:
+    """What stands beside the image, likewise."""
+    images = {name: one + shift for name in ("fill", "twin") if (one := getattr(scene, name)) is not None}
+    return replace(scene, **images)
 
 
 def _other(references: References | None, label: int, seed: int, name: str) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
 from ..errors import SettingsError
+from ..metrics.evaluand import Rival
 from ..progress import Progress
 from ..randomness import generator
 from ..results.store import Store
@@ -27,7 +29,51 @@ class Fitted:
 
     classifier: Classifier
     facts: dict[str, Any]
-    rivals: tuple[Classifier, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+
+
+@dataclass(frozen=True)
+class Training:
+    """One of the trainings of a fold's network.
+
+    Attributes:
+        again: how often it was trained before, with other seeds; 0 for the study's own.
+        architecture: another one, by the names of `ARCHITECTURES`; empty for the study's own.
+    """
+
+    again: int = 0
+    architecture: str = ""
+
+    @property
+    def name(self) -> str:
+        """In words; empty for the study's own."""
+        return self.architecture or (f"again {self.again}" if self.again else "")
+
+    @property
+    def ending(self) -> str:
+        """Of the name of its weights' file."""
+        return f"-{_plain(self.architecture)}" if self.architecture else f"-rival-{self.again}" if self.again else ""
+
+    def recipe(self, own: Recipe) -> Recipe:
+        """The study's, or that of another architecture with its own defaults."""
+        return replace(own, architecture=self.architecture, arguments={}) if self.architecture else own
+
+    def seed(self, own: int) -> int:
+        """The study's, or one drawn from it."""
+        key = self.architecture or self.again
+        return int(generator(own, "rival", key).integers(2**31)) if key else own
+
+
+def _plain(architecture: str) -> str:
+    return architecture.replace(":", "-")
+
+
+def trainings_again(settings: StudySettings) -> list[Training]:
+    """The trainings beside the study's own, for each fold."""
+    if settings.repeat is None:
+        return []
+    seeds = [Training(number) for number in range(1, settings.repeat.networks)]
+    return [*seeds, *(Training(architecture=name) for name in settings.repeat.architectures)]
 
 
 def networks_of(
@@ -50,11 +96,17 @@ def networks_of(
         if classifier is not None:
             yield fold, Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
             continue
-        fitted, *rivals = (
-            _trained(settings, cases, fold, store, device, progress, f"{fold.number + 1} of {len(folds)}", rival)
-            for rival in range(1 if settings.repeat is None else settings.repeat.networks)
+        train = partial(
+            _trained, settings, cases, fold, store, device, progress, which=f"{fold.number + 1} of {len(folds)}"
         )
-        yield fold, replace(fitted, rivals=tuple(one.classifier for one in rivals))
+        fitted = train(Training())
+        trainings = trainings_again(settings)
+        yield (
+            fold,
+            replace(
+                fitted, rivals=tuple(Rival(train(one).classifier, one.name, one.architecture) for one in trainings)
+            ),
+        )
 
 
 def require_no_repeat(settings: StudySettings) -> None:
@@ -74,16 +126,18 @@ def _trained(
     store: Store,
     device: str,
     progress: Progress,
+    training: Training,
+    *,
     which: str,
-    rival: int,
 ) -> Fitted:
-    """The network of a fold, or a rival of it (from 1 on), read back or trained."""
-    file = store.weights_file(f"fold-{fold.number}{f'-rival-{rival}' if rival else ''}")
+    """The network of a fold by one of its trainings, read back or trained."""
+    file = store.weights_file(f"fold-{fold.number}{training.ending}")
     if not file.exists():
-        stage = f"training network {which}{f', again {rival}' if rival else ''}"
-        start = _pretrained(settings, store.weights_file("pretrained"), device, progress)
-        recipe = settings.classifier.recipe
-        seed = int(generator(settings.seed, "rival", rival).integers(2**31)) if rival else settings.seed
+        stage = f"training network {which}{f', {training.name}' if training.name else ''}"
+        architecture = training.architecture
+        before = store.weights_file(f"pretrained-{_plain(architecture)}" if architecture else "pretrained")
+        start = _pretrained(settings, before, device, progress, architecture)
+        recipe, seed = training.recipe(settings.classifier.recipe), training.seed(settings.seed)
         _train_into(file, settings, cases.select(fold.training), recipe, start, device, stage, progress, seed=seed)
     fitted, facts = load_weights(file)
     fitted.network.to(device)
@@ -120,7 +174,9 @@ def fit_network(
     return _train_into(file, settings, cases, recipe, start, device, "training the network", progress)
 
 
-def _pretrained(settings: StudySettings, file: Path, device: str, progress: Progress) -> nn.Module | None:
+def _pretrained(
+    settings: StudySettings, file: Path, device: str, progress: Progress, architecture: str = ""
+) -> nn.Module | None:
     """The network that learned from simulated cases, read from ``file`` or trained into it; None if none is wanted."""
     chosen = settings.classifier.pretraining
     if chosen is None:
@@ -133,8 +189,9 @@ def _pretrained(settings: StudySettings, file: Path, device: str, progress: Prog
             finding=settings.cases.task_finding,
             finding_mm=settings.cases.finding_mm,
         )
-        stage = "pretraining on simulated cases"
-        _train_into(file, settings, simulated, chosen.recipe, None, device, stage, progress)
+        stage = f"pretraining {architecture} on simulated cases".replace("  ", " ")
+        recipe = Training(architecture=architecture).recipe(chosen.recipe)
+        _train_into(file, settings, simulated, recipe, None, device, stage, progress)
     return load_weights(file)[0].network
 
 

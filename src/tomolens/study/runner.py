@@ -295,7 +295,7 @@ def _facts(store: Store, fold: Fold, fitted: Fitted, tally: Tally) -> dict[str, 
         before = {network["fold"]: network for network in store.description().get("networks", [])}
         decisions = before.get(fold.number, {}).get("decisions", "plain")
     network = weights_hash(fitted.classifier.network)
-    rivals = [weights_hash(one.network) for one in fitted.rivals]
+    rivals = {one.name: weights_hash(one.classifier.network) for one in fitted.rivals}
     again = {"rivals": rivals} if rivals else {}
     return {**fitted.facts, "decisions": decisions, "fold": fold.number, "weights": network, **again}
 

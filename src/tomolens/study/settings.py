@@ -23,6 +23,7 @@ from ..cases.implants import Implant
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
 from ..cases.windows import Windows
+from ..classifier.architectures import require_known
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
@@ -337,9 +338,27 @@ class VerdictSettings(_Section):
 
 
 class RepeatSettings(_Section):
-    """Train ``networks`` in all for each fold, which differ in their seeds: are maps the same by another training?"""
+    """Other trainings of the network of each fold: are maps the same, and how much do the numbers change?
 
-    networks: Annotated[int, Field(ge=2, le=100)] = 3
+    ``networks`` are trained in all, which differ in their seeds, and one more of each of ``architectures``.
+    """
+
+    networks: Annotated[int, Field(ge=1, le=100)] = 3
+    architectures: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _repeats(self) -> Self:
+        check_names("architecture", self.architectures, None, least=0)
+        for name in self.architectures:
+            require_known(name)
+        if self.networks == 1 and not self.architectures:
+            raise ValueError("networks = 1 and no architectures: nothing is repeated")
+        return self
+
+    @property
+    def rivals(self) -> int:
+        """Networks to be trained beside the study's own, for each fold."""
+        return self.networks - 1 + len(self.architectures)
 
 
 class ResourceSettings(_Section):
@@ -459,6 +478,13 @@ class StudySettings(_Section):
                 f"classifier.pretraining.recipe: architecture '{before.architecture}' {dict(before.arguments)}, and "
                 f"the network that goes on from there is '{after.architecture}' {dict(after.arguments)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _repeats_another_architecture(self) -> Self:
+        own = self.classifier.recipe.architecture
+        if self.repeat is not None and own in self.repeat.architectures:
+            raise ValueError(f"repeat.architectures: '{own}' is the study's own; networks says how often it is trained")
         return self
 
     @model_validator(mode="after")

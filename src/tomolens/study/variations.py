@@ -9,15 +9,16 @@ from dataclasses import replace
 from typing import Literal
 
 from ..classifier import Classifier
-from ..declarations import Form, audited_as
+from ..declarations import FORMS, Form, audited_as
 from ..errors import TomolensError
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained
 from ..estimators.given import Direction
 from ..metrics.evaluand import Evaluand, MapKey
+from ..metrics.metric import Metric
 from ..metrics.ranked import RankedMap, absolute, rank_map
 from ..metrics.registry import METRICS
-from ..results.rows import CALIBRATION, NOT_ASSESSED, REMARK, TWIN_TURNS, Measurement
+from ..results.rows import CALIBRATION, NETWORK, NOT_ASSESSED, REMARK, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
 
@@ -76,6 +77,20 @@ def measure_calibration(plan: Plan, evaluand: Evaluand, turns: bool) -> Iterator
             yield from _under(name, evaluand, CALIBRATION, option)
 
 
+def measure_by_rival(plan: Plan, evaluand: Evaluand, name: str) -> Iterator[Measurement]:
+    """All numbers of the estimators' maps by a network of another training.
+
+    Args:
+        plan: of the study.
+        evaluand: of the case by that network.
+        name: of it.
+    """
+    own = {key: one for key, one in evaluand.rankings.items() if key[0] in evaluand.maps and key[1] in FORMS}
+    alone = replace(evaluand, rankings=own, explanations=None)  # which ask about this network in turn
+    for metric in map(METRICS.__getitem__, plan.metrics.names):
+        yield from _kept(metric, {one.name for one in metric.declaration.numbers}, alone, NETWORK, name)
+
+
 def _under(name: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:
     """What a metric measures under an option, as far as it ranks maps, draws the page's curves, or is its audit."""
     metric = METRICS[name]
@@ -85,7 +100,11 @@ def _under(name: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[
         if (output.view is not None and output.view.judge != "shortcut")
         or (output.masked and choice in metric.depends_on)
     }
-    for one in measured(name, evaluand):
+    yield from _kept(metric, kept, evaluand, choice, option)
+
+
+def _kept(metric: Metric, kept: set[str], evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:
+    for one in measured(metric.name, evaluand) if kept else ():
         if one.metric in kept or audited_as(one.metric) or one.metric == NOT_ASSESSED:
             yield replace(one, choice=choice, option=option)
 

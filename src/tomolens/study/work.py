@@ -17,6 +17,7 @@ from ..classifier import Classifier
 from ..classifier.quick import Quick
 from ..errors import in_full, is_out_of_memory, shortened
 from ..estimators.subject import References
+from ..metrics.evaluand import Rival
 from ..metrics.registry import METRICS
 from ..results.example import Example
 from ..results.gallery import encode
@@ -64,7 +65,7 @@ class Job:
     gallery: frozenset[int]
     keep_maps: bool
     calibration: Calibration | None = None
-    rivals: tuple[Classifier, ...] = ()
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,24 +102,27 @@ class Worker:
     Attributes:
         job: to do.
         classifier: on its device, with the quickest backend for its decisions and the folded network for gradients.
+        rivals: likewise, without such a backend.
     """
 
     job: Job
     classifier: Classifier
+    rivals: tuple[Rival, ...] = ()
 
     @classmethod
     def ready(cls, job: Job, like: Quick | None = None) -> "Worker":
         """Place the network; ``like`` is what was found quickest for the network before."""
-        for one in (job.classifier, *job.rivals):
+        for one in (job.classifier, *(rival.classifier for rival in job.rivals)):
             one.network.to(job.device)
-        classifier = job.classifier
+        classifier, rivals = job.classifier, job.rivals
         with one_thread(job.device):
             if job.sparing:
-                classifier = replace(classifier.with_folded(_example(job, 2)), sparing=True)
+                classifier = _sparing(job, classifier)
+                rivals = tuple(replace(one, classifier=_sparing(job, one.classifier)) for one in rivals)
             if job.decisions:
                 masked = partial(masked_references, job.references, job.plan, classifier.intensity)
                 classifier = classifier.quickened(_example(job, job.plan.batch_size), job.decisions, like, masked)
-        return cls(job, classifier)
+        return cls(job, classifier, rivals)
 
     def evaluate(self, index: int) -> Outcome:
         """Evaluate one case; whatever goes wrong with it is its outcome."""
@@ -150,7 +154,7 @@ class Worker:
         job, classifier, plan = self.job, self.classifier, self.job.plan
         while True:
             try:
-                evaluation = evaluate(case, classifier, plan, job.references, job.atlas, altered, job.rivals)
+                evaluation = evaluate(case, classifier, plan, job.references, job.atlas, altered, self.rivals)
             except Exception as error:
                 if not is_out_of_memory(error) or plan.batch_size == 1:
                     raise
@@ -162,6 +166,10 @@ class Worker:
                 torch.cuda.empty_cache()
             # The quick backend was made for full batches.
             classifier, plan = replace(self.classifier, quick=None), replace(plan, batch_size=plan.batch_size // 2)
+
+
+def _sparing(job: Job, classifier: Classifier) -> Classifier:
+    return replace(classifier.with_folded(_example(job, 2)), sparing=True)
 
 
 def _shown(case: Case, evaluation: Evaluation, classifier: Classifier) -> Example:

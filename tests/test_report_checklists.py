@@ -1,0 +1,61 @@
+"""Stubs of checklists: every item there once, what is told is what the tables say, and the rest left open."""
+
+import base64
+
+import pytest
+
+import synthetic_results as made
+from tomolens.findings.printing import map_title, printed, values_of
+from tomolens.report.checklists import OPEN, checklists
+from tomolens.report.write import write_checklists
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    findings = made.write_study(tmp_path_factory.mktemp("c") / "s")
+    return findings, {one.name: one for one in checklists(findings)}
+
+
+def test_every_item_is_there_once(lists):
+    _, found = lists
+    assert [item.name for item in found["claim"].items] == [str(number) for number in range(1, 45)]
+    assert len({item.name for item in found["clix-m"].items}) == len(found["clix-m"].items) == 14
+    assert [item.name for item in found["four-criteria"].items] == [
+        "Consistency",
+        "Plausibility",
+        "Fidelity",
+        "Usefulness",
+    ]
+    for one in found.values():
+        assert 0 < one.filled < len(one.items)
+        assert all(item.asks and item.says for item in one.items)
+
+
+def test_what_is_told_is_what_the_tables_say(lists):
+    findings, found = lists
+    output = findings.description.outputs["share_inside"]
+    best = values_of(findings, output).iloc[0]
+    said = next(item.says for item in found["four-criteria"].items if item.name == "Plausibility")
+    assert f"Share inside: {printed(output, best['value'])}" in said
+    assert map_title(findings, best["estimator"], best["form"]) in said
+    explained = next(item.says for item in found["claim"].items if item.name == "31")
+    assert findings.verdict.sentence in explained
+    usefulness = found["four-criteria"].items[3].says
+    assert usefulness.startswith(OPEN)  # nobody read with these maps
+    assert next(item.says for item in found["claim"].items if item.name == "44") == OPEN
+
+
+def test_what_was_not_measured_is_not_claimed(lists):
+    _, found = lists
+    consistency = next(item.says for item in found["four-criteria"].items if item.name == "Consistency")
+    assert "Not measured in this study" in consistency
+
+
+def test_they_are_files_and_links(lists, tmp_path):
+    findings, found = lists
+    write_checklists(findings, tmp_path / "checklists")
+    for one in found.values():
+        text = (tmp_path / "checklists" / f"{one.name}.md").read_text()
+        assert text == one.markdown
+        assert text.count("\n| ") == len(one.items) + 1
+        assert base64.b64decode(one.link.partition("base64,")[2]).decode() == text
