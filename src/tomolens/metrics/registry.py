@@ -1,5 +1,6 @@
 """The metrics there are."""
 
+from .anatomy import ANATOMY, TISSUE
 from .completeness import COMPLETENESS
 from .complexity import COMPLEXITY
 from .evaluand import MetricSettings
@@ -21,6 +22,7 @@ METRICS: dict[str, Metric] = {
     for one in (
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
         *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, RANDOMISATION, REPRODUCIBILITY, STABILITY, LOCALISATION, COMPLEXITY),
+        *(ANATOMY, TISSUE),
     )
 }
 PAPER = MetricSettings.names
@@ -35,6 +37,8 @@ SETS: dict[str, tuple[str, ...]] = {
         "reproducibility",
         "localisation",
         "complexity",
+        "anatomy",
+        "tissue",
     ),
     "all": tuple(METRICS),
 }

@@ -9,6 +9,7 @@ from ..declarations import Chart, Output
 from ..findings import Findings
 from ..findings.printing import judged
 from . import style
+from .breakdowns import breakdown_chart, breakdowns
 from .series import Line, Point, Series, points_of, series_of, views_beside
 
 Drawn = dict[str, Any]
@@ -23,6 +24,7 @@ def charts(findings: Findings) -> dict[str, Drawn]:
         series = series_of(findings, chart)
         if series:
             drawn[chart.name] = _curves(chart, series)
+    drawn |= {one.name: breakdown_chart(findings, one) for one in breakdowns(findings)}
     model, others = views_beside(findings)
     if model is not None:
         drawn |= {f"agreement-{view.column}": _agreement(findings, model, view) for view in others}
