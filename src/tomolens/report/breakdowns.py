@@ -19,6 +19,7 @@ MOST_PARTS, MOST_MAPS = 7, 24
 OTHERS = "other structures"
 EVEN = "an even map"
 """What has in each part the part's share of the image."""
+ACROSS, TICKS = "share of the negative and of the positive values (%)", [-100, -50, 0, 50, 100]
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def breakdown_chart(findings: Findings, breakdown: Breakdown) -> dict[str, Any]:
         "barmode": "relative",
         "bargap": 0.25,
         "height": 150 + 21 * len(lines),
-        "xaxis": {**axis, "title": {"text": "share of negative and of positive values (%)"}},
+        "xaxis": {**axis, "title": {"text": ACROSS}, "tickvals": TICKS, "ticktext": [str(abs(tick)) for tick in TICKS]},
         "yaxis": {"automargin": True, "autorange": "reversed", "ticksuffix": " "},
         "legend": {"orientation": "h", "x": 0, "traceorder": "normal", "font": {"size": 11}},
         "margin": {"l": 55, "r": 12, "t": 12, "b": 40},
@@ -197,7 +198,8 @@ def breakdown_figure(findings: Findings, breakdown: Breakdown) -> Figure:
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yticks(range(len(lines)), [label for label, _ in lines], fontsize=style.SMALL)
     axes.invert_yaxis()
-    axes.set_xlabel("share of negative and of positive values (%)")
+    axes.set_xticks(TICKS, [str(abs(tick)) for tick in TICKS])
+    axes.set_xlabel(ACROSS)
     style.legend(figure, [axes], "upper", 4)
     return figure
 

@@ -58,9 +58,8 @@ def _named(path: Path, image: Volume, choice: MaskChoice, *, alone: bool) -> lis
     if not names and not alone:
         return _of_one(path, image) if stem(path) in wanted else []
     there = [label for label in np.unique(layer.mask).tolist() if label]
-    names = names or {unnamed(label): label for label in there}
-    chosen = _chosen(names, there, wanted)
-    if not chosen:
+    chosen = _chosen(names or {unnamed(label): label for label in there}, there, wanted)
+    if not chosen and wanted.names is not None:
         try:
             wanted.check([*names, *map(str, there)])
         except CaseError as error:
