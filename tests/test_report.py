@@ -182,7 +182,7 @@ def test_findings_and_report_know_nothing_by_name():
         constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose]
         found += [(file.name, one.value) for one in constants if isinstance(one.value, str) and word.search(one.value)]
     assert len(files) > 20
-    assert found == [("charts.py", "marker")]  # plotly's own word
+    assert set(found) == {("charts.py", "marker")}  # plotly's own word
     assert not word.search((files[-1].parent / "page.js").read_text(encoding="utf-8"))
 
 

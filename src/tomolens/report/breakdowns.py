@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -137,55 +136,21 @@ def caption(findings: Findings, breakdown: Breakdown) -> str:
     )
 
 
-def _lines(findings: Findings, found: Shown) -> list[tuple[str, list[Bar]]]:
+def lines_of(findings: Findings, found: Shown) -> list[tuple[str, list[Bar]]]:
     """A label and its bars for each line of the figure, from above."""
     named = [(map_title(findings, *key), [bar for bar in found.bars if bar.key == key]) for key in found.keys]
     return [(EVEN, [found.even]), *named[:MOST_MAPS]]
 
 
-def breakdown_chart(findings: Findings, breakdown: Breakdown) -> dict[str, Any]:
-    """The bars as plotly's data and layout: a trace a part."""
-    found = shown(findings, breakdown)
-    lines = _lines(findings, found)
-    traces = [
-        {"type": "bar", "orientation": "h", "name": part, "marker": {"color": colour}, **_of_part(part, lines)}
-        for part, colour in found.parts.items()
-    ]
-    axis = {"gridcolor": style.GRID, "zeroline": True, "zerolinecolor": "#555", "automargin": True}
-    layout = {
-        "barmode": "relative",
-        "bargap": 0.25,
-        "height": 150 + 21 * len(lines),
-        "xaxis": {**axis, "title": {"text": ACROSS}, "tickvals": TICKS, "ticktext": [str(abs(tick)) for tick in TICKS]},
-        "yaxis": {"automargin": True, "autorange": "reversed", "ticksuffix": " "},
-        "legend": {"orientation": "h", "x": 0, "traceorder": "normal", "font": {"size": 11}},
-        "margin": {"l": 55, "r": 12, "t": 12, "b": 40},
-        "hovermode": "closest",
-        "plot_bgcolor": "#fff",
-        "font": {"family": "system-ui, sans-serif", "size": 12},
-    }
-    return {"data": traces, "layout": layout}
-
-
-def _of_part(part: str, lines: Sequence[tuple[str, Sequence[Bar]]]) -> dict[str, Any]:
-    found = [(label, bar) for label, bars in lines for bar in bars]
-    text = [f"{label}{f', {bar.sign} values' if bar.sign else ''}<br>{part}: {bar.words(part)}" for label, bar in found]
-    return {
-        "y": [label for label, _ in found],
-        "x": [_across(bar, part) for _, bar in found],
-        "hovertext": text,
-        "hoverinfo": "text",
-    }
-
-
-def _across(bar: Bar, part: str) -> float:
+def across(bar: Bar, part: str) -> float:
+    """How far a part reaches, in %: negative values to the left."""
     return float(f"{(-100 if bar.sign == 'negative' else 100) * bar.shares[part]:.5g}")
 
 
 def breakdown_figure(findings: Findings, breakdown: Breakdown) -> Figure:
     """The same bars for a paper."""
     found = shown(findings, breakdown)
-    lines = _lines(findings, found)
+    lines = lines_of(findings, found)
     figure = style.figure(9.5, 1.9 + 0.24 * len(lines))
     axes = figure.subplots()
     style.tidy(axes)
@@ -208,6 +173,6 @@ def _stacked(bar: Bar, parts: Mapping[str, str]) -> Iterator[tuple[str, float, f
     """Where the piece of each part begins, and how long it is."""
     start = 0.0
     for part in parts:
-        length = _across(bar, part)
+        length = across(bar, part)
         yield part, start, length
         start += length
