@@ -18,7 +18,7 @@ MOST_PARTS, MOST_MAPS = 7, 24
 OTHERS = "other structures"
 EVEN = "an even map"
 """What has in each part the part's share of the image."""
-ACROSS, TICKS = "share of the negative and of the positive values (%)", [-100, -50, 0, 50, 100]
+ACROSS, TICKS = "negative ← share (%) → positive", [-100, -50, 0, 50, 100]
 
 
 @dataclass(frozen=True)
