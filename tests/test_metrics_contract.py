@@ -65,6 +65,9 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         explanations=lambda image, classifier, draws="", target=1: {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
         other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
+        anatomy=box + 2 * (random.random(spatial) < 0.2),
+        structures=("box", "dots", "dots in the box"),
+        tissue=random.integers(0, 7, spatial).astype(np.uint8),
         rivals=tuple(
             Rival(undecided(torch.from_numpy(image), hidden, outputs), name, name * (name == "other"))
             for name in ("again 1", "again 2", "other")

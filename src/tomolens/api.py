@@ -194,6 +194,7 @@ class Study:
             settings.preprocessing,
             settings.classes,
             masks=settings.masks,
+            anatomy=settings.structures,
             keep_patients=settings.keep_patients,
         )
 

@@ -150,6 +150,44 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One sign of the values in a `Breakdown`.
+
+    Attributes:
+        name: ``positive`` or ``negative``.
+        shares: the curve of the shares of each part, all of them together 1.
+        areas: the curve of the parts' shares of the image, of the same cases.
+    """
+
+    name: str
+    shares: str
+    areas: str
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Shares of a map in the parts of the image, beside the parts' own shares of it, which an even map has.
+
+    Attributes:
+        name: of its table and figure.
+        parts: names of the points of its curves.
+        sides: the curves.
+        heading: of its section.
+        text: below the heading.
+        of_structures: whether the study's structures come before the parts that are named.
+        rest: the last so many parts are what is left, and are drawn grey.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    sides: tuple[Side, ...]
+    heading: str
+    text: str = ""
+    of_structures: bool = False
+    rest: int = 1
+
+
+@dataclass(frozen=True)
 class CurveArea:
     """A number made of two mean curves: another way to say an output, tried as an option where choices are varied.
 
@@ -189,12 +227,14 @@ class Declaration:
         outputs: what it puts out.
         charts: of its curves.
         areas: of its mean curves.
+        breakdown: of its curves whose points are parts of the image; None where it has none.
     """
 
     name: str
     outputs: tuple[Output, ...]
     charts: tuple[Chart, ...] = ()
     areas: tuple[CurveArea, ...] = ()
+    breakdown: Breakdown | None = None
 
     @property
     def numbers(self) -> tuple[Output, ...]:
@@ -216,7 +256,8 @@ def require_distinct(declarations: Sequence[Declaration]) -> None:
         "metric": [one.name for one in declarations],
         "output": [output.name for output in outputs] + [area.name for one in declarations for area in one.areas],
         "view": views,
-        "chart": [chart.name for one in declarations for chart in one.charts],
+        "chart": [chart.name for one in declarations for chart in one.charts]
+        + [one.breakdown.name for one in declarations if one.breakdown],
     }
     for kind, names in kinds.items():
         for position, name in enumerate(names):

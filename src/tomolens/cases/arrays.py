@@ -1,15 +1,16 @@
 """Cases of arrays in memory: images, labels and what else is known of them, checked and brought into one form."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
+from .anatomy import Anatomy, unnamed
 from .case import Case, CaseEntry, Cases, Split
-from .entries import Texts, entries_of, numbered
+from .entries import Texts, entries_of, numbered, require_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class ArrayReader:
         images: float32 ``(N, C, *spatial)``.
         masks: bool ``(N, *spatial)``, or None where there are none.
         twins: float32 ``(N, C, *spatial)``, or None where there are none.
+        anatomy: int64 ``(N, *spatial)`` with the label of each name, or None where there is none.
         places: of each case in these arrays, by its name.
     """
 
@@ -27,16 +29,20 @@ class ArrayReader:
     masks: NDArray[np.bool_] | None
     twins: NDArray[np.float32] | None
     places: Mapping[str, int]
+    anatomy: Anatomy | None = None
 
     def __call__(self, entry: CaseEntry) -> Case:
         """The case, in memory of its own: what a network does to its input in place is not done to the arrays."""
         place = self.places[entry.name]
         image = self.images[place].copy()
         mask = None if self.masks is None else self.masks[place].copy()
+        found = self.anatomy
+        anatomy = None if found is None else Anatomy(found.labels[place].copy(), found.names)
+        case = Case(entry.name, image, entry.label, entry.patient, mask, anatomy=anatomy)
         if self.twins is None:
-            return Case(entry.name, image, entry.label, entry.patient, mask)
+            return case
         twin = self.twins[place].copy()
-        return Case(entry.name, image, entry.label, entry.patient, mask, np.abs(image - twin).sum(axis=0), twin)
+        return replace(case, evidence=np.abs(image - twin).sum(axis=0), twin=twin)
 
 
 def cases_of_arrays(
@@ -48,6 +54,8 @@ def cases_of_arrays(
     names: Texts | None,
     classes: Sequence[str] | None,
     twins: Any,
+    anatomy: Any,
+    anatomy_names: Mapping[str, int] | None,
     split: Sequence[Split | None] | None,
     keep_patients: bool,
 ) -> Cases:
@@ -78,7 +86,11 @@ def cases_of_arrays(
             if np.array_equal(image, twin):
                 raise CaseError(f"case {name}: its twin is the image itself, so that nothing tells the labels apart")
     expert = None if masks is None else _masks(as_array(masks, "masks", names), pixels.shape, called)
-    reader = ArrayReader(pixels, expert, others, {name: place for place, name in enumerate(called)})
+    if anatomy_names is not None and anatomy is None:
+        raise CaseError("anatomy_names without anatomy: give the label maps too")
+    given_maps = None if anatomy is None else as_array(anatomy, "anatomy", names)
+    structures = None if given_maps is None else _anatomy(given_maps, pixels.shape, called, anatomy_names)
+    reader = ArrayReader(pixels, expert, others, {name: place for place, name in enumerate(called)}, structures)
     return Cases(entries, reader, classes)
 
 
@@ -146,6 +158,40 @@ def as_mask(values: NDArray[Any], spatial: tuple[int, ...], where: str) -> NDArr
             "that are meant"
         )
     return np.asarray(mask == 1)
+
+
+def as_labels(values: NDArray[Any], spatial: tuple[int, ...], where: str) -> NDArray[np.int64]:
+    """A label map ``(*spatial)`` or ``(1, *spatial)`` of whole numbers from 0 on, as int64 ``(*spatial)``.
+
+    Raises:
+        CaseError: another shape, or other values.
+    """
+    if values.shape not in (spatial, (1, *spatial)):
+        raise CaseError(f"{where}: anatomy of shape {values.shape}, expected {spatial} or {(1, *spatial)}")
+    numbers = values.astype(np.int64) if values.dtype == np.bool_ else values
+    if (
+        not np.issubdtype(numbers.dtype, np.number)
+        or not np.array_equal(numbers, np.rint(numbers))
+        or numbers.min() < 0
+    ):
+        raise CaseError(f"{where}: its anatomy is no label map, expected whole numbers from 0 (no structure) on")
+    return numbers.reshape(spatial).astype(np.int64)
+
+
+def _anatomy(
+    values: NDArray[Any], shape: tuple[int, ...], names: Sequence[str], structures: Mapping[str, int] | None
+) -> Anatomy:
+    if values.shape[:1] != (len(names),):
+        raise CaseError(f"anatomy of shape {values.shape} for {len(names)} images, expected one label map an image")
+    spatial = tuple(shape[2:])
+    labels = np.stack([as_labels(one, spatial, f"case {name}") for name, one in zip(names, values, strict=True)])
+    if structures is None:
+        return Anatomy(labels, {unnamed(label): label for label in np.unique(labels).tolist() if label})
+    for name, label in structures.items():
+        require_name(name, "anatomy_names")
+        if int(label) != label or label < 1:
+            raise CaseError(f"anatomy_names: {name} = {label!r}, expected a whole number from 1 on")
+    return Anatomy(labels, {name: int(label) for name, label in structures.items()})
 
 
 def _pixels(values: NDArray[Any], names: Sequence[str], what: str) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """A case is one image with its label, mask and patient; `Cases` is a lazy sequence of them."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
+from .anatomy import Anatomy
 from .grid import Grid
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Case:
         notes: what is odd about its file and no reason to refuse it, in words; a study's report repeats them.
         body: bool ``(*spatial)``, without the air around the patient, told by HU; None where only the image is known.
         grid: where its pixels lie in the patient and in the scan; None where that is not known.
+        anatomy: which named structure each pixel is of; None where that is not known.
+        tissue: uint8 ``(*spatial)``, which of the `BANDS` each pixel's density is in, told in HU before the window cuts
+            them off; None where only the image is known.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Case:
     notes: tuple[str, ...] = ()
     body: NDArray[np.bool_] | None = None
     grid: Grid | None = None
+    anatomy: Anatomy | None = None
+    tissue: NDArray[np.uint8] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -79,6 +85,7 @@ class CaseEntry:
         scan: the scan that a slice is of.
         position: height of the slice in the scanner, mm; None where it is not known.
         consensus: how many readers of ``mask`` must agree; None takes any.
+        anatomy: paths of the label map of its structures; empty where there is none.
     """
 
     name: str
@@ -92,6 +99,7 @@ class CaseEntry:
     scan: str = ""
     position: float | None = None
     consensus: int | None = None
+    anatomy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,8 @@ class Cases(Sequence[Case]):
         names: "Sequence[str] | NDArray[Any] | None" = None,
         classes: Sequence[str] | None = None,
         twins: "Tensor | NDArray[Any] | Sequence[Any] | None" = None,
+        anatomy: "Tensor | NDArray[Any] | Sequence[Any] | None" = None,
+        anatomy_names: Mapping[str, int] | None = None,
         split: Sequence[Split | None] | None = None,
         keep_patients: bool = False,
     ) -> "Cases":
@@ -138,6 +148,10 @@ class Cases(Sequence[Case]):
             classes: names of the classes, by label; ``class 0``, ``class 1``, ... by default, two at least.
             twins: the same images with another label and all else equal, ``(N, C, *spatial)``; what differs is the
                 evidence.
+            anatomy: label maps, whole numbers ``(N, *spatial)`` or ``(N, 1, *spatial)``: which structure each pixel is
+                of, 0 of none.
+            anatomy_names: label of each structure; those without a name are none. By default all there are, called
+                ``label 1``, ``label 2``, ...
             split: ``train``, ``test`` or None for each.
             keep_patients: keep ``patients`` as they are written instead of salted pseudonyms.
 
@@ -161,6 +175,8 @@ class Cases(Sequence[Case]):
             names=names,
             classes=classes,
             twins=twins,
+            anatomy=anatomy,
+            anatomy_names=anatomy_names,
             split=split,
             keep_patients=keep_patients,
         )

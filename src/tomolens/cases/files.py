@@ -1,6 +1,6 @@
 """The files of a case: image and mask from wherever they lie to what the network sees."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
+from .anatomy import Anatomy
 from .case import Case, CaseEntry
 from .dicom.pixels import read_series
 from .dicom.series import Series, group_series
@@ -16,9 +17,9 @@ from .dicom.tree import read_tree
 from .formats import IMAGE_SUFFIXES, read_grid, read_volume
 from .geometry import Values, Volume
 from .grid import Grid
-from .masks import MaskChoice, read_mask
+from .masks import MaskChoice, read_anatomy, read_mask
 from .places import LARGEST_RATIO, suffix
-from .preprocessing import UNKNOWN, Preprocessing
+from .preprocessing import UNKNOWN, Preprocessing, Spacing
 from .sampling import Axis
 from .windows import in_words
 
@@ -41,12 +42,14 @@ class Upright:
         mask: bool ``(*spatial)`` of the expert, or None where there is none.
         spacing: distance of neighbours along each axis, mm.
         notes: what is odd about the files and no reason to refuse them, in words.
+        anatomy: the structures there, or None where they are not known.
     """
 
     hu: NDArray[np.float32]
     mask: NDArray[np.bool_] | None
     spacing: tuple[float, ...]
     notes: tuple[str, ...] = ()
+    anatomy: Anatomy | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class FileReader:
         preprocessing: window, size and spacing.
         masks: which structures make the mask.
         dimensions: 2 for axial slices ``(1, H, W)``, 3 for whole volumes ``(1, D, H, W)``.
+        structures: which of an anatomy count.
 
     Raises:
         SettingsError: sizes or spacings for another number of axes.
@@ -65,6 +69,7 @@ class FileReader:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     masks: MaskChoice = field(default_factory=MaskChoice)
     dimensions: Literal[2, 3] = 2
+    structures: MaskChoice = field(default_factory=MaskChoice)
 
     def __post_init__(self) -> None:
         self.preprocessing.shape(self.dimensions)
@@ -87,16 +92,17 @@ class FileReader:
         try:
             image = self.image(entry)
             mask = self.mask(entry, image)
+            anatomy, odd = self.anatomy(entry, image)
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {error}") from error
         hu = self._spatial(image.grid.turn_upright(image.hu))
         try:
             self._require_spacing(image)
-            notes = (*image.notes, *_calibration(hu), *_stretching(hu.shape, self.preprocessing))
+            notes = (*image.notes, *odd, *_calibration(hu), *_stretching(hu.shape, self.preprocessing))
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
         spacing = image.grid.upright().spacing[-self.dimensions :]
-        return Upright(hu, None if mask is None else self._spatial(mask), spacing, notes)
+        return Upright(hu, None if mask is None else self._spatial(mask), spacing, notes, anatomy)
 
     def case(self, entry: CaseEntry, upright: Upright) -> Case:
         """What a network sees of an upright image: windowed and resized.
@@ -104,7 +110,7 @@ class FileReader:
         Raises:
             CaseError: one grey in the window, or in each of several; naming case and file.
         """
-        hu, mask = upright.hu, upright.mask
+        hu, mask, anatomy = upright.hu, upright.mask, upright.anatomy
         seen, axes = self.preprocessing.image(hu, upright.spacing), self.preprocessing.axes(hu.shape, upright.spacing)
         grey = [one for one, channel in zip(self.preprocessing.windows, seen, strict=True) if is_one_grey(channel)]
         if len(grey) == len(seen):
@@ -122,6 +128,8 @@ class FileReader:
             notes=(*upright.notes, *cut, *(f"it is one grey in the window {in_words(one)}" for one in grey)),
             body=self.preprocessing.body(hu, upright.spacing),
             grid=self._grid(entry, seen.shape[1:], axes),
+            anatomy=None if anatomy is None else self._seen(anatomy, upright.spacing),
+            tissue=self.preprocessing.tissue(hu, upright.spacing),
         )
 
     def image(self, entry: CaseEntry) -> Volume:
@@ -153,13 +161,27 @@ class FileReader:
         """The mask on the upright image; None where there is none."""
         if not entry.mask:
             return None
-        paths = tuple(map(Path, entry.mask))
+        paths, (on, part) = tuple(map(Path, entry.mask)), self._drawn_on(entry, image)
+        return read_mask(paths, on, self.masks, entry.consensus)[part]
+
+    def anatomy(self, entry: CaseEntry, image: Volume) -> tuple[Anatomy | None, tuple[str, ...]]:
+        """The structures on the upright image, with notes; None where there are none."""
+        if not entry.anatomy:
+            return None, ()
+        paths, (on, part) = tuple(map(Path, entry.anatomy)), self._drawn_on(entry, image)
+        found, notes = read_anatomy(paths, on, self.structures)
+        return replace(found, labels=self._spatial(found.labels[part])), notes
+
+    def _drawn_on(self, entry: CaseEntry, image: Volume) -> tuple[Volume, slice]:
+        """The image on which structures are read, and which slices of it are the case."""
         if entry.slice is not None:
             stored = read_source(Path(entry.source), entry.series)
             if not stored.grid.is_axial:  # contours lie in the slices as they are stored, which this one lies across
-                whole = read_mask(paths, stored, self.masks, entry.consensus)
-                return whole[entry.slice : entry.slice + 1]
-        return read_mask(paths, image, self.masks, entry.consensus)
+                return stored, slice(entry.slice, entry.slice + 1)
+        return image, slice(None)
+
+    def _seen(self, anatomy: Anatomy, spacing: Spacing) -> Anatomy:
+        return replace(anatomy, labels=self.preprocessing.mask(anatomy.labels, spacing))
 
     def _require_spacing(self, image: Volume) -> None:
         if self.preprocessing.spacing is None:

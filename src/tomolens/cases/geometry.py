@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..errors import CaseError
 
 Affine = NDArray[np.float64]
-Values = TypeVar("Values", NDArray[np.float32], NDArray[np.bool_])
+Values = TypeVar("Values", NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64])
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 1e3
 """mm between voxels: from micro-CT to what no scanner steps."""
 FARTHEST = 1e6

@@ -18,9 +18,9 @@ from .pseudonyms import own_salt, pseudonym
 from .tables import label_of, read_rows
 
 COLUMNS = ("case", "image", "label", "patient")
-OPTIONAL = ("mask", "split", "slice", "series", "scan", "position", "consensus")
+OPTIONAL = ("mask", "split", "slice", "series", "scan", "position", "consensus", "anatomy")
 SEPARATOR = "|"
-"""Between several files of one mask."""
+"""Between several files of one mask or anatomy."""
 
 
 def from_manifest(
@@ -29,6 +29,7 @@ def from_manifest(
     classes: Sequence[str] = CONTRAST_CLASSES,
     *,
     masks: MaskChoice | None = None,
+    anatomy: MaskChoice | None = None,
     dimensions: Literal[2, 3] = 2,
     keep_patients: bool = False,
 ) -> Cases:
@@ -39,10 +40,12 @@ def from_manifest(
     Args:
         path: the CSV. ``label`` is a class's index or its name; ``split`` is train or test, and where only some
             rows have one the others are test; ``slice`` counts axial slices of a volume from the feet; ``mask`` may
-            be several paths joined by ``|``, of which ``consensus`` says how many must agree.
+            be several paths joined by ``|``, of which ``consensus`` says how many must agree; ``anatomy`` has label
+            maps of named structures, likewise.
         preprocessing: window and size; the protocol's by default.
         classes: names of the classes, by label.
         masks: which structures make the mask; all by default.
+        anatomy: which structures of the column ``anatomy`` count; all by default.
         dimensions: 2 for slices, 3 for whole volumes.
         keep_patients: keep the column ``patient`` as it is written instead of a salted pseudonym.
 
@@ -60,7 +63,7 @@ def from_manifest(
         if entry.name in seen:
             raise CaseError(f"{', '.join(map(str, paths))}: case {entry.name} is listed twice")
         seen.add(entry.name)
-    reader = FileReader(preprocessing or Preprocessing(), masks or MaskChoice(), dimensions)
+    reader = FileReader(preprocessing or Preprocessing(), masks or MaskChoice(), dimensions, anatomy or MaskChoice())
     return Cases(tuple(entries), reader, tuple(classes))
 
 
@@ -87,6 +90,7 @@ def write_manifest(entries: Sequence[CaseEntry], path: Path) -> None:
             "scan": entry.scan,
             "position": "" if entry.position is None else f"{entry.position:.3f}",
             "consensus": entry.consensus or "",
+            "anatomy": SEPARATOR.join(map(relative, entry.anatomy)),
         }
         for entry in entries
     ]
@@ -106,7 +110,7 @@ def write_manifest(entries: Sequence[CaseEntry], path: Path) -> None:
 def _entries(path: Path, classes: Sequence[str], salt: str | None) -> list[CaseEntry]:
     entries = [_entry(row, where, path.parent, classes, salt) for where, row in read_rows(path, COLUMNS)]
     for entry in entries:
-        for place in (entry.source, *entry.mask):
+        for place in (entry.source, *entry.mask, *entry.anatomy):
             try:
                 there = Path(place).exists() or archive_of(Path(place)) is not None
             except OSError as error:  # longer than a path can be, or not to be looked at
@@ -129,14 +133,19 @@ def _entry(row: dict[str, str], where: str, folder: Path, classes: Sequence[str]
         label=label_of(values["label"], where, classes),
         patient=values["patient"] if salt is None else pseudonym(values["patient"], salt),
         source=str(folder / values["image"]),
-        mask=tuple(str(folder / part.strip()) for part in values["mask"].split(SEPARATOR) if part.strip()),
+        mask=_places(values["mask"], folder),
         split=_split(values["split"], where),
         slice=_whole(values, "slice", 0, where),
         series=values["series"],
         scan=values["scan"],
         position=_number(values["position"], where),
         consensus=_whole(values, "consensus", 1, where),
+        anatomy=_places(values["anatomy"], folder),
     )
+
+
+def _places(text: str, folder: Path) -> tuple[str, ...]:
+    return tuple(str(folder / part.strip()) for part in text.split(SEPARATOR) if part.strip())
 
 
 def _split(text: str, where: str) -> Split | None:

@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 
 from ..errors import CaseError, SettingsError
 from .body import AIR, body_of
-from .sampling import Axis, is_cut, nearest, resampled
+from .sampling import Axis, Scalar, is_cut, nearest, resampled
+from .tissue import tissue_of
 from .windows import Window, Windows, check_windows, windows_of
 
 Spacing = tuple[float, ...]
 """Distance of neighbours along each spatial axis, mm."""
 OUTSIDE = -1000.0
 """HU of the air around a scan: what pixels beyond it become."""
+DENSITIES = (-1024.0, 3071.0)
+"""HU of the range of scanners: what lies beyond is padding or metal, and must not weigh more in a mean."""
 FINEST, COARSEST = 0.01, 100.0
 """mm of a pixel that may be asked for."""
 UNKNOWN = "its pixel size is not known: cases.spacing needs it"
@@ -126,8 +129,16 @@ class Preprocessing:
         pairs = zip(axes, whole, strict=True)
         return nearest(body, [replace(axis, length=one.count, step=axis.step / one.step) for axis, one in pairs])
 
-    def mask(self, mask: NDArray[np.bool_], spacing: Spacing | None = None) -> NDArray[np.bool_]:
-        """Bool ``(*spatial)`` to bool ``(*shape)``, by nearest neighbour; False beyond the scan."""
+    def tissue(self, hu: NDArray[np.floating], spacing: Spacing | None = None) -> NDArray[np.uint8]:
+        """HU ``(*spatial)`` to the band of density of each pixel of the image, whatever the window: uint8 ``(*shape)``.
+
+        It is told of the pixels that the network sees, which are means of the scan's, and less noisy.
+        """
+        low, high = DENSITIES
+        return tissue_of(self.resample(np.clip(hu, low, high), spacing, OUTSIDE))
+
+    def mask(self, mask: NDArray[Scalar], spacing: Spacing | None = None) -> NDArray[Scalar]:
+        """A mask or label map ``(*spatial)`` to ``(*shape)``, by nearest neighbour; False or 0 beyond the scan."""
         axes = self.axes(mask.shape, spacing)
         return nearest(mask, axes) if axes else resize_mask(mask, self.shape(mask.ndim))
 
@@ -192,7 +203,7 @@ def resized(values: NDArray[np.floating], shape: Sequence[int]) -> NDArray[np.fl
     return tensor.contiguous().numpy()
 
 
-def resize_mask(mask: NDArray[np.bool_], shape: Sequence[int]) -> NDArray[np.bool_]:
+def resize_mask(mask: NDArray[Scalar], shape: Sequence[int]) -> NDArray[Scalar]:
     """Nearest-neighbour resize of ``(*spatial)`` to ``shape``."""
     for axis, (length, size) in enumerate(zip(mask.shape, shape, strict=True)):
         nearest = ((np.arange(size) + 0.5) * length / size).astype(np.intp)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 TIE = 6
 """Decimals of a pixel to which places are taken: sizes in files are rounded, and must not turn a tie."""
 
@@ -93,8 +94,8 @@ def resampled(values: NDArray[np.floating], axes: Sequence[Axis], padding: float
     return _set_into([axis.count for axis in axes], [axis.shown for axis in axes], made, padding)
 
 
-def nearest(mask: NDArray[np.bool_], axes: Sequence[Axis]) -> NDArray[np.bool_]:
-    """The scan's pixel in which the centre of each of the case's lies, False beyond the scan: bool ``(*counts)``."""
+def nearest(mask: NDArray[Scalar], axes: Sequence[Axis]) -> NDArray[Scalar]:
+    """The scan's pixel in which the centre of each of the case's lies, False or 0 beyond the scan: ``(*counts)``."""
     for position, axis in enumerate(axes):
         index = np.floor(np.round(axis.places + 0.5, TIE)).astype(np.intp).clip(0, axis.length - 1)
         mask = np.take(mask, index, axis=position)

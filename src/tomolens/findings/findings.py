@@ -13,6 +13,7 @@ from ..results.description import Description
 from ..results.store import Store
 from .agreement import agreement_by_case, concordance
 from .bootstrap import Resampling
+from .breakdowns import breakdown_table
 from .choices import choices_table, rank_ranges_table
 from .controls import CanJudge, controls_table, of_truth
 from .inference import (
@@ -125,6 +126,11 @@ class Findings:
                 f"{chart.name}_curve": chart_table(explained, chart, outputs, resampling)
                 for metric in metrics
                 for chart in metric.charts
+            },
+            **{
+                metric.breakdown.name: breakdown_table(explained, metric.breakdown, resampling)
+                for metric in metrics
+                if metric.breakdown
             },
         }
         numbers = [output for metric in metrics for output in metric.numbers]

@@ -87,6 +87,10 @@ class Evaluand:
         spacing: millimetres from pixel to pixel along each axis; None where that is not known.
         other: a training image of the explained class, ``(C, *spatial)``; None where there is none.
         rivals: the networks of other trainings; None where there are none.
+        anatomy: which of the structures each pixel is of, ``(*spatial)``: 1 is the first, 0 none; None where that is
+            not known.
+        structures: names of those that any case of the study has.
+        tissue: which of the `BANDS` each pixel's density is in, ``(*spatial)``; None where that is not known.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -115,6 +119,9 @@ class Evaluand:
     spacing: tuple[float, ...] | None = None
     other: Tensor | None = None
     rivals: Sequence[Rival] | None = None
+    anatomy: NDArray[np.integer] | None = None
+    structures: tuple[str, ...] = ()
+    tissue: NDArray[np.uint8] | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:

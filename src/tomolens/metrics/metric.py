@@ -4,8 +4,8 @@ To add one, write a `Metric` in a module of its own and put it in `METRICS`; the
 numbers appear in tables, ranks, page and LaTeX as it declares them.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,13 +26,15 @@ Need = Literal[
     "other",
     "another_class",
     "rivals",
+    "anatomy",
+    "tissue",
     "scores",
     "probabilities",
     "explanations",
 ]
 """What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image,
-another class, rivals or completeness it is not measured; scores, probabilities and explanations cost passes of the
-network."""
+another class, rivals, anatomy, tissue or completeness it is not measured; scores, probabilities and explanations cost
+passes of the network."""
 
 
 def _none(settings: MetricSettings) -> int:
@@ -72,6 +74,13 @@ class Metric:
     def name(self) -> str:
         """In the study file."""
         return self.declaration.name
+
+    def declared(self, structures: Sequence[str]) -> Declaration:
+        """Its declaration in a study whose cases have these structures."""
+        told = self.declaration.breakdown
+        if told is None or not told.of_structures:
+            return self.declaration
+        return replace(self.declaration, breakdown=replace(told, parts=(*structures, *told.parts)))
 
     def applies(self, evaluand: Evaluand) -> bool:
         """Whether a case has what the metric needs."""

@@ -1,5 +1,6 @@
 """The metrics there are."""
 
+from .anatomy import ANATOMY, TISSUE
 from .class_sensitivity import CLASS_SENSITIVITY
 from .completeness import COMPLETENESS
 from .complexity import COMPLEXITY
@@ -26,6 +27,7 @@ METRICS: dict[str, Metric] = {
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
         *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, STABILITY, INPUT_INVARIANCE, LOCALISATION, COMPLEXITY),
         *(RANDOMISATION, SMOOTH_RANDOMISATION, CLASS_SENSITIVITY, REPEATABILITY, REPRODUCIBILITY),
+        *(ANATOMY, TISSUE),
     )
 }
 PAPER = MetricSettings.names
@@ -42,6 +44,8 @@ SETS: dict[str, tuple[str, ...]] = {
         "reproducibility",
         "localisation",
         "complexity",
+        "anatomy",
+        "tissue",
     ),
     "all": tuple(METRICS),
 }

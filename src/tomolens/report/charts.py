@@ -1,14 +1,16 @@
 """Charts of the page, as plotly's data and layout: every line with its interval, best maps shown first."""
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 
-from ..declarations import Chart, Output
+from ..declarations import Breakdown, Chart, Output
 from ..findings import Findings
 from ..findings.printing import judged
 from . import style
+from .breakdowns import ACROSS, TICKS, Bar, across, breakdowns, lines_of, shown
 from .series import Line, Point, Series, points_of, series_of, views_beside
 
 Drawn = dict[str, Any]
@@ -23,6 +25,7 @@ def charts(findings: Findings) -> dict[str, Drawn]:
         series = series_of(findings, chart)
         if series:
             drawn[chart.name] = _curves(chart, series)
+    drawn |= {one.name: _breakdown(findings, one) for one in breakdowns(findings)}
     model, others = views_beside(findings)
     if model is not None:
         drawn |= {f"agreement-{view.column}": _agreement(findings, model, view) for view in others}
@@ -62,6 +65,36 @@ def _banded(one: Series, line: Line, shown: bool, dash: str, named: bool) -> lis
         {**group, **hidden, "y": _rounded(line.high), "fill": "tonexty", "fillcolor": band_colour},
         {**group, **named_line, "y": _rounded(line.value)},
     ]
+
+
+def _breakdown(findings: Findings, breakdown: Breakdown) -> Drawn:
+    """The bars as plotly's data and layout: a trace a part."""
+    found = shown(findings, breakdown)
+    lines = lines_of(findings, found)
+    traces = [
+        {"type": "bar", "orientation": "h", "name": escape(part), "marker": {"color": colour}, **_of_part(part, lines)}
+        for part, colour in found.parts.items()
+    ]
+    layout = _axes(ACROSS, "")
+    layout["xaxis"] |= {"zeroline": True, "tickvals": TICKS, "ticktext": [str(abs(tick)) for tick in TICKS]}
+    layout["yaxis"] = {"automargin": True, "autorange": "reversed", "ticksuffix": " "}
+    layout["legend"] |= {"traceorder": "normal"}
+    layout |= {"barmode": "relative", "bargap": 0.25, "height": 150 + 21 * len(lines)}
+    return {"data": traces, "layout": layout}
+
+
+def _of_part(part: str, lines: Sequence[tuple[str, Sequence[Bar]]]) -> Drawn:
+    found = [(label, bar) for label, bars in lines for bar in bars]
+    text = [
+        f"{label}{f', {bar.sign} values' if bar.sign else ''}<br>{escape(part)}: {bar.words(part)}"
+        for label, bar in found
+    ]
+    return {
+        "y": [label for label, _ in found],
+        "x": [across(bar, part) for _, bar in found],
+        "hovertext": text,
+        "hoverinfo": "text",
+    }
 
 
 def _agreement(findings: Findings, model: Output, view: Output) -> Drawn:

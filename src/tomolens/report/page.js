@@ -36,8 +36,9 @@ function drawCharts() {
     const named = data.filter((trace) => trace.name && trace.showlegend !== false).length;
     // The legend stands below in one column on a phone, in about three on a screen.
     const legend = narrow ? 25 * named : 30 * Math.ceil(named / 3);
-    layout.height = 380 + legend;
-    layout.legend.y = -60 / 300;
+    layout.height = (layout.height || 380) + legend;
+    // Below the axis, whose own room is always the same.
+    layout.legend.y = -60 / (layout.height - legend - 80);
     layout.margin.b = legend + 55;
     // Only these buttons, named one by one: plotly's own set has one that uploads the chart.
     const bar = { modeBarButtons: [["toImage", "resetScale2d"]], showSendToCloud: false, plotlyServerURL: "" };

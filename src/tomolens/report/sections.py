@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from ..declarations import Declaration, Output
+from ..declarations import Breakdown, Declaration, Output
 from ..findings import Findings
 from ..findings.choices import OWN
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
 from ..findings.tables import class_columns, keys_of
-from . import choices, metric_agreement, ranks
+from . import breakdowns, choices, metric_agreement, ranks
 from .answer import agreement_sentences, audit_sentence, class_names, concordance_words
 from .series import views_beside
 from .trust import (
@@ -87,6 +87,7 @@ def sections(findings: Findings) -> list[Section]:
     return [
         *_verdict_sections(findings),
         *views,
+        *(_breakdown_section(findings, one) for one in breakdowns.breakdowns(findings)),
         *(section for make in others if (section := make(findings)) is not None),
     ]
 
@@ -157,6 +158,12 @@ def _gains(findings: Findings, view: Output) -> dict[Key, str]:
         gain = f"{told}{printed(view, row['gain'])}"
         words[key] = gain + ("" if ends == NOTHING else f" ({ends})")
     return words
+
+
+def _breakdown_section(findings: Findings, breakdown: Breakdown) -> Section:
+    columns, rows = breakdowns.rows(findings, breakdown)
+    charts = [(breakdown.name, breakdowns.caption(findings, breakdown))]
+    return Section(breakdown.heading, breakdown.text, Table(columns, rows, left=3), charts)
 
 
 def _agreement_section(findings: Findings) -> Section | None:

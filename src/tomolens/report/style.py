@@ -37,6 +37,8 @@ SCREEN_DASHES = (
 FIRST_LINE, SECOND_LINE = "#a3310b", "#56b4e9"
 """Of a figure with two lines a map, where each estimator has a panel."""
 GUIDE, GRID, OUTLINE, BAR = "#bbbbbb", "#e3e3e3", "#ff2fd6", "#c0392b"
+RESTS = ("#d5d5d5", "#9a9a9a")
+"""Of what is left of an image beside its parts: within the body, outside of it."""
 CHOICES = tuple(zip(PALETTE[1:], ("o", "s", "^", "D", "v", "P", "X"), strict=True))
 """Colour and mark of each choice."""
 FORM_MARKS = {"original": ("o", "circle-open"), "absolute": ("s", "square"), BOTH: ("D", "diamond")}

@@ -15,7 +15,7 @@ from ..errors import SettingsError
 from ..findings import Findings
 from ..progress import Progress
 from ..results.store import Store
-from . import agreement, choices, metric_agreement, panels, ranks
+from . import agreement, breakdowns, choices, metric_agreement, panels, ranks
 from .checklists import checklists
 from .curves import curves_figure
 from .page import write_page
@@ -116,6 +116,9 @@ def _figures(findings: Findings, store: Store) -> Iterator[Drawing]:
     for chart in (chart for metric in findings.description.metrics for chart in metric.charts):
         if not findings.tables[f"{chart.name}_curve"].empty:
             yield Drawing(chart.name, chart.caption, partial(curves_figure, findings, chart))
+    for breakdown in breakdowns.breakdowns(findings):
+        words = breakdowns.caption(findings, breakdown)
+        yield Drawing(breakdown.name, words, partial(breakdowns.breakdown_figure, findings, breakdown))
     model, others = views_beside(findings)
     if model is not None and others:
         caption = agreement.CAPTION.format(model.judges.title)

@@ -5,7 +5,17 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ..declarations import Chart, CurveArea, Declaration, Output, View, require_distinct, views_of
+from ..declarations import (
+    Breakdown,
+    Chart,
+    CurveArea,
+    Declaration,
+    Output,
+    Side,
+    View,
+    require_distinct,
+    views_of,
+)
 from ..errors import SettingsError
 
 FORMAT = 2
@@ -168,7 +178,15 @@ def _declaration(raw: Mapping[str, Any]) -> Declaration:
         Output(**{**one, "view": None if one["view"] is None else View(**one["view"])}) for one in raw["outputs"]
     )
     areas = tuple(CurveArea(**one) for one in raw["areas"])
-    return Declaration(raw["name"], outputs, tuple(map(_chart, raw["charts"])), areas)
+    charts = tuple(map(_chart, raw["charts"]))
+    return Declaration(raw["name"], outputs, charts, areas, _breakdown(raw.get("breakdown")))
+
+
+def _breakdown(raw: Mapping[str, Any] | None) -> Breakdown | None:
+    """None also of older studies, whose declarations have none."""
+    if raw is None:
+        return None
+    return Breakdown(**{**raw, "parts": tuple(raw["parts"]), "sides": tuple(Side(**one) for one in raw["sides"])})
 
 
 def _chart(raw: Mapping[str, Any]) -> Chart:

@@ -218,7 +218,7 @@ def _metrics_time(case: Case, classifier: Classifier, plan: Plan, maps: int) -> 
     names = [
         name
         for name in plan.metrics.names
-        if not METRICS[name].needs - {"mask"} and not METRICS[name].images(plan.metrics)
+        if not METRICS[name].needs - {"mask", "anatomy", "tissue"} and not METRICS[name].images(plan.metrics)
     ]
 
     def measure(count: int) -> None:
@@ -239,6 +239,9 @@ def _metrics_time(case: Case, classifier: Classifier, plan: Plan, maps: int) -> 
             marker=None,
             settings=plan.metrics,
             batch_size=plan.batch_size,
+            anatomy=mask.astype(np.int64),
+            structures=("a structure",),
+            tissue=mask.astype(np.uint8),
         )
         for name in names:
             measured(name, evaluand)

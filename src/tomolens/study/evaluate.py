@@ -224,6 +224,9 @@ def prepare(
         rankings=_ranked(maps, own, plan, case.name),
         body=np.asarray(scene.body),
         evidence=told.evidence,
+        anatomy=scene.anatomy,
+        structures=plan.structures,
+        tissue=case.tissue,
         marker=None if case.unmarked is None else (case.unmarked != case.image).any(axis=0),
         settings=plan.metrics,
         batch_size=plan.batch_size,
@@ -266,7 +269,8 @@ def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.f
     body = _body(case.image, intensity) if case.body is None else case.body
     shown = None if of_class(fill, case.label) == "twin" else fill_image(fill, case.image, case.label, intensity)
     spacing = None if case.grid is None else case.grid.spacing
-    return Scene(shown, body, atlas, case.twin, spacing=spacing)
+    anatomy = None if case.anatomy is None else case.anatomy.numbered(plan.structures)
+    return Scene(shown, body, atlas, case.twin, anatomy, spacing)
 
 
 def _body(image: NDArray[np.float32], intensity: Intensity) -> NDArray[np.bool_]:

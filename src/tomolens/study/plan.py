@@ -49,6 +49,7 @@ class Plan:
             for none.
         calibration: the implant with which each case is measured once more; empty for none.
         explained: the class whose maps are made: ``predicted``, ``true``, or the index of one.
+        structures: names of those that any case has, which number an anatomy.
     """
 
     seed: int
@@ -61,6 +62,18 @@ class Plan:
     blur: float = 0.0
     calibration: str = ""
     explained: Literal["predicted", "true"] | int = "predicted"
+    structures: tuple[str, ...] = ()
+
+    @property
+    def looks_at_places(self) -> bool:
+        """Whether its numbers depend on where structures or tissues lie."""
+        needs = [METRICS[name].needs for name in self.metrics.names]
+        return any(need & {"anatomy", "tissue"} for need in needs) or self.of_anatomy != ()
+
+    @property
+    def of_anatomy(self) -> tuple[Estimator, ...]:
+        """The estimators that take the image apart by its structures."""
+        return tuple(one for one in self.estimators if "anatomy" in one.needs)
 
     def class_of(self, predicted: int, label: int) -> int:
         """The class that is explained of a case."""

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -132,6 +132,7 @@ def run_study(
         settings, looking = without_twins(settings)
         left_out = {**looking, **left_out}
     _require_twins(settings, found)
+    _require_anatomy(settings, found)
     calibration_of(settings, found.cases)  # refuses what cannot be calibrated before anything is written
     description = describe(settings, found, classifier, resources)
     description["missing_baselines"] = missing_baselines(settings, found, folds)
@@ -190,6 +191,15 @@ def _require_twins(settings: StudySettings, found: Survey) -> None:
         )
 
 
+def _require_anatomy(settings: StudySettings, found: Survey) -> None:
+    wanting = [one.name for one in settings.plan.of_anatomy]
+    if wanting and not found.structures:
+        raise SettingsError(
+            f"{', '.join(wanting)}: parts = 'anatomy', and no case of the study has structures; a manifest's column "
+            "anatomy brings them"
+        )
+
+
 def _executor(settings: StudySettings, resources: Resources, left: int) -> AbstractContextManager[Executor]:
     if resources.executor == "ray":
         needs = settings.resources
@@ -209,7 +219,7 @@ def job_of(
     quick: bool = True,
 ) -> Job:
     """What is to be done with the held-out cases of one network, ``left`` of all; ``quick`` allows quick backends."""
-    plan = settings.plan
+    plan = replace(settings.plan, structures=found.structures)
     sparing = settings.precision == "auto"
     decisions = round(left * plan.images(twins=found.twins > 0) * (USUALLY_ASKED if sparing else 1.0))
     quick = quick and sparing and decisions > 0
@@ -327,6 +337,7 @@ def describe(
             "hash": found.hash,
             "shape": list(found.shape),
             "windowed": hasattr(found.cases.read, "preprocessing"),
+            **({"places": found.places} if settings.plan.looks_at_places else {}),
         },
         "classifier": None if classifier is None else identity_of(classifier),
         "task": list(found.cases.classes),
@@ -343,7 +354,7 @@ def describe(
         "notes": found.notes,
         "network_notes": network_notes(classifier),
         "estimators": [asdict(one) for one in _described(settings)],
-        "metrics": [as_json(METRICS[name].declaration) for name in settings.plan.metrics.names],
+        "metrics": [as_json(METRICS[name].declared(found.structures)) for name in settings.plan.metrics.names],
         **provenance(resources.device, resources.executor),
     }
 

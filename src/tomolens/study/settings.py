@@ -12,8 +12,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
+    model_serializer,
     model_validator,
     with_config,
 )
@@ -25,6 +27,7 @@ from ..cases.phantom.markers import Marker
 from ..cases.windows import Windows
 from ..classifier.architectures import require_known
 from ..classifier.training import Recipe
+from ..declarations import require_plain
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
 from ..estimators.estimator import Estimator, is_blind
@@ -81,7 +84,8 @@ class CaseSettings(_Section):
     and its two classes are the defaults, and slices that cannot take it are left out and counted.
 
     ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
-    maps that have no names, and ``resample_masks`` allows masks on another grid. ``on_error = "skip"`` leaves out
+    maps that have no names, and ``resample_masks`` allows masks on another grid. ``anatomy`` and ``anatomy_names`` are
+    the same for the label maps of structures in the manifest's column ``anatomy``. ``on_error = "skip"`` leaves out
     cases that cannot be read and counts them (the default for folders; ``stop`` for a CSV). Patients are pseudonyms
     unless ``keep_patients``.
 
@@ -110,6 +114,15 @@ class CaseSettings(_Section):
     mask_names: dict[str, Annotated[int, Field(ge=0, le=2**32)]] = {}
     resample_masks: bool = False
     keep_patients: bool = False
+    anatomy: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    anatomy_names: dict[str, Annotated[int, Field(ge=1, le=2**32)]] = {}
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without settings that older studies had not, where they are not used: those stay the same studies."""
+        written: dict[str, Any] = serialize(self)
+        unused: dict[str, Any] = {"anatomy": None, "anatomy_names": {}}
+        return {name: value for name, value in written.items() if name not in unused or value != unused[name]}
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -119,8 +132,12 @@ class CaseSettings(_Section):
     @property
     def masks(self) -> MaskChoice:
         """Which structures make the mask."""
-        names = None if self.mask is None else tuple(str(name) for name in self.mask)
-        return MaskChoice(names, self.mask_names, self.resample_masks)
+        return MaskChoice(_words(self.mask), self.mask_names, self.resample_masks)
+
+    @property
+    def structures(self) -> MaskChoice:
+        """Which structures of the anatomy count."""
+        return MaskChoice(_words(self.anatomy), self.anatomy_names, self.resample_masks)
 
     @property
     def task_finding(self) -> Finding:
@@ -142,6 +159,8 @@ class CaseSettings(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_names("class", self.classes, None)
+        for name in self.anatomy_names:
+            require_plain("structure", name)
         if len(self.classes) < 2:
             raise ValueError(f"classes: {len(self.classes)} class, expected at least 2")
         for label, name in enumerate(self.classes):
@@ -180,6 +199,10 @@ class CaseSettings(_Section):
         if len({len(numbers) for numbers in several.values()}) > 1:
             size, spacing = several["size"], several["spacing"]
             raise ValueError(f"size {size} and spacing {spacing}: one has a number for each of two axes, one of three")
+
+
+def _words(names: tuple[str | int, ...] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(map(str, names))
 
 
 class PretrainingSettings(_Section):

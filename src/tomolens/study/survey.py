@@ -28,6 +28,8 @@ class Survey:
         skipped: cases that cannot be used, with the reason.
         notes: what is odd about files that are used, and in how many cases.
         twins: how many cases have one.
+        structures: names of those that any case has, as the cases name them.
+        places: hash of every case's structures and tissues.
     """
 
     cases: Cases
@@ -37,6 +39,8 @@ class Survey:
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
     twins: int = 0
+    structures: tuple[str, ...] = ()
+    places: str = ""
 
 
 def survey(
@@ -58,7 +62,8 @@ def survey(
         CaseError: a case that cannot be read, is not finite, reaches outside of the classifier's range, or differs in
             shape from its mask or the others; or no case that can be used.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest, places = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+    structures: dict[str, None] = {}
     masks: list[str] = []
     shape: tuple[int, ...] | None = None
     kept: list[int] = []
@@ -89,21 +94,43 @@ def survey(
             twins += 1
             digest.update(hashlib.blake2b(np.ascontiguousarray(case.twin).tobytes(), digest_size=16).digest())
         masks.append(_mask_state(case))
+        _add_places(places, case)
+        structures |= dict.fromkeys(() if case.anatomy is None else case.anatomy.present)
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
     usable = cases.select(kept) if skipped else cases
-    return Survey(usable, digest.hexdigest(), tuple(masks), shape or (), skipped, dict(notes), twins)
+    return Survey(
+        cases=usable,
+        hash=digest.hexdigest(),
+        masks=tuple(masks),
+        shape=shape or (),
+        skipped=skipped,
+        notes=dict(notes),
+        twins=twins,
+        structures=tuple(structures),
+        places=places.hexdigest(),
+    )
+
+
+def _add_places(digest: "hashlib.blake2b", case: Case) -> None:
+    """What of a case says where structures and tissues lie."""
+    digest.update(case.name.encode())
+    if case.anatomy is not None:
+        digest.update(repr(sorted(case.anatomy.names.items())).encode() + case.anatomy.labels.tobytes())
+    if case.tissue is not None:
+        digest.update(case.tissue.tobytes())
 
 
 def without_places(message: str, entry: CaseEntry) -> str:
     """Why a case cannot be used, without its name and without paths, which may name patients."""
     message = message.removeprefix(f"case {entry.name}: ")
-    places = sorted(filter(None, (entry.source, *entry.mask)), key=len, reverse=True)
+    called = dict.fromkeys(entry.anatomy, "its anatomy") | dict.fromkeys(entry.mask, "its mask")
+    places = sorted(filter(None, {entry.source: "its image"} | called), key=len, reverse=True)
     for place in places:
-        message = message.replace(place, "its mask" if place in entry.mask else "its image")
+        message = message.replace(place, called.get(place, "its image"))
     # Slices of a folder, structures of a mask, voxels in a file beside their header: all lie below or beside these.
-    for place in ("its image", "its mask", *(str(Path(place).parent) for place in places)):
+    for place in ("its image", "its mask", "its anatomy", *(str(Path(place).parent) for place in places)):
         message = re.sub(
             re.escape(place) + r"[/\\][^:;,'()]*", place if place.startswith("its ") else "a file", message
         )
@@ -121,6 +148,10 @@ def _check(case: Case, shape: tuple[int, ...], intensity: Intensity) -> None:
         raise CaseError(f"case {case.name}: {error}") from error
     if case.mask is not None and case.mask.shape != shape[1:]:
         raise CaseError(f"case {case.name}: mask of {case.mask.shape} on an image of {shape[1:]}")
+    labels = None if case.anatomy is None else case.anatomy.labels
+    for what, pixels in (("anatomy", labels), ("tissue", case.tissue)):
+        if pixels is not None and pixels.shape != shape[1:]:
+            raise CaseError(f"case {case.name}: {what} of {pixels.shape} on an image of {shape[1:]}")
     if case.twin is not None and (case.twin.shape != shape or not np.isfinite(case.twin).all()):
         raise CaseError(f"case {case.name}: twin of {case.twin.shape} on an image of {shape}, or not finite")
 

@@ -39,8 +39,6 @@ def read_label_map(path: Path, image: Volume, wanted: Wanted, numbers: Mapping[s
         CaseError: unreadable, fractions, or none of the wanted structures.
     """
     values, grid = _values(path, image)
-    if not np.array_equal(values, np.rint(values)) or values.min() < 0:
-        raise CaseError(f"{path}: values from {values.min()} to {values.max()}, expected whole labels from 0 on")
     if wanted.names is None or stem(path) in wanted:
         return [Layer(stem(path), values != 0, grid)]
     names = {**_own_names(path), **numbers}
@@ -56,7 +54,27 @@ def read_label_map(path: Path, image: Volume, wanted: Wanted, numbers: Mapping[s
     return [Layer(name, values == label, grid) for name, label in chosen.items()]
 
 
+def read_labels(path: Path, image: Volume, numbers: Mapping[str, int]) -> tuple[Layer, dict[str, int]]:
+    """All labels of a label map as one layer, and the label of each name that is told.
+
+    Of a label that the study file names, the file's own name gives way; see `read_label_map`.
+
+    Raises:
+        CaseError: unreadable, or fractions.
+    """
+    values, grid = _values(path, image)
+    own = {name: label for name, label in _own_names(path).items() if label not in numbers.values()}
+    return Layer(stem(path), values.astype(np.min_scalar_type(int(values.max()))), grid), {**own, **numbers}
+
+
 def _values(path: Path, image: Volume) -> tuple[np.ndarray, Grid]:
+    values, grid = _stored(path, image)
+    if not np.array_equal(values, np.rint(values)) or values.min() < 0:
+        raise CaseError(f"{path}: values from {values.min()} to {values.max()}, expected whole labels from 0 on")
+    return values, grid
+
+
+def _stored(path: Path, image: Volume) -> tuple[np.ndarray, Grid]:
     if suffix(path) != ".png":
         volume = read_volume(path)
         return volume.hu, volume.grid

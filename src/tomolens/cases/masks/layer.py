@@ -1,7 +1,8 @@
-"""A layer is one named structure, or one reader's view of it, on a grid of its own."""
+"""A layer is one named structure, one reader's view of it, or a map of labels, on a grid of its own."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +12,23 @@ from ...errors import CaseError
 from ..geometry import Grid
 
 Mask = NDArray[np.bool_]
+Labels = NDArray[Any]
+"""Bool, or whole numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One structure.
+    """One structure, or several that do not overlap.
 
     Attributes:
         name: as the file calls it.
-        mask: bool ``(slices, rows, columns)``.
+        mask: ``(slices, rows, columns)``, bool of one structure, labels from 0 (none) on of several.
         grid: where it lies.
         is_sparse: whether the file leaves out slices in which there is nothing (DICOM SEG).
     """
 
     name: str
-    mask: Mask
+    mask: Labels
     grid: Grid
     is_sparse: bool = False
 
@@ -47,7 +50,7 @@ class Wanted:
             raise CaseError(f"no structure named {' or '.join(self.names)}: it holds {held}")
 
 
-def on_grid(layer: Layer, grid: Grid, *, resample: bool) -> Mask:
+def on_grid(layer: Layer, grid: Grid, *, resample: bool) -> Labels:
     """A layer on an image's grid, both turned upright.
 
     Args:
@@ -92,12 +95,12 @@ def _is_stacked(own: Grid, image: Grid) -> bool:
     return moved.place_of(image.slab(0)) is not None
 
 
-def _sparse(mask: Mask, own: Grid, image: Grid) -> Mask | None:
+def _sparse(mask: Labels, own: Grid, image: Grid) -> Labels | None:
     """The slices of a sparse layer that the image has; slices that the layer leaves out are empty.
 
     None where a slice of the layer lies between two of the image.
     """
-    found = np.zeros(image.shape, bool)
+    found = np.zeros(image.shape, mask.dtype)
     to_image = np.linalg.inv(image.affine)
     for index in np.flatnonzero(mask.any(axis=(1, 2))):
         plane = own.slab(int(index))
@@ -119,9 +122,10 @@ def _part_of(plane: Grid, image: Grid, index: int) -> tuple[int, int] | None:
     return None if place is None else place[1:]
 
 
-def _nearest(mask: Mask, own: Grid, grid: Grid) -> Mask:
+def _nearest(mask: Labels, own: Grid, grid: Grid) -> Labels:
     relation = np.linalg.inv(own.affine) @ grid.affine
+    numbers = mask.astype(np.uint8) if mask.dtype == np.bool_ else mask
     moved = ndimage.affine_transform(
-        mask.astype(np.uint8), relation[:3, :3], relation[:3, 3], grid.shape, order=0, mode="constant", cval=0
+        numbers, relation[:3, :3], relation[:3, 3], grid.shape, order=0, mode="constant", cval=0
     )
-    return np.asarray(moved, dtype=bool)
+    return np.asarray(moved, dtype=mask.dtype)

@@ -53,7 +53,7 @@ def read_mask(paths: Sequence[Path], image: Volume, choice: MaskChoice, consensu
         CaseError: missing, unreadable, on another grid, or without the wanted structures.
     """
     wanted = Wanted(choice.names)
-    layers = [layer for path in paths for layer in _layers(path, image, wanted, choice.numbers)]
+    layers = [layer for path in paths for layer in read_layers(path, image, wanted, choice.numbers)]
     grid = image.grid.upright()
     votes = np.zeros(grid.shape, np.uint8)
     for layer in layers:
@@ -65,12 +65,27 @@ def read_mask(paths: Sequence[Path], image: Volume, choice: MaskChoice, consensu
     return mask
 
 
-def _layers(path: Path, image: Volume, wanted: Wanted, numbers: Mapping[str, int]) -> list[Layer]:
+def label_maps_in(folder: Path, wanted: Wanted) -> list[Path]:
+    """The wanted label maps of a folder with one structure a file.
+
+    Raises:
+        CaseError: none of them.
+    """
+    parts = [part for part in sorted(folder.iterdir()) if suffix(part) in SUFFIXES]
+    chosen = [part for part in parts if stem(part) in wanted]
+    if not chosen:
+        Wanted(wanted.names or ("any label map",)).check(stem(part) for part in parts)
+    return chosen
+
+
+def read_layers(path: Path, image: Volume, wanted: Wanted, numbers: Mapping[str, int]) -> list[Layer]:
+    """The wanted structures of a file or folder of any kind, see `read_mask`.
+
+    Raises:
+        CaseError: missing, unreadable, or without the wanted structures.
+    """
     if path.is_dir():
-        parts = [part for part in sorted(path.iterdir()) if suffix(part) in SUFFIXES]
-        chosen = [part for part in parts if stem(part) in wanted]
-        if not chosen:
-            Wanted(wanted.names or ("any label map",)).check(stem(part) for part in parts)
+        chosen = label_maps_in(path, wanted)
         return [layer for part in chosen for layer in read_label_map(part, image, wanted, numbers)]
     require_file(path)
     if suffix(path) in SUFFIXES:

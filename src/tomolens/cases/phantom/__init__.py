@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from ...errors import SettingsError
 from ...randomness import generator
+from ..anatomy import Anatomy
 from ..case import Case, CaseEntry, Cases
 from ..geometry import Grid as VoxelGrid
 from ..grid import Grid
 from ..preprocessing import Preprocessing, Spacing
 from .anatomy import paint
-from .drawing import Canvas
+from .drawing import STRUCTURES, Canvas
 from .findings import Finding, aerated, mostly_covered, paint_finding, require_finding, window_of
 from .markers import Marker, plant
 from .measures import draw_body
 from .scanner import correlated_noise, draw_scanner, smooth
 
 Slice = NDArray[np.float32]
+NAMES = {name: number for number, name in enumerate(STRUCTURES, start=1)}
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,15 @@ class Phantom:
         label: which of the two is the case; the other one is its twin.
         spacing: pixel size in mm.
         marked: like ``hu``, with the marker that was planted; None where none was.
+        labels: uint8 ``(size, size)``, the number of the structure that each pixel mostly is of, 0 of none; a finding
+            is of the structure that it lies in.
     """
 
     hu: Slice
     mask: NDArray[np.bool_]
     label: int
     spacing: float
+    labels: NDArray[np.uint8]
     marked: Slice | None = None
 
     @property
@@ -110,9 +115,9 @@ def draw(
 
     hu = scanned()
     if marker is None:
-        return Phantom(hu, mask, index % 2, canvas.pixel)
+        return Phantom(hu, mask, index % 2, canvas.pixel, canvas.labels)
     plant(canvas, body, marker, generator(seed, "marker", index))
-    return Phantom(hu, mask, index % 2, canvas.pixel, scanned())
+    return Phantom(hu, mask, index % 2, canvas.pixel, canvas.labels, scanned())
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,8 @@ class PhantomReader:
             notes=made.cut(phantom.mask, spacing) if shown else (),
             body=made.body(phantom.image, spacing),
             grid=Grid.of(image.shape[1:], phantom.grid, 0, made.axes(phantom.mask.shape, spacing)),
+            anatomy=Anatomy(made.mask(phantom.labels, spacing).astype(np.int64), NAMES),
+            tissue=made.tissue(phantom.image if phantom.marked is None else phantom.marked[phantom.label], spacing),
         )
 
     def _mask(self, mask: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.bool_]:

@@ -16,15 +16,23 @@ def paint(canvas: Canvas, body: Body, random: np.random.Generator) -> Coverage:
     """Paint one patient on the table, back to front; returns the lungs' coverage, under what lies over them."""
     blood = draw_blood(random)
     paint_table(canvas, body, random)
-    paint_wall(canvas, body, random)
-    lungs = paint_lungs(canvas, body, random)
-    paint_lung_vessels(canvas, body, blood, lungs, random)
-    paint_mediastinum(canvas, body, random)
+    with canvas.of("chest wall"):
+        paint_wall(canvas, body, random)
+    with canvas.of("lungs"):
+        lungs = paint_lungs(canvas, body, random)
+    with canvas.of("lung vessels"):
+        paint_lung_vessels(canvas, body, blood, lungs, random)
+    with canvas.of("mediastinum"):
+        paint_mediastinum(canvas, body, random)
     paint_spine(canvas, body, random)
-    paint_ribs(canvas, body, random)
+    with canvas.of("bones"):
+        paint_ribs(canvas, body, random)
     if body.level < 0.5:
-        paint_great_vessels(canvas, body, blood, random)
+        with canvas.of("great vessels"):
+            paint_great_vessels(canvas, body, blood, random)
     else:
-        paint_heart(canvas, body, blood, random)
-    paint_descending(canvas, body, blood, random)
+        with canvas.of("heart"):
+            paint_heart(canvas, body, blood, random)
+    with canvas.of("great vessels"):
+        paint_descending(canvas, body, blood, random)
     return lungs

@@ -1,6 +1,7 @@
 """A canvas in millimetres on which soft-edged shapes are painted twice: without and with contrast agent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,6 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Coverage = NDArray[np.float32]
+STRUCTURES: tuple[str, ...] = (
+    "chest wall",
+    "lungs",
+    "lung vessels",
+    "mediastinum",
+    "bones",
+    "spinal canal",
+    "great vessels",
+    "heart",
+)
+"""Of a simulated chest, by their numbers from 1 on. Bronchi and oesophagus are the mediastinum's."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,8 @@ def coverage_of(blob: Blob, x: Coverage, y: Coverage, pixel: float) -> Coverage:
 class Canvas:
     """Hounsfield units without (``hu[0]``) and with (``hu[1]``) contrast agent, and the blood's share of a pixel.
 
+    ``labels`` has the number of the structure that was last painted over most of a pixel, 0 of none.
+
     Args:
         size: pixels along each side.
         fov: field of view in mm.
@@ -77,6 +91,15 @@ class Canvas:
         self.y = -self._sin * across + self._cos * down
         self.hu = np.full((2, size, size), -1000.0, dtype=np.float32)
         self.blood = np.zeros((size, size), dtype=np.float32)
+        self.labels = np.zeros((size, size), dtype=np.uint8)
+        self._structure: int | None = None
+
+    @contextmanager
+    def of(self, structure: str) -> Iterator[None]:
+        """What is painted meanwhile is of this structure, one of `STRUCTURES`; else it changes no label."""
+        before, self._structure = self._structure, STRUCTURES.index(structure) + 1
+        yield
+        self._structure = before
 
     def window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
         """The rows and columns within ``reach`` mm of a point: shapes are drawn in their own box only."""
@@ -109,6 +132,8 @@ class Canvas:
         for layer, value in zip(self.hu, (plain, plain if enhanced is None else enhanced), strict=True):
             layer[box] += coverage * (value - layer[box])
         self.blood[box] += coverage * (np.float32(blood) - self.blood[box])
+        if self._structure is not None:
+            self.labels[box][coverage > 0.5] = self._structure
 
     def paint(
         self, blob: Blob, plain: float, enhanced: float | None = None, blood: bool = False, clip: Coverage | None = None

@@ -95,20 +95,23 @@ def paint_spine(canvas: Canvas, body: Body, random: np.random.Generator) -> None
     s, y = body.scale, body.spine_y
     cortex, spongy = random.uniform(430, 650), random.uniform(130, 240)
     muscle = random.uniform(48, 60)
-    canvas.paint(Blob(0, y + 28 * s, 50 * s, 24 * s, 0.0, (), 3.0), muscle)
-    vertebra = Blob(0, y, 17.5 * s, 14 * s, 0.0, ((2, 0.04, 0.0), (3, 0.03, np.pi / 2)))
-    for side in (-1, 1):
-        process = Blob(side * 23 * s, y + 19 * s, 16 * s, 4.2 * s, side * 0.45)
-        canvas.paint(process, cortex)
-        canvas.paint(process.grown(-1.8), spongy)
-        canvas.paint(Blob(side * 10.5 * s, y + 16 * s, 4.5 * s, 9 * s), cortex)
-        canvas.paint(Blob(side * 7 * s, y + 29 * s, 3.2 * s, 10 * s, side * 0.75), cortex)
-    canvas.paint(Blob(0, y + 39 * s, 3.2 * s, 12 * s), cortex)
-    canvas.paint(Blob(0, y + 39 * s, 1.4 * s, 10 * s), spongy)
-    canvas.paint(vertebra, cortex)
-    canvas.paint(vertebra.grown(-2.0), spongy)
-    canvas.paint(Blob(0, y + 19.5 * s, 8.5 * s, 7.5 * s), random.uniform(-20, 10))
-    canvas.paint(Blob(0, y + 19.5 * s, 5.0 * s, 4.2 * s), random.uniform(30, 42))
+    with canvas.of("chest wall"):
+        canvas.paint(Blob(0, y + 28 * s, 50 * s, 24 * s, 0.0, (), 3.0), muscle)
+    with canvas.of("bones"):
+        vertebra = Blob(0, y, 17.5 * s, 14 * s, 0.0, ((2, 0.04, 0.0), (3, 0.03, np.pi / 2)))
+        for side in (-1, 1):
+            process = Blob(side * 23 * s, y + 19 * s, 16 * s, 4.2 * s, side * 0.45)
+            canvas.paint(process, cortex)
+            canvas.paint(process.grown(-1.8), spongy)
+            canvas.paint(Blob(side * 10.5 * s, y + 16 * s, 4.5 * s, 9 * s), cortex)
+            canvas.paint(Blob(side * 7 * s, y + 29 * s, 3.2 * s, 10 * s, side * 0.75), cortex)
+        canvas.paint(Blob(0, y + 39 * s, 3.2 * s, 12 * s), cortex)
+        canvas.paint(Blob(0, y + 39 * s, 1.4 * s, 10 * s), spongy)
+        canvas.paint(vertebra, cortex)
+        canvas.paint(vertebra.grown(-2.0), spongy)
+    with canvas.of("spinal canal"):
+        canvas.paint(Blob(0, y + 19.5 * s, 8.5 * s, 7.5 * s), random.uniform(-20, 10))
+        canvas.paint(Blob(0, y + 19.5 * s, 5.0 * s, 4.2 * s), random.uniform(30, 42))
 
 
 def paint_ribs(canvas: Canvas, body: Body, random: np.random.Generator) -> None:

@@ -53,8 +53,9 @@ def paint_great_vessels(canvas: Canvas, body: Body, blood: Blood, random: np.ran
         vein = Blob(x0 + side * random.uniform(38, 48) * s, y0 - random.uniform(2, 14) * s, 8 * s, 4.5 * s, side * 0.7)
         canvas.paint(vein, blood.plain, blood.left, blood=True)
         bronchus = (x0 + 4 + side * random.uniform(13, 18) * s, y0 + random.uniform(25, 31) * s)
-        canvas.paint(Blob(*bronchus, 8.0 * s, 6.5 * s, side * 0.5), 20)
-        canvas.paint(Blob(*bronchus, 6.5 * s, 5.0 * s, side * 0.5), -980)
+        with canvas.of("mediastinum"):
+            canvas.paint(Blob(*bronchus, 8.0 * s, 6.5 * s, side * 0.5), 20)
+            canvas.paint(Blob(*bronchus, 6.5 * s, 5.0 * s, side * 0.5), -980)
     canvas.paint(Blob(x0 - 15 * s, y0 - 11 * s, 17.5 * s, 16 * s, 0.2, waves(random, 0.04)), 45)
     canvas.paint(
         Blob(x0 - 15 * s, y0 - 11 * s, 16.5 * s, 15 * s, 0.2, waves(random, 0.04)), blood.plain, blood.left, blood=True
@@ -111,6 +112,7 @@ def paint_descending(canvas: Canvas, body: Body, blood: Blood, random: np.random
     canvas.paint(Blob(x, y, radius, radius * random.uniform(0.95, 1.05)), blood.plain, blood.left, blood=True)
     canvas.paint(Blob(-7 * s, body.spine_y - 17 * s, 3.6 * s, 3.2 * s), blood.plain, blood.veins, blood=True)
     oesophagus = (random.uniform(-1, 5) * s, body.spine_y - random.uniform(25, 29) * s)
-    canvas.paint(Blob(*oesophagus, 8 * s, 4.5 * s), random.uniform(25, 40))
-    if random.uniform() < 0.4:
-        canvas.paint(Blob(*oesophagus, 2.2 * s, 1.4 * s), -700)
+    with canvas.of("mediastinum"):
+        canvas.paint(Blob(*oesophagus, 8 * s, 4.5 * s), random.uniform(25, 40))
+        if random.uniform() < 0.4:
+            canvas.paint(Blob(*oesophagus, 2.2 * s, 1.4 * s), -700)
