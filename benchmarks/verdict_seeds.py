@@ -1,6 +1,6 @@
 """The verdict of both built-in studies over several seeds: contrast agent, and nodules at random places.
 
-    python benchmarks/verdict_seeds.py [--seeds 10] [--out DIR]
+    python benchmarks/verdict_seeds.py [--seeds 10] [--first 0] [--device cpu] [--workers N] [--out DIR]
 
 Each seed is another study: other cases, another network. Finished ones in DIR are not run again.
 """
@@ -19,6 +19,9 @@ def main() -> None:
     """Print a row for each study and seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--studies", nargs="+", choices=list(STUDIES), default=list(STUDIES))
     chosen = parser.parse_args()
@@ -26,9 +29,10 @@ def main() -> None:
     print("| study | seed | accuracy | cannot judge | believed |")
     print("|---|---|---|---|---|")
     for name in chosen.studies:
-        for seed in range(chosen.seeds):
+        for seed in range(chosen.first, chosen.first + chosen.seeds):
             settings = read_settings(STUDIES[name]).model_copy(update={"seed": seed})
-            findings = Study.of(settings).run(folder / f"{name}-{seed}")
+            out = folder / f"{name}-{seed}"
+            findings = Study.of(settings).run(out, device=chosen.device, workers=chosen.workers)
             accuracy = findings.description.get("accuracy")["balanced"]
             cannot = [view for view, state in findings.can_judge.items() if state != "yes"]
             believed = [card.estimator for card in findings.verdict.believed]
