@@ -15,6 +15,9 @@ from tomolens.metrics.metric import Need
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.registry import METRICS
 
+MAY_BE_UNDEFINED = {"information"}
+"""Of images that the network tells no better than blurred ones, as these are; see its own tests."""
+
 
 def box_of(spatial):
     box = np.zeros(spatial, bool)
@@ -93,7 +96,7 @@ class TestContract:
         results = measured(name, spatial=spatial, channels=channels, outputs=outputs)
         assert {output for _, output in results} == set(outputs_of(name))
         for (_, output), value in results.items():
-            assert np.isfinite(value).all()
+            assert np.isfinite(value).all() or (name in MAY_BE_UNDEFINED and np.isnan(value).all())
             assert isinstance(value, np.ndarray) == outputs_of(name)[output].curve
             assert isinstance(value, float) or value.dtype == np.float64
 

@@ -141,6 +141,11 @@ class Evaluand:
         """Class probabilities of altered images, likewise."""
         return replace(self.classifier, score="probability", quick=None).predicted_scores(images, self.batch_size)
 
+    def decided(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether the explained class is what each row of `probabilities` decides, ``(N,)``."""
+        classes = np.full(len(probabilities), self.explained, dtype=np.int64)
+        return replace(self.classifier, score="probability", quick=None).decided(probabilities, classes)
+
     def probabilities_without(self, fill: Imputer, hidden: Iterable[Tensor]) -> NDArray[np.float64]:
         """The explained class's probability without each set of pixels, bool ``(*spatial)``, a batch at a time."""
         waiting, found = iter(hidden), []

@@ -5,6 +5,7 @@ from .complexity import COMPLEXITY
 from .evaluand import MetricSettings
 from .evidence import EVIDENCE, MARKER
 from .fidelity import FIDELITY, FIDELITY_ROAD, FIDELITY_TWIN
+from .information import INFORMATION
 from .irof import IROF
 from .localisation import LOCALISATION
 from .metric import Metric
@@ -20,7 +21,8 @@ METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
-        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, RANDOMISATION, REPRODUCIBILITY, STABILITY, LOCALISATION, COMPLEXITY),
+        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, INFORMATION, RANDOMISATION, REPRODUCIBILITY, STABILITY),
+        *(LOCALISATION, COMPLEXITY),
     )
 }
 PAPER = MetricSettings.names
@@ -31,6 +33,7 @@ SETS: dict[str, tuple[str, ...]] = {
         "road",
         "removal",
         "perturbed",
+        "information",
         "randomisation",
         "reproducibility",
         "localisation",
