@@ -40,6 +40,7 @@ def paragraphs(findings: Findings) -> list[str]:
         ),
         f"Settings of the measures: {chosen}.",
         *_given(findings),
+        *_perturbed(findings),
         f"Intervals: {100 * statistics['confidence']:.0f} % BCa bootstrap over patients ({statistics['resamples']} "
         "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
         "by Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
@@ -51,6 +52,16 @@ def _given(findings: Findings) -> list[str]:
     cited = [one for one in findings.description.get("networks", []) if "file_hash" in one]
     return [
         f"The network was given: {one['network']}, whose content has the hash {one['file_hash']}." for one in cited[:1]
+    ]
+
+
+def _perturbed(findings: Findings) -> list[str]:
+    """How the networks were trained, where that was on perturbed images."""
+    if not any(one.get("perturbed") for one in findings.description.get("networks", [])):
+        return []
+    return [
+        "The networks were trained with feature perturbation augmentation (Brocki & Chung 2023, arXiv 2303.01538): "
+        "half of the images of a step had up to half of their pixels replaced by the mean of their channel."
     ]
 
 

@@ -171,6 +171,7 @@ def _train_into(
         "window": seen["window"],
         "spacing": seen["spacing"],
         "classes": list(settings.cases.classes),
+        **({"perturbed": True} if recipe.perturb else {}),
     }
     save_weights(trained.network, file, recipe.architecture, notes, trained.arguments)
     progress(stage, recipe.epochs, recipe.epochs, f"validation accuracy {trained.validation_accuracy:.3f}")
