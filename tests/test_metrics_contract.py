@@ -49,10 +49,11 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
     first, alike, second = rank_map(one), rank_map(one.copy()), rank_map(other)  # two objects, one order
     box = box_of(spatial)
     hidden = torch.from_numpy(random.random(image.shape) < 0.5)
+    classifier = undecided(torch.from_numpy(image), hidden, outputs)
     return Evaluand(
         name="case",
         seed=0,
-        classifier=undecided(torch.from_numpy(image), hidden, outputs),
+        classifier=classifier,
         image=torch.from_numpy(image),
         label=1,
         explained=1,
@@ -68,6 +69,7 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         explanations=lambda image, classifier, draws="": {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
         other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
+        refined=classifier,
         rivals=(undecided(torch.from_numpy(image), hidden, outputs),) * 2,
         **changes,
     )

@@ -68,6 +68,8 @@ class Evaluand:
         spacing: millimetres from pixel to pixel along each axis; None where that is not known.
         other: a training image of the explained class, ``(C, *spatial)``; None where there is none.
         rivals: the networks of other trainings; None where there are none.
+        refined: the network after learning from randomly masked images, or why there is none; None where none was asked
+            for.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -96,6 +98,7 @@ class Evaluand:
     spacing: tuple[float, ...] | None = None
     other: Tensor | None = None
     rivals: Sequence[Classifier] | None = None
+    refined: Classifier | str | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:

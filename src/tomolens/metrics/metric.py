@@ -25,12 +25,14 @@ Need = Literal[
     "completeness",
     "other",
     "rivals",
+    "refined",
     "scores",
     "probabilities",
     "explanations",
 ]
 """What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image,
-rivals or completeness it is not measured; scores, probabilities and explanations cost passes of the network."""
+rivals, refined network or completeness it is not measured; scores, probabilities and explanations cost passes of the
+network."""
 
 
 def _none(settings: MetricSettings) -> int:

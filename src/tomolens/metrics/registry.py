@@ -4,6 +4,7 @@ from .completeness import COMPLETENESS
 from .complexity import COMPLEXITY
 from .evaluand import MetricSettings
 from .evidence import EVIDENCE, MARKER
+from .f_fidelity import F_FIDELITY
 from .fidelity import FIDELITY, FIDELITY_ROAD, FIDELITY_TWIN
 from .information import INFORMATION
 from .irof import IROF
@@ -22,10 +23,17 @@ METRICS: dict[str, Metric] = {
     for one in (
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
         *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, INFORMATION, RANDOMISATION, REPRODUCIBILITY, STABILITY),
-        *(LOCALISATION, COMPLEXITY),
+        *(LOCALISATION, COMPLEXITY, F_FIDELITY),
     )
 }
 PAPER = MetricSettings.names
+
+
+def refines(settings: MetricSettings) -> bool:
+    """Whether any metric that is asked for reads a refined network."""
+    return any("refined" in METRICS[name].needs for name in settings.names)
+
+
 SETS: dict[str, tuple[str, ...]] = {
     "paper": PAPER,
     "reviewer": (

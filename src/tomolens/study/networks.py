@@ -14,20 +14,27 @@ from ..classifier import Classifier
 from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
 from ..errors import SettingsError
+from ..metrics.registry import refines
 from ..progress import Progress
 from ..randomness import generator
 from ..results.store import Store
 from .folds import Fold
+from .refining import refined
 from .settings import StudySettings
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A classifier and what is known of its training; and those of other trainings on the same cases."""
+    """A classifier and what is known of its training; and those of other trainings on the same cases.
+
+    ``refined`` is a copy that went on learning from randomly masked images, or why there is none; None if none is
+    wanted.
+    """
 
     classifier: Classifier
     facts: dict[str, Any]
     rivals: tuple[Classifier, ...] = ()
+    refined: Classifier | str | None = None
 
 
 def networks_of(
@@ -47,14 +54,36 @@ def networks_of(
     if classifier is not None:
         require_no_repeat(settings)
     for fold in folds:
+        which = f"{fold.number + 1} of {len(folds)}"
         if classifier is not None:
-            yield fold, Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
+            found = Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
+            yield fold, _refined(settings, cases, fold, store, found, device, progress, which)
             continue
         fitted, *rivals = (
-            _trained(settings, cases, fold, store, device, progress, f"{fold.number + 1} of {len(folds)}", rival)
+            _trained(settings, cases, fold, store, device, progress, which, rival)
             for rival in range(1 if settings.repeat is None else settings.repeat.networks)
         )
-        yield fold, replace(fitted, rivals=tuple(one.classifier for one in rivals))
+        found = replace(fitted, rivals=tuple(one.classifier for one in rivals))
+        yield fold, _refined(settings, cases, fold, store, found, device, progress, which)
+
+
+def _refined(
+    settings: StudySettings,
+    cases: Cases,
+    fold: Fold,
+    store: Store,
+    found: Fitted,
+    device: str,
+    progress: Progress,
+    which: str,
+) -> Fitted:
+    """The networks of a fold with the refined one, where a metric asks for it."""
+    if not refines(settings.plan.metrics):
+        return found
+    file, given = store.weights_file(f"fold-{fold.number}-refined"), found.facts.get("source") == "given"
+    learned, stage = cases.select(fold.training), f"refining network {which}"
+    made, facts = refined(settings, learned, found.classifier, file, device, stage, progress, given=given)
+    return replace(found, refined=made, facts={**found.facts, **facts})
 
 
 def require_no_repeat(settings: StudySettings) -> None:

@@ -230,6 +230,7 @@ def job_of(
         keep_maps=settings.keep_maps,
         calibration=calibration_of(settings, found.cases),
         rivals=fitted.rivals,
+        refined=fitted.refined,
     )
 
 
