@@ -135,7 +135,7 @@ def test_a_study_says_that_its_networks_learned_so(tmp_path, perturb):
     assert ("feature perturbation augmentation" in page) == perturb
     description = Store(tmp_path / "r").description()
     assert ("perturb" in description.settings["classifier"]["recipe"]) == perturb
-    assert ("perturbed" in description.raw["networks"][0]) == perturb
+    assert ("told" in description.raw["networks"][0]) == perturb
     study.run(tmp_path / "r", workers=1)  # the same study goes on
     changed = {**SMALL_STUDY, "classifier": {"recipe": {**recipe, "perturb": not perturb}}}
     with pytest.raises(SettingsError, match=r"differs in settings.classifier.recipe.perturb"):

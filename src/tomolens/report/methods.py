@@ -40,8 +40,7 @@ def paragraphs(findings: Findings) -> list[str]:
         ),
         f"Settings of the measures: {chosen}.",
         *_given(findings),
-        *_perturbed(findings),
-        *_refined(findings),
+        *_told(findings),
         f"Intervals: {100 * statistics['confidence']:.0f} % BCa bootstrap over patients ({statistics['resamples']} "
         "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
         "by Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
@@ -56,31 +55,11 @@ def _given(findings: Findings) -> list[str]:
     ]
 
 
-def _perturbed(findings: Findings) -> list[str]:
-    """How the networks were trained, where that was on perturbed images."""
-    if not any(one.get("perturbed") for one in findings.description.get("networks", [])):
-        return []
-    return [
-        "The networks were trained with feature perturbation augmentation (Brocki & Chung 2023, arXiv 2303.01538): "
-        "half of the images of a step had up to half of their pixels replaced by the mean of their channel."
-    ]
-
-
-def _refined(findings: Findings) -> list[str]:
-    """How the networks of F-Fidelity came about, or why there are none."""
-    told = [one["refining"] for one in findings.description.get("networks", []) if "refining" in one]
-    chosen = findings.description.settings["classifier"].get("refining", {})
-    missing = list(dict.fromkeys(one for one in told if isinstance(one, str)))
-    made = len(told) > len(missing)
-    return [
-        *(f"F-Fidelity (Zheng et al. 2025, arXiv 2410.02970) was not assessed; refining: {one}." for one in missing),
-        *(
-            "For F-Fidelity (Zheng et al. 2025, arXiv 2410.02970) a copy of each network went on learning for up to "
-            f"{chosen['epochs']} epochs at a rate of {chosen['learning_rate']:g}, from images of which a random tenth "
-            "of the pixels was the mean of their channel."
-            for _ in range(made)
-        ),
-    ]
+def _told(findings: Findings) -> list[str]:
+    """What the networks' own training has to say beside the settings."""
+    return list(
+        dict.fromkeys(one for network in findings.description.get("networks", []) for one in network.get("told", []))
+    )
 
 
 def explained_class(settings: Mapping[str, Any]) -> str:

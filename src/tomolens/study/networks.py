@@ -22,6 +22,11 @@ from .folds import Fold
 from .refining import refined
 from .settings import StudySettings
 
+AUGMENTED = (
+    "The networks were trained with feature perturbation augmentation (Brocki & Chung 2023, arXiv 2303.01538): half of "
+    "the images of a step had up to half of their pixels replaced by the mean of their channel."
+)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -83,7 +88,8 @@ def _refined(
     file, given = store.weights_file(f"fold-{fold.number}-refined"), found.facts.get("source") == "given"
     learned, stage = cases.select(fold.training), f"refining network {which}"
     made, facts = refined(settings, learned, found.classifier, file, device, stage, progress, given=given)
-    return replace(found, refined=made, facts={**found.facts, **facts})
+    told = [*found.facts.get("told", []), *facts["told"]]
+    return replace(found, refined=made, facts={**found.facts, **facts, "told": told})
 
 
 def require_no_repeat(settings: StudySettings) -> None:
@@ -200,7 +206,7 @@ def _train_into(
         "window": seen["window"],
         "spacing": seen["spacing"],
         "classes": list(settings.cases.classes),
-        **({"perturbed": True} if recipe.perturb else {}),
+        **({"told": [AUGMENTED]} if recipe.perturb else {}),
     }
     save_weights(trained.network, file, recipe.architecture, notes, trained.arguments)
     progress(stage, recipe.epochs, recipe.epochs, f"validation accuracy {trained.validation_accuracy:.3f}")

@@ -16,6 +16,8 @@ from ..errors import CaseError
 from ..progress import Progress
 from .settings import StudySettings
 
+NAME = "F-Fidelity (Zheng et al. 2025, arXiv 2410.02970)"
+
 
 def refined(
     settings: StudySettings,
@@ -45,18 +47,26 @@ def refined(
     """
     reason = unrefinable(classifier) or ("" if len(cases) else "there are no training cases")
     if reason:
-        return reason, {"refining": f"not done: {reason}"}
+        return reason, _not_done(reason)
     if not file.exists():
         try:
             _refine(settings, cases, classifier, file, device, stage, progress, given)
         except CaseError as error:  # too few patients to choose an epoch by
-            return str(error), {"refining": f"not done: {error}"}
+            return str(error), _not_done(str(error))
     network = copy.deepcopy(classifier.network)
     notes = load_state(network, file)
     network.to(device).eval()
-    return replace(classifier, network=network, quick=None, folded=None), {
-        "refining": {**notes, "weights": weights_hash(network)}
-    }
+    chosen = settings.classifier.refining
+    told = (
+        f"For {NAME} a copy of each network went on learning for up to {chosen.epochs} epochs at a rate of "
+        f"{chosen.learning_rate:g}, from images of which a random tenth of the pixels was the mean of their channel."
+    )
+    facts = {"refining": {**notes, "weights": weights_hash(network)}, "told": [told]}
+    return replace(classifier, network=network, quick=None, folded=None), facts
+
+
+def _not_done(reason: str) -> dict[str, Any]:
+    return {"refining": f"not done: {reason}", "told": [f"{NAME} was not assessed: {reason}."]}
 
 
 def unrefinable(classifier: Classifier) -> str:
@@ -93,7 +103,7 @@ def _refine(
         cases,
         recipe,
         seed=settings.seed,
-        start=classifier,
+        start=replace(classifier, score="logit"),
         device=device,
         progress=lambda done, total, note: progress(stage, done, total, note),
         perturbation=REMOVING,
