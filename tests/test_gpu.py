@@ -1,4 +1,4 @@
-"""On a GPU: maps, decisions and numbers of the CPU, the same twice, and batches that fit; skipped where there is none."""
+"""On a GPU: maps, decisions and numbers of the CPU, the same twice, batches that fit; skipped where there is none."""
 
 from dataclasses import replace
 

@@ -15,6 +15,9 @@ from tomolens.metrics.metric import Need
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.registry import METRICS
 
+MAY_BE_UNDEFINED = {"information"}
+"""Of images that the network tells no better than blurred ones, as these are; see its own tests."""
+
 
 def box_of(spatial):
     box = np.zeros(spatial, bool)
@@ -46,10 +49,11 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
     first, alike, second = rank_map(one), rank_map(one.copy()), rank_map(other)  # two objects, one order
     box = box_of(spatial)
     hidden = torch.from_numpy(random.random(image.shape) < 0.5)
+    classifier = undecided(torch.from_numpy(image), hidden, outputs)
     return Evaluand(
         name="case",
         seed=0,
-        classifier=undecided(torch.from_numpy(image), hidden, outputs),
+        classifier=classifier,
         image=torch.from_numpy(image),
         label=1,
         explained=1,
@@ -65,6 +69,7 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         explanations=lambda image, classifier, draws="", target=1: {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
         other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
+        refined=classifier,
         anatomy=box + 2 * (random.random(spatial) < 0.2),
         structures=("box", "dots", "dots in the box"),
         tissue=random.integers(0, 7, spatial).astype(np.uint8),
@@ -107,7 +112,7 @@ class TestContract:
         results = measured(name, spatial=spatial, channels=channels, outputs=outputs)
         assert {output for _, output in results} == set(outputs_of(name))
         for (_, output), value in results.items():
-            assert np.isfinite(value).all()
+            assert np.isfinite(value).all() or (name in MAY_BE_UNDEFINED and np.isnan(value).all())
             assert isinstance(value, np.ndarray) == outputs_of(name)[output].curve
             assert isinstance(value, float) or value.dtype == np.float64
 

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from ..randomness import generator
 from .architectures import arguments_for, make, output_of, require_arguments
 from .classifier import Classifier, Output
 from .layout import as_channels_last
+from .perturbation import AUGMENTING, Perturbation
 
 EpochProgress = Callable[[int, int, str], None]
 """Called after each epoch with epochs done, epochs at most, and a word on how it goes."""
@@ -54,6 +56,9 @@ class Recipe:
         arguments: of the architecture, by its own names, beside those that the cases tell.
         twins: whether to learn each case together with its twin, the same image with the other label, in one step: what
             both have in common then cancels, and small findings are learned from hundreds of cases, not thousands.
+        perturb: whether random pixels of half of the images of a step become the image's mean, up to half of the image
+            in areas of any size, so that images masked by fidelity are nothing foreign to the network: feature
+            perturbation augmentation (Brocki & Chung 2023, arXiv 2303.01538). Validation sees images as they are.
 
     Raises:
         SettingsError: an unknown architecture or argument of it, or a number outside its range in `RANGES`.
@@ -69,6 +74,7 @@ class Recipe:
     rotation: float = 0.15
     augment: bool = True
     twins: bool = False
+    perturb: bool = False
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -132,9 +138,10 @@ def train(
     cases: Cases,
     recipe: Recipe | None = None,
     seed: int = 0,
-    start: nn.Module | None = None,
+    start: nn.Module | Classifier | None = None,
     device: str = "cpu",
     progress: EpochProgress | None = None,
+    perturbation: Perturbation | None = None,
 ) -> Trained:
     """Train a network: of one neuron for two classes, of a neuron a class for more.
 
@@ -143,9 +150,11 @@ def train(
             out for validation.
         recipe: how; the defaults suit a few hundred slices.
         seed: of weights, order, augmentation and validation split.
-        start: begin from a copy of this network's weights instead of random ones; of the same classes and channels.
+        start: begin from a copy of this network's weights instead of random ones; of the same classes and channels. A
+            classifier's output means what it says.
         device: where to train.
         progress: called after each epoch.
+        perturbation: of the images of a step, in place of the recipe's.
 
     Raises:
         CaseError: a case that cannot be read, a label outside the classes, too few patients to hold any out, or a case
@@ -172,8 +181,13 @@ def train(
     arguments = arguments_for(recipe.architecture, shape[1], classes, len(shape) - 2, shape[2:], recipe.arguments)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator(seed, "weights").integers(2**31)))
-        network = make(recipe.architecture, arguments) if start is None else copy.deepcopy(start)
-    classifier = Classifier(network.to(device), output_of(classes))
+        began = start.network if isinstance(start, Classifier) else start
+        network = make(recipe.architecture, arguments) if began is None else copy.deepcopy(began)
+    classifier = (
+        replace(start, network=network.to(device), quick=None, folded=None)
+        if isinstance(start, Classifier)
+        else Classifier(network.to(device), output_of(classes))
+    )
     with torch.random.fork_rng():
         torch.manual_seed(int(generator(seed, "dropout").integers(2**31)))
         fitted = _fit(
@@ -186,6 +200,7 @@ def train(
             recipe,
             seed,
             progress,
+            perturbation or (AUGMENTING if recipe.perturb else None),
         )
     return replace(fitted, arguments=arguments)
 
@@ -207,9 +222,11 @@ def _fit(
     recipe: Recipe,
     seed: int,
     progress: EpochProgress | None,
+    perturbation: Perturbation | None = None,
 ) -> Trained:
     network, device = classifier.network, classifier.device
     augment = augmentation(recipe, images.shape[2:], seed) if recipe.augment else None
+    perturb = None if perturbation is None else partial(perturbation.apply, random=generator(seed, "perturbation"))
     # Batch norm has no variance of one case: an odd case joins another step.
     seen = len(training) * (2 if recipe.twins else 1)
     steps = max(1, min(-(-seen // recipe.batch_size), len(training) // 2))
@@ -229,7 +246,7 @@ def _fit(
         order = generator(seed, "order", epoch).permutation(training)
         losses = []
         for chosen in np.array_split(order, steps):
-            batch = _batch(images, chosen, recipe, augment)
+            batch = _batch(images, chosen, recipe, augment, perturb)
             if recipe.twins:
                 chosen = np.append(chosen, chosen + len(images) // 2)
             losses.append(_step(classifier, batch.to(device), labels[chosen].to(device), weight.to(device), optimizer))
@@ -253,13 +270,21 @@ def _fit(
     return best
 
 
-def _batch(images: Tensor, chosen: NDArray[np.intp], recipe: Recipe, augment: Compose | None) -> Tensor:
-    """The images of a step, followed by their twins, which are moved as they are; their noise is their own."""
+def _batch(
+    images: Tensor,
+    chosen: NDArray[np.intp],
+    recipe: Recipe,
+    augment: Compose | None,
+    perturb: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """The images of a step, followed by their twins, which are moved and masked as they are; noise is their own."""
     shown = images[chosen]
     if recipe.twins:
         shown = torch.cat([shown, images[chosen + len(images) // 2]], dim=1)
     if augment is not None:
         shown = torch.stack([torch.as_tensor(augment(image)).clamp(0.0, 1.0) for image in shown])
+    if perturb is not None:
+        shown = perturb(shown)
     return torch.cat(shown.chunk(2, dim=1)) if recipe.twins else shown
 
 

@@ -54,10 +54,35 @@ def save_weights(
         "arguments": json.dumps(given, sort_keys=True),
         "notes": json.dumps(notes or {}, sort_keys=True),
     }
+    _write(state, path, metadata)
+
+
+def save_state(network: nn.Module, path: Path, notes: Mapping[str, object]) -> None:
+    """Write the weights of a network of any making, with ``notes`` in the header and no architecture, atomically.
+
+    Raises:
+        SettingsError: see `save_weights`.
+    """
+    state = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in network.state_dict().items()}
+    _write(state, path, {"notes": json.dumps(notes, sort_keys=True)})
+
+
+def load_state(network: nn.Module, path: Path) -> dict[str, object]:
+    """Put the weights that `save_state` wrote into a network of the same making; returns the notes with them.
+
+    Raises:
+        NetworkError: see `load_weights`.
+    """
+    state, metadata = read_weights(path)
+    fill(network, state, f"{path}: ", type(network).__name__)
+    return _object(metadata.get("notes", "{}"), "notes", path)
+
+
+def _write(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     require_writable(path)
     partial = path.with_name(path.name + ".partial")
     try:
-        save_file(state, str(partial), metadata=metadata)
+        save_file(dict(state), str(partial), metadata=metadata)
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):
@@ -182,8 +207,13 @@ def _require_usable(found: Tensor, wanted: Tensor, what: str) -> None:
 
 def weights_hash(network: nn.Module) -> str:
     """Hash of all weights and buffers by name, shape and value."""
+    return state_hash(network.state_dict())
+
+
+def state_hash(state: Mapping[str, Tensor]) -> str:
+    """`weights_hash` of tensors by name."""
     digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(network.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classifier.coarse import enlarged
 from ..errors import SettingsError
 from ..randomness import generator
 from .estimator import Cost
-from .planes import enlarged
 from .points import seen_through
 from .questions import Asking, Round, Score
 from .subject import Need, Subject

@@ -7,10 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..classifier.coarse import enlarged
 from ..errors import SettingsError
 from .activation_maps import features_at
 from .estimator import Cost
-from .planes import enlarged, on_the_grid
+from .planes import on_the_grid
 from .points import AtInput, Constant, OnPath, seen_through
 from .questions import LAST_PLANES, Asking, ChangedScore, Importance, Question, Round, Score
 from .subject import Need, Subject

@@ -91,6 +91,8 @@ class Evaluand:
             not known.
         structures: names of those that any case of the study has.
         tissue: which of the `BANDS` each pixel's density is in, ``(*spatial)``; None where that is not known.
+        refined: the network after learning from randomly masked images, or why there is none; None where none was asked
+            for.
         marker: bool ``(*spatial)``, pixels that a planted shortcut changes, or None.
         settings: of the metrics.
         batch_size: images the network sees at a time.
@@ -122,6 +124,7 @@ class Evaluand:
     anatomy: NDArray[np.integer] | None = None
     structures: tuple[str, ...] = ()
     tissue: NDArray[np.uint8] | None = None
+    refined: Classifier | str | None = None
 
     @property
     def expert(self) -> NDArray[np.bool_]:
@@ -166,6 +169,11 @@ class Evaluand:
     def probabilities(self, images: Tensor) -> NDArray[np.float32]:
         """Class probabilities of altered images, likewise."""
         return replace(self.classifier, score="probability", quick=None).predicted_scores(images, self.batch_size)
+
+    def decided(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether the explained class is what each row of `probabilities` decides, ``(N,)``."""
+        classes = np.full(len(probabilities), self.explained, dtype=np.int64)
+        return replace(self.classifier, score="probability", quick=None).decided(probabilities, classes)
 
     def probabilities_without(self, fill: Imputer, hidden: Iterable[Tensor]) -> NDArray[np.float64]:
         """The explained class's probability without each set of pixels, bool ``(*spatial)``, a batch at a time."""

@@ -28,13 +28,14 @@ Need = Literal[
     "rivals",
     "anatomy",
     "tissue",
+    "refined",
     "scores",
     "probabilities",
     "explanations",
 ]
 """What of an `Evaluand` a metric reads beside the maps. Of a case without mask, evidence, twin, marker, other image,
-another class, rivals, anatomy, tissue or completeness it is not measured; scores, probabilities and explanations cost
-passes of the network."""
+another class, rivals, refined network, anatomy, tissue or completeness it is not measured; scores, probabilities and
+explanations cost passes of the network."""
 
 
 def _none(settings: MetricSettings) -> int:

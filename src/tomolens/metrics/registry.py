@@ -6,7 +6,9 @@ from .completeness import COMPLETENESS
 from .complexity import COMPLEXITY
 from .evaluand import MetricSettings
 from .evidence import EVIDENCE, MARKER
+from .f_fidelity import F_FIDELITY
 from .fidelity import FIDELITY, FIDELITY_ROAD, FIDELITY_TWIN
+from .information import INFORMATION
 from .input_invariance import INPUT_INVARIANCE
 from .irof import IROF
 from .localisation import LOCALISATION
@@ -25,12 +27,19 @@ METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
         *(FIDELITY, FIDELITY_TWIN, ROC, OVERLAP, EVIDENCE, MARKER, COMPLETENESS),
-        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, STABILITY, INPUT_INVARIANCE, LOCALISATION, COMPLEXITY),
+        *(FIDELITY_ROAD, REMOVAL, PERTURBED, IROF, INFORMATION, F_FIDELITY, STABILITY, INPUT_INVARIANCE),
+        *(LOCALISATION, COMPLEXITY, ANATOMY, TISSUE),
         *(RANDOMISATION, SMOOTH_RANDOMISATION, CLASS_SENSITIVITY, REPEATABILITY, REPRODUCIBILITY),
-        *(ANATOMY, TISSUE),
     )
 }
 PAPER = MetricSettings.names
+
+
+def refines(settings: MetricSettings) -> bool:
+    """Whether any metric that is asked for reads a refined network."""
+    return any("refined" in METRICS[name].needs for name in settings.names)
+
+
 SETS: dict[str, tuple[str, ...]] = {
     "paper": PAPER,
     "reviewer": (
@@ -38,6 +47,7 @@ SETS: dict[str, tuple[str, ...]] = {
         "road",
         "removal",
         "perturbed",
+        "information",
         "randomisation",
         "class-sensitivity",
         "repeatability",

@@ -40,6 +40,7 @@ def paragraphs(findings: Findings) -> list[str]:
         ),
         f"Settings of the measures: {chosen}.",
         *_given(findings),
+        *_told(findings),
         f"Intervals: {100 * statistics['confidence']:.0f} % BCa bootstrap over patients ({statistics['resamples']} "
         "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
         "by Friedman's test with Nemenyi's critical difference; rank intervals from the same resamples.",
@@ -52,6 +53,13 @@ def _given(findings: Findings) -> list[str]:
     return [
         f"The network was given: {one['network']}, whose content has the hash {one['file_hash']}." for one in cited[:1]
     ]
+
+
+def _told(findings: Findings) -> list[str]:
+    """What the networks' own training has to say beside the settings."""
+    return list(
+        dict.fromkeys(one for network in findings.description.get("networks", []) for one in network.get("told", []))
+    )
 
 
 def explained_class(settings: Mapping[str, Any]) -> str:

@@ -20,10 +20,11 @@ from ..estimators.questions import Kind
 from ..imputers.fills import Fill, imputer
 from ..metrics.evaluand import Evaluand
 from ..metrics.ranked import rank_map
-from ..metrics.registry import METRICS
+from ..metrics.registry import METRICS, refines
 from .executors import workers_for
 from .measure import measured
 from .plan import Plan
+from .refining import unrefinable
 from .settings import StudySettings
 
 AS_IF = 5_000
@@ -38,7 +39,7 @@ class StudyCost:
 
     Attributes:
         cases: held out, and explained.
-        training: cases learned from, summed over networks and epochs.
+        training: cases learned from, summed over networks and epochs, those of refining too.
         maps: of one case: estimators, as they are, absolute and blurred, and what is measured beside them.
         asked: what the estimators ask for one case.
         images: altered images that the metrics show the network of one case, at most.
@@ -129,6 +130,11 @@ def estimate(
             count = chosen.recipe.epochs * chosen.cases * _images_a_case(chosen.recipe)
             seconds["pretraining"] = count * 1.5 * gradient
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
+    refining = 0
+    if refines(plan.metrics) and not unrefinable(classifier):
+        seen = trained_on * (_images_a_case(settings.classifier.recipe) if epochs else 1)
+        refining = settings.classifier.refining.epochs * networks * seen
+        seconds["refining"] = refining * 1.5 * gradient
     decision = _decision_time(classifier, batch)
     seconds["explaining"] += held_out * asked.scores * decision
     # A rival explains each case twice: for its likeness to the study's own network, and to be measured itself.
@@ -152,7 +158,7 @@ def estimate(
     numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return StudyCost(
         cases=held_out,
-        training=epochs * trained_on * _images_a_case(settings.classifier.recipe),
+        training=epochs * trained_on * _images_a_case(settings.classifier.recipe) + refining,
         maps=maps,
         asked=asked,
         images=shown + exact,

@@ -80,6 +80,7 @@ def evaluate(
     atlas: NDArray[np.float64] | None = None,
     calibration: Case | str | None = None,
     rivals: Sequence[Rival] = (),
+    refined: Classifier | str | None = None,
 ) -> Evaluation:
     """Explain one case with every estimator and measure every map, as it is and absolute, and what it must beat.
 
@@ -89,14 +90,15 @@ def evaluate(
     network decides otherwise.
     ``atlas`` is the mean of the training cases' masks, for the baselines that need it; ``calibration`` the same case
     with an implant, whose maps are measured beside, or why it can have none; ``rivals`` are networks of other
-    trainings, by which the case is explained and measured too.
+    trainings, by which the case is explained and measured too, and ``refined`` is the one that learned from randomly
+    masked images, or why there is none.
 
     Raises:
         TomolensError: a network that fails on this case, or for every estimator; the message names the case.
     """
     try:
         prepared = prepare(case, classifier, plan, references, atlas)
-        evaluand = replace(prepared.evaluand, rivals=tuple(rivals) or None)
+        evaluand = replace(prepared.evaluand, rivals=tuple(rivals) or None, refined=refined)
         measurements = (
             *of_network(case, classifier, prepared.predicted, prepared.turns),
             *_of_estimators(prepared.made, evaluand),

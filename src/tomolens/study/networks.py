@@ -16,20 +16,32 @@ from ..classifier.training import Recipe, train
 from ..classifier.weights import load_weights, save_weights
 from ..errors import SettingsError
 from ..metrics.evaluand import Rival
+from ..metrics.registry import refines
 from ..progress import Progress
 from ..randomness import generator
 from ..results.store import Store
 from .folds import Fold
+from .refining import refined
 from .settings import StudySettings
+
+AUGMENTED = (
+    "The networks were trained with feature perturbation augmentation (Brocki & Chung 2023, arXiv 2303.01538): half of "
+    "the images of a step had up to half of their pixels replaced by the mean of their channel."
+)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A classifier and what is known of its training; and those of other trainings on the same cases."""
+    """A classifier and what is known of its training; and those of other trainings on the same cases.
+
+    ``refined`` is a copy that went on learning from randomly masked images, or why there is none; None if none is
+    wanted.
+    """
 
     classifier: Classifier
     facts: dict[str, Any]
     rivals: tuple[Rival, ...] = ()
+    refined: Classifier | str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,20 +105,36 @@ def networks_of(
     if classifier is not None:
         require_no_repeat(settings)
     for fold in folds:
+        which = f"{fold.number + 1} of {len(folds)}"
         if classifier is not None:
-            yield fold, Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
+            found = Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
+            yield fold, _refined(settings, cases, fold, store, found, device, progress, which)
             continue
-        train = partial(
-            _trained, settings, cases, fold, store, device, progress, which=f"{fold.number + 1} of {len(folds)}"
-        )
-        fitted = train(Training())
-        trainings = trainings_again(settings)
-        yield (
-            fold,
-            replace(
-                fitted, rivals=tuple(Rival(train(one).classifier, one.name, one.architecture) for one in trainings)
-            ),
-        )
+        trained = partial(_trained, settings, cases, fold, store, device, progress, which=which)
+        fitted = trained(Training())
+        rivals = [Rival(trained(one).classifier, one.name, one.architecture) for one in trainings_again(settings)]
+        found = replace(fitted, rivals=tuple(rivals))
+        yield fold, _refined(settings, cases, fold, store, found, device, progress, which)
+
+
+def _refined(
+    settings: StudySettings,
+    cases: Cases,
+    fold: Fold,
+    store: Store,
+    found: Fitted,
+    device: str,
+    progress: Progress,
+    which: str,
+) -> Fitted:
+    """The networks of a fold with the refined one, where a metric asks for it."""
+    if not refines(settings.plan.metrics):
+        return found
+    file, given = store.weights_file(f"fold-{fold.number}-refined"), found.facts.get("source") == "given"
+    learned, stage = cases.select(fold.training), f"refining network {which}"
+    made, facts = refined(settings, learned, found.classifier, file, device, stage, progress, given=given)
+    told = [*found.facts.get("told", []), *facts["told"]]
+    return replace(found, refined=made, facts={**found.facts, **facts, "told": told})
 
 
 def require_no_repeat(settings: StudySettings) -> None:
@@ -228,6 +256,7 @@ def _train_into(
         "window": seen["window"],
         "spacing": seen["spacing"],
         "classes": list(settings.cases.classes),
+        **({"told": [AUGMENTED]} if recipe.perturb else {}),
     }
     save_weights(trained.network, file, recipe.architecture, notes, trained.arguments)
     progress(stage, recipe.epochs, recipe.epochs, f"validation accuracy {trained.validation_accuracy:.3f}")

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..cases import Cases
 from ..classifier.intensity import Intensity
+from ..classifier.perturbation import random_mask
 from ..estimators.baselines import BASELINES
-from ..estimators.planes import enlarged
 from ..estimators.subject import References
 from ..imputers.fills import imputer, of_class
 from ..randomness import generator
@@ -79,18 +79,16 @@ MASKED = 64
 def masked_references(references: References | None, plan: Plan, intensity: Intensity) -> Tensor | None:
     """Training images with parts of them masked as for fidelity, ``(MASKED, C, *spatial)``; None where there are none.
 
-    What is masked is where smooth noise is highest: of each image another share, from nothing to all of it.
+    What is masked is where smooth noise is lowest: of each image another share, from nothing to all of it.
     """
     if references is None or not len(references.images):
         return None
     images, random = torch.as_tensor(references.images), generator(plan.seed, "masked references")
     labels = np.asarray(references.labels)
-    coarse = [max(side // 8, 1) for side in images.shape[2:]]
     made = []
     for number in range(MASKED):
         at = number % len(images)
-        noise = enlarged(torch.from_numpy(random.random(coarse, dtype=np.float32)), images.shape[2:])[None]
-        hidden = noise <= torch.quantile(noise.flatten()[:: 1 + noise.numel() // 10_000], random.random())
+        hidden = random_mask(images.shape[2:], random)[None]
         fill = of_class(plan.metrics.fill, int(labels[at]))
         masking = imputer("mean" if fill == "twin" else fill, images[at], int(labels[at]), intensity=intensity)
         made.append(masking.fill(hidden))

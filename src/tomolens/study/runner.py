@@ -31,6 +31,7 @@ from ..results.kept_maps import KeptMaps
 from ..results.store import Store
 from ..results.writer import Writer
 from .calibration import Calibration
+from .content import content_of
 from .executors import Executor, local_executor, workers_for
 from .fitting_estimators import without_gradients, without_references, without_twins
 from .folds import Fold, folds_of
@@ -39,7 +40,7 @@ from .networks import Fitted, networks_of, require_no_repeat
 from .provenance import provenance
 from .ray_executor import ray_executor
 from .references import atlas_of, draw_references, missing_baselines
-from .settings import NOT_IN_THE_NUMBERS, StudySettings
+from .settings import StudySettings
 from .stopping import stop_when_asked
 from .survey import Survey, survey
 from .work import Job
@@ -239,6 +240,7 @@ def job_of(
         keep_maps=settings.keep_maps,
         calibration=calibration_of(settings, found.cases),
         rivals=fitted.rivals,
+        refined=fitted.refined,
     )
 
 
@@ -331,7 +333,7 @@ def describe(
 ) -> dict[str, Any]:
     """The content of ``study.json``; ``identity`` is the hash of all that decides the numbers."""
     content: dict[str, Any] = {
-        "settings": json.loads(settings.model_dump_json(exclude=NOT_IN_THE_NUMBERS)),
+        "settings": content_of(settings),
         "cases": {
             "count": len(found.cases),
             "hash": found.hash,

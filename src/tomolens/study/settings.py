@@ -212,6 +212,13 @@ class PretrainingSettings(_Section):
     recipe: Recipe = Recipe()
 
 
+class RefiningSettings(_Section):
+    """How a copy of the network goes on learning from randomly masked images, for the metric ``f-fidelity``."""
+
+    epochs: Count = 5
+    learning_rate: Annotated[float, Field(ge=1e-9, le=10.0)] = 1e-4
+
+
 class ClassifierSettings(_Section):
     """How the network is trained, unless one is given.
 
@@ -223,6 +230,7 @@ class ClassifierSettings(_Section):
     label: str = ""
     recipe: Recipe = Recipe()
     pretraining: PretrainingSettings | None = None
+    refining: RefiningSettings = RefiningSettings()
 
 
 class EstimatorSettings(_Section):

@@ -1,6 +1,8 @@
 """Recompute a random sample of a finished study's cases and compare every number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +10,7 @@ import pyarrow.compute as pc
 
 from ..cases import Cases
 from ..classifier import Classifier
-from ..classifier.weights import load_weights, weights_hash
+from ..classifier.weights import load_weights, read_weights, state_hash, weights_hash
 from ..declarations import AUDIT
 from ..errors import NetworkError, SettingsError
 from ..progress import Progress, silent
@@ -101,6 +103,7 @@ def require_whole(store: Store) -> None:
         raise SettingsError(f"{store.folder}: the study is not finished; the same command that began it goes on")
     store.shards.require_whole(present["measurements"])
     for network in present["networks"]:
+        _require_refined(store, network)
         if network["source"] == "given":
             continue
         file = store.weights_file(f"fold-{network['fold']}")
@@ -112,6 +115,21 @@ def require_whole(store: Store) -> None:
             raise SettingsError(f"{file}: damaged ({error})") from error
         if found != network["weights"]:
             raise SettingsError(f"{file}: damaged (its weights are not those that the study was made with)")
+
+
+def _require_refined(store: Store, network: Mapping[str, Any]) -> None:
+    refining = network.get("refining")
+    if not isinstance(refining, dict):
+        return
+    file = store.weights_file(f"fold-{network['fold']}-refined")
+    if not file.exists():
+        raise SettingsError(f"{file}: missing; without the refined network its metrics cannot be computed again")
+    try:
+        found = state_hash(read_weights(file)[0])
+    except NetworkError as error:
+        raise SettingsError(f"{file}: damaged ({error})") from error
+    if found != refining["weights"]:
+        raise SettingsError(f"{file}: damaged (its weights are not those that the study was made with)")
 
 
 def largest_difference(one: pa.Table, other: pa.Table) -> float:

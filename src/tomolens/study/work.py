@@ -49,6 +49,7 @@ class Job:
         keep_maps: whether every case's maps are kept.
         calibration: the cases with an implant, or None where none is asked for.
         rivals: networks of other trainings.
+        refined: the network after learning from randomly masked images, or why there is none; None if none is wanted.
     """
 
     cases: Cases
@@ -66,6 +67,7 @@ class Job:
     keep_maps: bool
     calibration: Calibration | None = None
     rivals: tuple[Rival, ...] = ()
+    refined: Classifier | str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Worker:
     @classmethod
     def ready(cls, job: Job, like: Quick | None = None) -> "Worker":
         """Place the network; ``like`` is what was found quickest for the network before."""
-        for one in (job.classifier, *(rival.classifier for rival in job.rivals)):
+        refined = (job.refined,) if isinstance(job.refined, Classifier) else ()
+        for one in (job.classifier, *(rival.classifier for rival in job.rivals), *refined):
             one.network.to(job.device)
         classifier, rivals = job.classifier, job.rivals
         with one_thread(job.device):
@@ -154,7 +157,9 @@ class Worker:
         job, classifier, plan = self.job, self.classifier, self.job.plan
         while True:
             try:
-                evaluation = evaluate(case, classifier, plan, job.references, job.atlas, altered, self.rivals)
+                evaluation = evaluate(
+                    case, classifier, plan, job.references, job.atlas, altered, self.rivals, job.refined
+                )
             except Exception as error:
                 if not is_out_of_memory(error) or plan.batch_size == 1:
                     raise
