@@ -17,6 +17,7 @@ from tomolens.cases import Cases
 from tomolens.classifier import Classifier
 from tomolens.errors import CaseError, SettingsError
 from tomolens.findings import Findings
+from tomolens.study.content import content_of
 from tomolens.study.settings import StudySettings, settings_from
 
 COUNT, SIDE = 14, 48
@@ -137,8 +138,9 @@ def test_arrays_of_several_channels_and_volumes(tmp_path, spatial, channels):
 
 
 def test_studies_of_before_are_the_same_studies(tmp_path):
-    written = json.loads(StudySettings(name="a").model_dump_json())
+    written = content_of(StudySettings(name="a", repeat={}))
     assert not {"anatomy", "anatomy_names"} & set(written["cases"])
+    assert "architectures" not in written["repeat"]
     given = settings_from({"name": "a", "cases": {"anatomy": [1], "anatomy_names": {"aorta": 1}}}, "a test")
     again = settings_from(json.loads(given.model_dump_json()), "a test")
     assert (again.cases.anatomy, again.cases.anatomy_names) == ((1,), {"aorta": 1})

@@ -8,6 +8,9 @@ from ..metrics.registry import refines
 from .settings import NOT_IN_THE_NUMBERS, RefiningSettings, StudySettings
 
 ADDED: Mapping[tuple[str, ...], Any] = {
+    ("cases", "anatomy"): None,
+    ("cases", "anatomy_names"): {},
+    ("repeat", "architectures"): [],
     ("classifier", "recipe", "perturb"): False,
     ("classifier", "pretraining", "recipe", "perturb"): False,
     ("classifier", "refining"): RefiningSettings().model_dump(mode="json"),

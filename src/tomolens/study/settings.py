@@ -5,221 +5,59 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
-    model_serializer,
     model_validator,
     with_config,
 )
 
-from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..cases.implants import Implant
-from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
-from ..cases.phantom.markers import Marker
-from ..cases.windows import Windows
+from ..cases.phantom.findings import classes_of
 from ..classifier.architectures import require_known
 from ..classifier.training import Recipe
-from ..declarations import require_plain
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
-from ..estimators.estimator import Estimator, is_blind
+from ..estimators.estimator import Estimator
 from ..estimators.given import Direction
 from ..estimators.registry import PROTOCOL, SETS
-from ..imputers.fills import Fill, require_fill
+from ..imputers.fills import require_fill
 from ..metrics.evaluand import MetricSettings
 from ..metrics.registry import SETS as METRIC_SETS
 from ..metrics.reproducibility import REPRODUCIBILITY
 from ..regions import RegionSettings
 from ..results.store import Store
+from .case_settings import CaseSettings
 from .plan import Plan, Variations
-from .ranges import check_made, check_metrics, check_names, check_regions, check_spacing, check_window, estimator_of
+from .ranges import check_made, check_metrics, check_names, estimator_of
+from .section import Count, Section
+from .vary_settings import VarySettings
 
 for _plain in (Recipe, RegionSettings, MetricSettings):
     with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(
         _plain
     )  # an unknown key in a study file is a mistake, not a comment
 
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
-"""Pixels of an image along an axis."""
 
-
-def _size(value: Any) -> int | tuple[int, ...]:
-    """One number of pixels for all axes, or a list with one for each."""
-    several = isinstance(value, list | tuple)
-    for side in value if several else [value]:
-        if type(side) is not int or not SMALLEST_SIDE <= side <= LARGEST_SIDE:
-            raise ValueError(
-                f"{side!r} pixels along an axis, expected a whole number {SMALLEST_SIDE} to {LARGEST_SIDE}"
-            )
-    if several and len(value) not in (2, 3):
-        raise ValueError(f"{len(value)} numbers of pixels, expected one for all axes or one for each of two or three")
-    return tuple(value) if several else value
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class CaseSettings(_Section):
-    """Which cases, what the network sees of them, and which of them are held out.
-
-    ``source = "phantom"`` simulates ``train`` and ``test`` cases. ``finding`` tells their classes apart, ``finding_mm``
-    is its least and largest diameter (its own by default), and ``marker`` plants a shortcut in those with contrast or
-    with the finding. ``classes`` and ``window`` are the finding's unless they are given.
-    ``source = "manifest"`` reads the CSV given on the command line, or a folder with one sub-folder a class; with
-    ``folds`` each case is explained by a network that never saw its patient, with ``hold_out`` about this share of the
-    patients is kept for the test, and without either the CSV's ``split`` column decides. ``train_per_scan`` thins the
-    slices of training scans, as the paper does.
-
-    ``implant`` puts findings into the slices of a manifest, each of which then has a twin; see `implanted`. Its window
-    and its two classes are the defaults, and slices that cannot take it are left out and counted.
-
-    ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
-    maps that have no names, and ``resample_masks`` allows masks on another grid. ``anatomy`` and ``anatomy_names`` are
-    the same for the label maps of structures in the manifest's column ``anatomy``. ``on_error = "skip"`` leaves out
-    cases that cannot be read and counts them (the default for folders; ``stop`` for a CSV). Patients are pseudonyms
-    unless ``keep_patients``.
-
-    ``classes`` names the labels 0, 1, ...; simulated cases have two. ``size`` is the number of pixels along every axis,
-    or a list with one number for each (``[rows, columns]``). ``window`` has the HU that become black and white; several
-    windows (at most eight) are a channel each. With ``spacing``, mm of a pixel or a list with one number for each axis,
-    the scan is resampled to such pixels and cut or padded about its middle to ``size``; without, all of it is resized.
-    """
-
-    source: Literal["phantom", "manifest"] = "manifest"
-    on_error: Literal["stop", "skip"] | None = None
-    classes: tuple[str, ...] = CONTRAST_CLASSES
-    size: Annotated[int | tuple[int, ...], BeforeValidator(_size)] = 224
-    window: Annotated[Windows, BeforeValidator(check_window)] = (-160.0, 240.0)
-    spacing: Annotated[float | tuple[float, ...] | None, BeforeValidator(check_spacing)] = None
-    train: Count = 240
-    test: Count = 24
-    finding: Finding = "contrast"
-    finding_mm: tuple[float, float] | None = None
-    marker: Marker | None = None
-    implant: Implant | None = None
-    folds: Annotated[int, Field(ge=2, le=1_000)] | None = None
-    hold_out: Annotated[float, Field(ge=0.01, le=0.5)] | None = None
-    train_per_scan: Count | None = None
-    mask: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
-    mask_names: dict[str, Annotated[int, Field(ge=0, le=2**32)]] = {}
-    resample_masks: bool = False
-    keep_patients: bool = False
-    anatomy: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
-    anatomy_names: dict[str, Annotated[int, Field(ge=1, le=2**32)]] = {}
-
-    @model_serializer(mode="wrap")
-    def _as_given(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without settings that older studies had not, where they are not used: those stay the same studies."""
-        written: dict[str, Any] = serialize(self)
-        unused: dict[str, Any] = {"anatomy": None, "anatomy_names": {}}
-        return {name: value for name, value in written.items() if name not in unused or value != unused[name]}
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """From Hounsfield units to what the network sees."""
-        return Preprocessing(self.size, self.window, self.spacing)
-
-    @property
-    def masks(self) -> MaskChoice:
-        """Which structures make the mask."""
-        return MaskChoice(_words(self.mask), self.mask_names, self.resample_masks)
-
-    @property
-    def structures(self) -> MaskChoice:
-        """Which structures of the anatomy count."""
-        return MaskChoice(_words(self.anatomy), self.anatomy_names, self.resample_masks)
-
-    @property
-    def task_finding(self) -> Finding:
-        """What simulated cases of the same task show: the study's own, or those on which its network learns first."""
-        return self.finding if self.source == "phantom" else self.implant or "contrast"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_the_finding(cls, content: Any) -> Any:
-        """Classes and window that go with a finding or an implant, where none are given."""
-        if not isinstance(content, Mapping):
-            return content
-        finding = content.get("finding" if content.get("source") == "phantom" else "implant")
-        if not isinstance(finding, str) or finding not in KINDS:
-            return content
-        chosen = cast("Finding", finding)
-        return {"classes": classes_of(chosen), "window": window_of(chosen), **content}
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        check_names("class", self.classes, None)
-        for name in self.anatomy_names:
-            require_plain("structure", name)
-        if len(self.classes) < 2:
-            raise ValueError(f"classes: {len(self.classes)} class, expected at least 2")
-        for label, name in enumerate(self.classes):
-            if not name.strip() or (name.strip().isdigit() and name.strip() != str(label)):
-                raise ValueError(f"classes: label {label} cannot be called '{name}': it is no name, or another label")
-        if self.source == "phantom" and (self.folds is not None or self.hold_out is not None):
-            raise ValueError("folds, hold_out: simulated studies hold out fresh cases instead")
-        if self.source == "phantom" and len(self.classes) != 2:
-            raise ValueError(f"classes: simulated cases have two, and {len(self.classes)} are named")
-        self._of_as_many_axes()
-        if self.source != "phantom" and (self.finding != "contrast" or self.finding_mm is not None):
-            raise ValueError(
-                f"finding '{self.finding}': only simulated cases (source = 'phantom') are given one; of other cases it "
-                "is the label"
-            )
-        require_finding(self.finding, self.finding_mm)
-        if self.source != "phantom" and self.marker is not None:
-            raise ValueError("marker: only simulated cases can carry a planted shortcut")
-        if self.implant is not None and self.source == "phantom":
-            raise ValueError("implant: it goes into the slices of a manifest; simulated cases have findings drawn in")
-        if self.implant is not None and len(self.classes) != 2:
-            raise ValueError(f"classes: an implant is there or not, and {len(self.classes)} are named")
-        if self.folds is not None and self.hold_out is not None:
-            raise ValueError("folds and hold_out are two ways to split: give one")
-        return self
-
-    def _of_as_many_axes(self) -> None:
-        """Refuse sizes of pixels for other axes than numbers of pixels, or than slices have where there are slices."""
-        given = {"size": self.size, "spacing": self.spacing}
-        several = {name: list(value) for name, value in given.items() if isinstance(value, tuple)}
-        for name, numbers in several.items():
-            if self.source == "phantom" and len(numbers) != 2:
-                raise ValueError(f"{name} {numbers}: simulated cases have two axes, rows and columns")
-            if self.implant is not None and len(numbers) != 2:
-                raise ValueError(f"{name} {numbers}: implants go into slices, with two axes, rows and columns")
-        if len({len(numbers) for numbers in several.values()}) > 1:
-            size, spacing = several["size"], several["spacing"]
-            raise ValueError(f"size {size} and spacing {spacing}: one has a number for each of two axes, one of three")
-
-
-def _words(names: tuple[str | int, ...] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(map(str, names))
-
-
-class PretrainingSettings(_Section):
+class PretrainingSettings(Section):
     """Simulated cases on which the network is trained before it sees real ones."""
 
     cases: Count = 240
     recipe: Recipe = Recipe()
 
 
-class RefiningSettings(_Section):
+class RefiningSettings(Section):
     """How a copy of the network goes on learning from randomly masked images, for the metric ``f-fidelity``."""
 
     epochs: Count = 5
     learning_rate: Annotated[float, Field(ge=1e-9, le=10.0)] = 1e-4
 
 
-class ClassifierSettings(_Section):
+class ClassifierSettings(Section):
     """How the network is trained, unless one is given.
 
     ``network`` is the ``network.toml`` of one that is given (see `tomolens model check`), seen from the study file's
@@ -233,7 +71,7 @@ class ClassifierSettings(_Section):
     refining: RefiningSettings = RefiningSettings()
 
 
-class EstimatorSettings(_Section):
+class EstimatorSettings(Section):
     """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
 
     By default those of the protocol; ``set`` takes the ``paper``'s, the ``common`` ones or ``all`` in place of names.
@@ -252,7 +90,7 @@ class EstimatorSettings(_Section):
     direction: Direction = "class"
     references: Count = 256
     blur: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
-    parameters: dict[str, dict[str, Any]] = {}
+    parameters: dict[str, dict[str, Any]] = Field(default={})
 
     @model_validator(mode="before")
     @classmethod
@@ -286,77 +124,14 @@ class EstimatorSettings(_Section):
         return tuple(estimator_of(name, self.parameters.get(name, {})) for name in self.names)
 
 
-class VarySettings(_Section):
-    """Other options for the choices that the literature leaves open, tried one at a time beside the study's own.
-
-    ``score`` tries maps of the probability (or the logit), ``direction`` the other direction; ``noise`` are sigmas
-    of SmoothGrad and its square; ``steps`` the numbers of points of every estimator that takes several; ``fills`` what
-    masked pixels become, as for ``metrics.fill`` or in Hounsfield units (``"40 HU"``); ``regions`` constants of XRAI,
-    by a name of one's own.
-    """
-
-    score: bool = True
-    direction: bool = True
-    noise: tuple[Annotated[float, Field(ge=1e-6, le=10.0)], ...] = (0.05, 0.3)
-    steps: tuple[Annotated[int, Field(ge=1, le=100_000)], ...] = (10, 50)
-    fills: tuple[Fill, ...] = ("mean", "blur", "road", "-1000 HU", "40 HU")
-    regions: dict[str, RegionSettings] = {
-        "coarse": RegionSettings(scales=(250, 500, 1200)),
-        "not dilated": RegionSettings(dilation=0),
-    }
-
-    @field_validator("noise", "steps")
-    @classmethod
-    def _different(cls, options: tuple[float, ...]) -> tuple[float, ...]:
-        check_names("option", tuple(f"{option:g}" for option in options), None, least=0)
-        return options
-
-    @field_validator("regions")
-    @classmethod
-    def _usable(cls, regions: dict[str, RegionSettings]) -> dict[str, RegionSettings]:
-        for settings in regions.values():
-            check_regions(settings)
-        return regions
-
-    @field_validator("fills")
-    @classmethod
-    def _known_fills(cls, fills: tuple[Fill, ...]) -> tuple[Fill, ...]:
-        for position, fill in enumerate(fills):
-            require_fill(fill)
-            if fill in fills[:position]:
-                raise ValueError(f"fill {fill!r} is named twice")
-        return fills
-
-    def variations(self, estimators: tuple[Estimator, ...]) -> Variations:
-        """The options for a study's estimators."""
-        changed: dict[tuple[str, str], tuple[Estimator, ...]] = {}
-        asking = [one for one in estimators if not is_blind(one)]
-        for sigma in self.noise:
-            noisy = [_changed(one, "sigma", sigma) for one in asking if hasattr(one, "sigma")]
-            changed["noise", f"sigma {sigma:g}"] = tuple(noisy)
-        for count in self.steps:
-            several = [
-                _changed(one, name, count) for one in asking for name in ("steps", "samples") if hasattr(one, name)
-            ]
-            changed["steps", f"{count}"] = tuple(several)
-        options = {option: some for option, some in changed.items() if some}
-        return Variations(
-            self.score, self.direction, options, {str(fill): fill for fill in self.fills}, dict(self.regions)
-        )
-
-
-def _changed(estimator: Estimator, name: str, value: float) -> Estimator:
-    return cast("Estimator", replace(cast("Any", estimator), **{name: value}))
-
-
-class StatisticsSettings(_Section):
+class StatisticsSettings(Section):
     """Confidence intervals: bootstrap over patients."""
 
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     confidence: Annotated[float, Field(gt=0.5, le=0.999)] = 0.95
 
 
-class VerdictSettings(_Section):
+class VerdictSettings(Section):
     """When a map is to be believed, see docs/verdict.md.
 
     ``confidence`` is that of all its tests together: maps that know nothing are believed in no more studies than the
@@ -368,7 +143,7 @@ class VerdictSettings(_Section):
     least_turned: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
-class RepeatSettings(_Section):
+class RepeatSettings(Section):
     """Other trainings of the network of each fold: are maps the same, and how much do the numbers change?
 
     ``networks`` are trained in all, which differ in their seeds, and one more of each of ``architectures``.
@@ -392,7 +167,7 @@ class RepeatSettings(_Section):
         return self.networks - 1 + len(self.architectures)
 
 
-class ResourceSettings(_Section):
+class ResourceSettings(Section):
     """What one worker of a cluster needs: processor cores, and GPUs where networks run on one (may be a fraction)."""
 
     cpus: Annotated[float, Field(gt=0, le=10_000)] = 1.0
@@ -403,7 +178,7 @@ NOT_IN_THE_NUMBERS = {"resources", "keep_maps"}
 """Settings that another run of the same study may change."""
 
 
-class StudySettings(_Section):
+class StudySettings(Section):
     """A whole study file.
 
     ``batch_size`` bounds the memory of every stage and does not show in the numbers. ``precision = "auto"`` asks
