@@ -61,16 +61,24 @@ def test_of_too_few_maps_in_common_or_even_ones_nothing_is_told():
         "one": table_of(values, partial=MAPS[:2]),
         "other": table_of(np.where(values < 9, values, np.nan)),
         "even": table_of(np.ones(len(MAPS))),
-        "few": table_of([1.0, 2.0, 3.0], MAPS[:3]),
+        "few": table_of(np.arange(5.0), MAPS[:5]),
     }
     table = metrics_table(outputs, means).set_index(["first", "second"])
     assert table.loc[("one", "other"), "maps"] == len(MAPS) - 3
     assert table.loc[("one", "other"), "tau"] == 1.0
     assert np.isnan(table.loc[("one", "even"), "tau"])
-    assert table.loc[("one", "few"), "maps"] == 1
+    assert table.loc[("one", "few"), "maps"] == 3
     assert np.isnan(table.loc[("other", "few"), "tau"])
     assert metrics_table(outputs[:1], means).empty
     assert metrics_table(outputs, {}).empty
+
+
+def test_rounding_ranks_nothing():
+    values = np.array([3.0, 2.0, 1.0, 2.4e-7, 3.4e-7, 1.1e-7, 2.9e-7, 0.5, 1.5, 2.5])
+    noise = np.array([3.0, 2.0, 1.0, 1.0e-7, 0.0, 3.0e-7, 2.0e-7, 0.5, 1.5, 2.5])
+    outputs = [Output("one"), Output("other")]
+    table = metrics_table(outputs, {"one": table_of(values), "other": table_of(noise)})
+    assert table["tau"].iloc[0] == 1.0
 
 
 def test_it_is_a_table_of_a_study_without_a_word_of_one_score(tmp_path):

@@ -20,6 +20,20 @@ def test_of_one_neuron_it_is_not_defined():
     assert not METRIC.applies(evaluand(outputs=1))
 
 
+def test_of_two_classes_by_their_probabilities_it_is_not_defined():
+    given = evaluand(outputs=2)
+    assert given.another_class == 0
+    by_probability = replace(given, classifier=replace(given.classifier, score="probability"))
+    assert by_probability.another_class is None
+    three = evaluand(outputs=3)
+    assert replace(three, classifier=replace(three.classifier, score="probability")).another_class in (0, 2)
+
+
+def test_estimators_that_explain_class_one_whatever_is_asked_are_left_out():
+    given = replace(evaluand(outputs=2), of_class_one=frozenset({"one"}))
+    assert {key[0] for key, _, _ in METRIC.measure(given)} == {"two"}
+
+
 def test_the_other_class_is_drawn_among_all_others():
     given = evaluand(outputs=3)
     drawn = {replace(given, name=f"case {number}").another_class for number in range(30)}

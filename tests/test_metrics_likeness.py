@@ -69,6 +69,8 @@ def test_even_maps_are_like_nothing():
     assert np.isnan(rank_correlation(even, even))
     assert np.isnan(gradient_similarity(even, other))
     assert np.isnan(gradient_similarity(other[:4], other[:4]))  # no cells
+    assert np.isnan(structural_similarity(even, even))
+    assert np.isnan(structural_similarity(even, other))
     assert structural_similarity(other, other) == pytest.approx(1.0)
     assert complexity(even) == 0.0
     assert rank_correlation(other, -other) == pytest.approx(-1.0)

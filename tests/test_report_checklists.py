@@ -51,6 +51,26 @@ def test_what_was_not_measured_is_not_claimed(lists):
     assert "Not measured in this study" in consistency
 
 
+def test_what_was_left_out_and_what_was_given_is_told(tmp_path):
+    findings = made.write_study(tmp_path / "s", failed=2, skipped={"a": "broken", "b": "broken", "c": "broken"})
+    items = {item.name: item.says for item in checklists(findings)[0].items}
+    assert "Of 27 cases 3 could not be read and 2 could not be evaluated" in items["12"]
+    assert "22 cases of" in items["35"]
+    assert "5 left out" in items["35"]
+    assert items["43"].startswith("Tables and figures")  # the network was given, and is not there
+    assert "not known here" in items["32"]
+    assert items["24"] == OPEN
+    assert "held-out" not in items["9"] + items["37"]
+
+
+def test_blind_maps_are_nobodys_evidence(lists):
+    findings, found = lists
+    for one in found.values():
+        for item in one.items:
+            assert " of Noise" not in item.says, item
+            assert "Strata by" not in item.says or len(findings.tables["strata"])
+
+
 def test_they_are_files_and_links(lists, tmp_path):
     findings, found = lists
     write_checklists(findings, tmp_path / "checklists")

@@ -1,14 +1,22 @@
 """Networks of other trainings: trained once, sent to workers, measured, verified; refused where one is given."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from conftest import convolutional, transformer
 from quick_study import quick_study
 from tomolens.api import Study, verify_study
+from tomolens.cases import Preprocessing, phantom
+from tomolens.classifier import Classifier, Intensity
 from tomolens.errors import SettingsError
+from tomolens.estimators.registry import make_estimator
+from tomolens.metrics.evaluand import Rival
 from tomolens.results.store import Store
+from tomolens.study.evaluate import evaluate
 from tomolens.study.settings import StudySettings
 
 CONTENT = {
@@ -77,6 +85,35 @@ def test_the_numbers_of_other_trainings_are_those_of_their_rows(repeated):
     assert np.isnan(row["between_patients"])  # of 4 patients in a class there is no interval
     assert set(table["output"]) >= {"fidelity"}
     assert not set(table["output"]) & {"weights_similarity", "draws_similarity"}  # about a network in turn
+
+
+def test_what_another_network_breaks_on_costs_its_own_numbers_alone():
+    class Broken(torch.nn.Module):
+        def forward(self, images):
+            raise ValueError("not today")
+
+    case = next(iter(phantom.cases(1, seed=0, preprocessing=Preprocessing(size=32))))
+    classifier = Classifier(convolutional(1, 1), intensity=Intensity(hounsfield=(-160.0, 240.0)))
+    plan = StudySettings.model_validate({**CONTENT, "metrics": {"names": ["fidelity"], "steps": 4}}).plan
+    alone = evaluate(case, classifier, plan)
+    rivals = (
+        Rival(replace(classifier, network=Broken()), "again 1"),
+        Rival(replace(classifier, network=transformer(size=(32, 32))), "other", "other"),
+    )
+    beside = evaluate(case, classifier, plan, rivals=rivals)
+    own = [one for one in beside.measurements if one.choice != "network"]
+    assert own == [*alone.measurements]
+    by_rivals = [one for one in beside.measurements if one.choice == "network"]
+    (broken,) = (one for one in by_rivals if one.option == "again 1")
+    assert "not today" in broken.note
+    assert {one.metric for one in by_rivals if one.option == "other"} == {"fidelity"}
+    guided = replace(plan, estimators=(make_estimator("deconvolution"), make_estimator("backpropagation")))
+    failed = [
+        one for one in evaluate(case, classifier, guided, rivals=rivals[1:]).measurements if one.option == "other"
+    ]
+    assert {one.estimator for one in failed if one.metric == "not assessed"} == {"deconvolution"}
+    assert {one.estimator for one in failed if one.metric == "fidelity"} == {"backpropagation"}
+    assert not [one for one in failed if one.metric.startswith("decisions")]  # the audit is of the study's own network
 
 
 def test_it_goes_on_with_the_networks_there_are_and_can_be_verified(repeated):

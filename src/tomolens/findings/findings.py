@@ -147,7 +147,7 @@ class Findings:
             "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
             "choices": choices,
             "rank_ranges": rank_ranges_table(choices),
-            "trainings": trainings_table(explained, numbers, self.means, self.architectures, resampling),
+            "trainings": trainings_table(explained, numbers, self.architectures, resampling),
             "metrics": metrics_table(numbers, self.means),
         }
         for name in tables.keys() & comparisons.keys():

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import kendalltau
@@ -17,8 +18,10 @@ from ..declarations import Output
 from .measured import Key
 from .tables import keys_of
 
-FEWEST_MAPS = 4
-"""With fewer maps in common two measures are not compared."""
+FEWEST_MAPS = 6
+"""With fewer maps in common two measures are not compared: of 5, one order in 60 is the same or reversed by chance."""
+SAME = 1e-5
+"""Values that differ by less than this share of the largest are tied: sums of float32 differ by about as much."""
 ALIKE = 0.5
 """Mean tau from which on measures are of one cluster."""
 
@@ -72,7 +75,15 @@ def _tau(one: Mapping[Key, float], other: Mapping[Key, float]) -> tuple[float, i
     shared = [key for key in one if key in other]
     if len(shared) < FEWEST_MAPS:
         return float("nan"), len(shared)
-    return float(kendalltau(*([values[key] for key in shared] for values in (one, other))).statistic), len(shared)
+    return float(kendalltau(*(_tied([values[key] for key in shared]) for values in (one, other))).statistic), len(
+        shared
+    )
+
+
+def _tied(values: Sequence[float]) -> NDArray[np.float64]:
+    numbers = np.array(values)
+    step = SAME * np.abs(numbers).max()
+    return np.round(numbers / step) if step > 0 else numbers
 
 
 def _clustered(names: Sequence[str], taus: Mapping[tuple[str, str], float]) -> tuple[dict[str, int], dict[str, int]]:

@@ -1,7 +1,8 @@
 """Whether maps depend on the class that they explain: the random logit test (Sixt et al. 2020, arXiv 1912.09818).
 
-Defined where each class has a score of its own. Of one neuron that decides between two classes it is not measured: the
-map of one class is that of the other with the sign turned.
+Defined where each class has a score of its own. Of one neuron that decides between two classes, and of their
+probabilities, it is not measured: the map of one class is that of the other with the sign turned. Neither are
+estimators that explain class 1 whichever is asked for, as in the paper's direction.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ def measure_class_sensitivity(evaluand: Evaluand) -> Iterator[Reading]:
     made = evaluand.explain(target=evaluand.another_class)
     own, other = magnitudes(evaluand.maps), magnitudes(made)
     for name, values in own.items():
-        if name not in other:
+        if name not in other or name in evaluand.of_class_one:
             continue
         key = (name, "original")
         signed = [one[name].detach().cpu().double().numpy() for one in (evaluand.maps, made)]

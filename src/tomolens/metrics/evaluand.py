@@ -97,6 +97,7 @@ class Evaluand:
         settings: of the metrics.
         batch_size: images the network sees at a time.
         maps: of the estimators, ``(C, *spatial)``, as they are.
+        of_class_one: estimators whose maps are of class 1 whatever class is asked for, as in the paper's direction.
         completeness: see `Explained.completeness`.
         explanations: makes the study's maps of another image or by another network; None where nothing is explained.
     """
@@ -125,6 +126,7 @@ class Evaluand:
     structures: tuple[str, ...] = ()
     tissue: NDArray[np.uint8] | None = None
     refined: Classifier | str | None = None
+    of_class_one: frozenset[str] = frozenset()
 
     @property
     def expert(self) -> NDArray[np.bool_]:
@@ -209,12 +211,16 @@ class Evaluand:
 
     @cached_property
     def another_class(self) -> int | None:
-        """One of the classes that are not explained, drawn for the case; None where one neuron decides between two.
+        """One of the classes that are not explained, drawn for the case; None where no class has a score of its own.
 
-        Its score is then the explained one's with the other sign, and no map of its own.
+        The score of one of two classes by one neuron, or by their probabilities or odds, is the other's turned around.
         """
         if self.classifier.output in ("logit", "probability"):
             return None
-        count = self.scores(self.image[None]).shape[1]
+        with torch.no_grad(), self.classifier.frozen():
+            scored = self.classifier.scored(self.image[None].to(self.classifier.device))
+        count = scored.scores.shape[1]
+        if count == 2 and (self.classifier.score == "probability" or scored.log_odds):
+            return None
         others = [index for index in range(count) if index != self.explained]
         return int(generator(self.seed, self.name, "another class").choice(others))

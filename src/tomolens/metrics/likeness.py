@@ -26,8 +26,11 @@ def rank_correlation(one: Values, other: Values) -> float:
 def structural_similarity(one: Values, other: Values) -> float:
     """Structural similarity of two maps, each scaled from 0 to 1, in windows of 7 pixels along each axis.
 
-    Wang et al. 2004, doi 10.1109/TIP.2003.819861, as scikit-image has it; narrower windows along shorter axes.
+    Wang et al. 2004, doi 10.1109/TIP.2003.819861, as scikit-image has it; narrower windows along shorter axes. NaN
+    where either is even.
     """
+    if not (np.ptp(one) > 0 and np.ptp(other) > 0):
+        return float("nan")
     scaled = [_scaled(values) for values in (one, other)]
     sides = tuple(min(SIDE, length - (length + 1) % 2) for length in one.shape)
     means = [uniform_filter(values, sides) for values in scaled]

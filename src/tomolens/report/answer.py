@@ -186,9 +186,10 @@ def training_sentences(findings: Findings) -> list[str]:
         if rows.empty:
             continue
         networks, patients = (float(rows[f"between_{what}"].median()) for what in ("networks", "patients"))
+        others = "" if np.isnan(patients) else f", other patients by {printed(view, patients)} (standard error)"
         sentences.append(
             f"Another training of the network would change {view.judges.title} by {printed(view, networks)} (standard "
-            f"deviation, median of {len(rows)} maps), other patients by {printed(view, patients)}."
+            f"deviation, median of {len(rows)} maps){others}."
         )
     return sentences
 

@@ -98,16 +98,17 @@ def _cell(text: str) -> str:
 
 def _claim(findings: Findings) -> Iterator[Item]:
     cases, settings = findings.measured.cases, findings.description.settings
-    failed, networks = len(findings.measured.failed), findings.description.get("networks", [])
+    failed, skipped = len(findings.measured.failed), len(findings.description.get("skipped", {}))
+    networks = findings.description.get("networks", [])
+    every, patients = len(cases) + failed + skipped, cases["patient"].nunique()
     trained = bool(networks) and networks[0]["source"] == "trained"
     methods = paragraphs(findings)
     wrong = int((cases["label"] != cases["predicted"]).sum())
     accuracy = findings.description.get("accuracy", {}).get("balanced", float("nan"))
     said = {
         9: methods[0],
-        12: f"{failed} of {len(cases) + failed} cases could not be evaluated; each is named with its reason."
-        if failed
-        else "Every held-out case was evaluated.",
+        12: f"Of {every} cases {skipped} could not be read and {failed} could not be evaluated; each is named with its "
+        "reason in study.json or the measurements.",
         20: "Patients: no network saw a patient it is tested on." if trained else OPEN,
         22: f"{settings['classifier']['recipe']['architecture']}." if trained else OPEN,
         23: ", ".join(f"{name} {version}" for name, version in sorted(findings.description.raw["versions"].items())),
@@ -121,19 +122,19 @@ def _claim(findings: Findings) -> Iterator[Item]:
         29: methods[-1],
         30: _robust(findings),
         31: _explained(findings),
-        32: f"{len(cases)} held-out cases of {cases['patient'].nunique()} patients of one study; whether they are "
-        "internal or external is for the authors to say.",
-        35: f"{len(cases)} cases of {cases['patient'].nunique()} patients explained, {failed} left out; those before "
-        "the study file are for the authors to say.",
-        37: f"Balanced accuracy of the classifier on held-out patients: {100 * accuracy:.1f} %. "
+        32: f"{len(cases)} cases of {patients} patients"
+        + (", held out from training." if trained else "; whether the network saw them in training is not known here."),
+        35: f"{len(cases)} cases of {patients} patients explained, {skipped + failed} left out; exclusions before the "
+        "study file are for the authors to say.",
+        37: f"Balanced accuracy of the classifier{' on held-out patients' if trained else ''}: {100 * accuracy:.1f} %. "
         f"{findings.verdict.sentence}",
         39: f"{wrong} of {len(cases)} cases were predicted wrongly; their maps are counted in every table and apart in "
         "tables/strata.csv.",
         40: " ".join(findings.verdict.reasons) or OPEN,
         42: f"Every parameter, version and hash is in the report; study {findings.description.raw['identity']}, seed "
         f"{findings.description.seed}.",
-        43: "Weights, tables and figures are in the study's folder; whether they may be shared is for the authors to "
-        "say.",
+        43: f"{'Weights, tables' if trained else 'Tables'} and figures are in the study's folder; whether they may be "
+        "shared is for the authors to say.",
     }
     if settings["cases"].get("source") == "phantom":
         said |= {
@@ -208,14 +209,16 @@ def _recipe(findings: Findings) -> str:
 
 
 def _robust(findings: Findings) -> str:
-    parts = [
-        f"{len(baselines_of(findings))} blind baselines and blurred maps measured in the same way; strata by label, "
-        "prediction, mask size and patient (tables/strata.csv).",
-        *_of_criteria(findings, "weights", "again", "robust"),
-    ]
-    if not findings.tables["rank_ranges"].empty:
+    count, tables = len(baselines_of(findings)), findings.tables
+    parts = [f"{count} blind baseline{'s' if count != 1 else ''} measured in the same way (tables/baselines.csv)."]
+    parts += ["Blurred maps as a control (tables/blurred.csv)."] if len(tables["blurred"]) else []
+    if len(tables["strata"]):
+        kinds = ", ".join(dict.fromkeys(tables["strata"]["stratum"]))
+        parts.append(f"Strata by {kinds} (tables/strata.csv) and by patient (tables/patients.csv).")
+    parts += _of_criteria(findings, "weights", "again", "robust")
+    if not tables["rank_ranges"].empty:
         parts.append("Choices that the literature leaves open were varied (tables/choices.csv).")
-    if not findings.tables["trainings"].empty:
+    if not tables["trainings"].empty:
         parts.append("Other trainings of the network were measured (tables/trainings.csv).")
     return " ".join(parts)
 
@@ -242,8 +245,7 @@ def _clix_m(findings: Findings) -> Iterator[Item]:
         "Robustness": _sentences(_of_criteria(findings, "robust")),
         "Reasonableness": f"{experts} Whether clinicians find maps coherent is for the authors to ask.",
         "Causal validity": _sentences(_of_views(findings, "truth")),
-        "Bias and fairness": "By label, prediction and mask size in tables/strata.csv; by groups of patients: "
-        "for the authors to say.",
+        "Bias and fairness": f"{OPEN} Strata of the cases, but no groups of patients, are in tables/strata.csv.",
         "Limitations": limits,
     }
     yield from (Item(name, asks, says.get(name, OPEN)) for name, asks in CLIX_M)
@@ -291,10 +293,11 @@ def _of_criteria(findings: Findings, *criteria: Criterion) -> list[str]:
 
 
 def _told(findings: Findings, outputs: Iterable[Output]) -> list[str]:
-    """For each output that was measured its best map and the range over all maps, in a sentence."""
-    found = []
+    """For each output that was measured the best map that looks at the network, and the range of all such maps."""
+    found, blind = [], findings.description.blind
     for output in outputs:
         values = values_of(findings, output)
+        values = values if values.empty else values[~values["estimator"].isin(blind)]
         if values.empty:
             continue
         best, ends = values.iloc[0], interval_words(output, values.iloc[0])

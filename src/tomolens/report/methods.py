@@ -27,9 +27,11 @@ def paragraphs(findings: Findings) -> list[str]:
         if prepared["windowed"]
         else "given as arrays,"
     )
+    networks = description.get("networks", [])
+    held_out = " held-out" if networks and all(one["source"] == "trained" for one in networks) else ""
     chosen = "; ".join(f"{name} {value}" for name, value in _flat(metrics) if name != "names")
     return [
-        f"The protocol is that of {PROTOCOL}. {len(measured)} held-out images of {measured['patient'].nunique()} "
+        f"The protocol is that of {PROTOCOL}. {len(measured)}{held_out} images of {measured['patient'].nunique()} "
         f"patients were {made} to {sides} pixels, {prepared['shape'][0]} channel(s).",
         f"Estimators: {estimators}; each map as it is and as absolute values, for {explained_class(settings)} "
         f"(direction: {settings['estimators']['direction']}). Blind baselines: {baselines}.",

@@ -252,7 +252,8 @@ def _trainings_section(findings: Findings) -> Section | None:
         ends = f"{printed(output, row['lowest'])} to {printed(output, row['highest'])}"
         spreads = printed(output, row["between_networks"]), printed(output, row["between_patients"])
         whose = title(findings, row["estimator"]), row["form"]
-        rows.append([output.label, *whose, printed(output, row["value"]), *spreads, ends, row["networks"]])
+        counts = row["trainings"], row["networks"], row["cases"], row["patients"]
+        rows.append([output.label, *whose, printed(output, row["value"]), *spreads, ends, *counts])
     if not rows:
         return None
     columns = [
@@ -263,7 +264,10 @@ def _trainings_section(findings: Findings) -> Section | None:
         "SD between trainings",
         "SE over patients",
         "over all networks",
+        "trainings",
         "networks",
+        "cases",
+        "patients",
     ]
     text = (
         "Every case was explained and measured by networks of other trainings too. Another training would change a "

@@ -128,7 +128,8 @@ def estimate(
         seconds["training"] = epochs * trained_on * _images_a_case(recipe) * 1.5 * gradient
         if chosen is not None:
             count = chosen.recipe.epochs * chosen.cases * _images_a_case(chosen.recipe)
-            seconds["pretraining"] = count * 1.5 * gradient
+            architectures = 1 + (len(settings.repeat.architectures) if settings.repeat else 0)
+            seconds["pretraining"] = architectures * count * 1.5 * gradient
     seconds["explaining"] = held_out * (asked.gradients + asked.features) * gradient
     refining = 0
     if refines(plan.metrics) and not unrefinable(classifier):

@@ -1,6 +1,6 @@
 """The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from ..cases.body import AIR, body_of, channel_of_air
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier, Intensity
 from ..declarations import BLURRED, FORMS
-from ..errors import TomolensError
+from ..errors import TomolensError, in_full, is_out_of_memory
 from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
@@ -106,7 +106,7 @@ def evaluate(
             *measure_variations(plan, evaluand, prepared.explaining),
         )
         measurements += tuple(_calibrated(calibration, classifier, plan, references, atlas))
-        measurements += tuple(_by_rivals(case, rivals, plan, references, atlas))
+        measurements += tuple(_by_rivals(case, evaluand.rankings.keys(), rivals, plan, references, atlas))
     except TomolensError as error:
         raise type(error)(f"case {case.name}: {error}") from error
     regions: dict[MapKey, NDArray[np.float64]] = vars(evaluand).get("region_maps", {})  # where a metric made them
@@ -143,20 +143,23 @@ def _calibrated(
 
 def _by_rivals(
     case: Case,
+    own: Collection[MapKey],
     rivals: Sequence[Rival],
     plan: Plan,
     references: References | None,
     atlas: NDArray[np.float64] | None,
 ) -> Iterator[Measurement]:
-    """What is measured of the case by each network of another training; why not, where that fails on it."""
+    """What is measured of the case's own maps by each network of another training; why not, where that fails on it."""
     for rival in rivals:
         try:
             anew = prepare(case, rival.classifier, plan, references, atlas)
-        except TomolensError as error:
-            note = f"{rival.name}: {error}"
+        except Exception as error:  # a network may raise anything; the study's own numbers stand
+            if is_out_of_memory(error) and plan.batch_size > 1:
+                raise  # a smaller batch is tried
+            note = f"{rival.name}: {in_full(error)}"
             yield Measurement("", "", NOT_ASSESSED, note=note, choice=NETWORK, option=rival.name)
         else:
-            yield from measure_by_rival(plan, anew.evaluand, rival.name)
+            yield from measure_by_rival(plan, anew.evaluand, anew.made, own, rival.name)
 
 
 def _is_own(key: MapKey, evaluand: Evaluand) -> bool:
@@ -237,6 +240,7 @@ def prepare(
         explanations=again,
         twin=told.twin,
         spacing=scene.spacing,
+        of_class_one=frozenset(one.name for one in plan.of_class_one) if plan.direction == "paper" else frozenset(),
         other=_other(references, explained, plan.seed, case.name),
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)

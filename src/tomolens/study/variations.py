@@ -4,7 +4,7 @@ Only maps that an option changes are measured again; of the others the study's o
 measuring (absolute or original maps, the thresholds of the ROC) are read from the study itself.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -77,16 +77,23 @@ def measure_calibration(plan: Plan, evaluand: Evaluand, turns: bool) -> Iterator
             yield from _under(name, evaluand, CALIBRATION, option)
 
 
-def measure_by_rival(plan: Plan, evaluand: Evaluand, name: str) -> Iterator[Measurement]:
-    """All numbers of the estimators' maps by a network of another training.
+def measure_by_rival(
+    plan: Plan, evaluand: Evaluand, made: Explained, own: Collection[MapKey], name: str
+) -> Iterator[Measurement]:
+    """All numbers of the estimators' maps by a network of another training, of metrics that need no further maps.
 
     Args:
         plan: of the study.
         evaluand: of the case by that network.
-        name: of it.
+        made: what came of explaining it.
+        own: the maps of the study's own network; others are compared with nothing.
+        name: of the network.
     """
-    own = {key: one for key, one in evaluand.rankings.items() if key[0] in evaluand.maps and key[1] in FORMS}
-    alone = replace(evaluand, rankings=own, explanations=None)  # which ask about this network in turn
+    for estimator, error in made.failed.items():
+        yield Measurement(estimator, "", NOT_ASSESSED, note=str(error), choice=NETWORK, option=name)
+    ranked = {key: one for key, one in evaluand.rankings.items() if key[0] in evaluand.maps and key[1] in FORMS}
+    rankings = {key: one for key, one in ranked.items() if key in own}
+    alone = replace(evaluand, rankings=rankings, explanations=None)
     for metric in map(METRICS.__getitem__, plan.metrics.names):
         yield from _kept(metric, {one.name for one in metric.declaration.numbers}, alone, NETWORK, name)
 
@@ -105,7 +112,9 @@ def _under(name: str, evaluand: Evaluand, choice: str, option: str) -> Iterator[
 
 def _kept(metric: Metric, kept: set[str], evaluand: Evaluand, choice: str, option: str) -> Iterator[Measurement]:
     for one in measured(metric.name, evaluand) if kept else ():
-        if one.metric in kept or audited_as(one.metric) or one.metric == NOT_ASSESSED:
+        # The audit is of the study's own network.
+        audit = choice != NETWORK and bool(audited_as(one.metric))
+        if one.metric in kept or audit or one.metric == NOT_ASSESSED:
             yield replace(one, choice=choice, option=option)
 
 
