@@ -1,27 +1,32 @@
 """Noisy linear imputation (ROAD; Rong et al. 2022, arXiv 2202.00449): masked pixels become means of their neighbours.
 
 Every hidden pixel is the weighted mean of its neighbours, hidden ones included: a sparse linear system, solved in
-float64 for all masks of a batch at a time by conjugate gradients on the device. They start from an estimate at falling
-resolution and are preconditioned at all resolutions (Bramble, Pasciak & Xu 1990), so that the inside of a large hidden
-region is right after as few steps as that of a small one.
+float64 by conjugate gradients that start from an estimate at falling resolution. On the processor they touch the hidden
+pixels of one mask after the other (`conjugate_gradients`). On another device they take all masks of a batch at a time
+and are preconditioned at all resolutions (Bramble, Pasciak & Xu 1990), so that the inside of a large hidden region is
+right after as few steps as that of a small one.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..errors import MapError
 from ..randomness import generator
+from .conjugate_gradients import solved
 
 NOISE = 0.01
 """Standard deviation of the noise on imputed pixels: a network must not know them by their smoothness."""
 TOLERANCE = 1e-3
 """Largest error that is left at any pixel, for images in [0, 1]."""
 ROUNDS = 200
-"""At most so many steps of conjugate gradients; some twenty are usual."""
+"""At most so many preconditioned steps; some twenty are usual."""
+ROUNDS_A_PIXEL = 50
+"""At most so many steps on the processor for each pixel along the longest side; at most three or so are usual."""
 
 
 def imputation_noise(image: Tensor, seed: int, name: str) -> Tensor:
@@ -48,16 +53,45 @@ def imputed(image: Tensor, hidden: Tensor, noise: Tensor) -> Tensor:
     unknown = hidden[:, None].to(exact)
     known = exact[None] * (1 - unknown)
     start = unknown * _estimate(known, 1 - unknown, exact) + known
-    solved = _conjugate_gradients(_neighbours(exact), start, unknown)
-    return torch.where(hidden[:, None], solved.to(image) + noise, image[None])
+    on_processor = image.device.type == "cpu"
+    found = _on_processor(start, hidden) if on_processor else _conjugate_gradients(_neighbours(exact), start, unknown)
+    return torch.where(hidden[:, None], found.to(image) + noise, image[None])
+
+
+def _small(spatial: Sequence[int]) -> float:
+    """A residual of r at every pixel is an error of at most r L^2 / 16 in the middle of a strip of width L."""
+    return TOLERANCE * 16 / max(spatial) ** 2
+
+
+def _require_solved(left: float, small: float, rounds: int) -> None:
+    if left > small:
+        error = left / small * TOLERANCE
+        raise MapError(f"ROAD's imputation is not solved after {rounds} steps: an error of up to {error:.1g} is left")
+
+
+def _on_processor(start: Tensor, hidden: Tensor) -> Tensor:
+    spatial = start.shape[2:]
+    small, rounds = _small(spatial), ROUNDS_A_PIXEL * max(spatial)
+    offsets, weights = _weights(len(spatial))
+    near = [(offset, weight) for offset, weight in zip(offsets, weights, strict=True) if weight]
+    found = []
+    for values, mask in zip(start.numpy(), hidden.numpy(), strict=True):
+        made, left = solved(values, mask, [one for one, _ in near], np.array([one for _, one in near]), small, rounds)
+        _require_solved(left, small, rounds)
+        found.append(torch.from_numpy(made))
+    return torch.stack(found)
+
+
+def _weights(axes: int) -> tuple[list[tuple[int, ...]], list[float]]:
+    """Offsets of a pixel and its neighbours, and their weights: the inverse square of the distance, 0 of itself."""
+    offsets = list(itertools.product((-1, 0, 1), repeat=axes))
+    return offsets, [1.0 / sum(step * step for step in offset) if any(offset) else 0.0 for offset in offsets]
 
 
 def _neighbours(image: Tensor) -> Callable[[Tensor], Tensor]:
     """Sums over the neighbours, weighted by the inverse square of their distance: 2 to 1 for edges against corners."""
     axes = image.ndim - 1
-    offsets = itertools.product((-1, 0, 1), repeat=axes)
-    weights = [0.0 if not any(offset) else 1.0 / sum(step * step for step in offset) for offset in offsets]
-    kernel = torch.tensor(weights).to(image).reshape(1, 1, *[3] * axes)
+    kernel = torch.tensor(_weights(axes)[1]).to(image).reshape(1, 1, *[3] * axes)
     convolve = functional.conv2d if axes == 2 else functional.conv3d
 
     def sums(values: Tensor) -> Tensor:
@@ -87,9 +121,7 @@ def _estimate(known: Tensor, weight: Tensor, image: Tensor) -> Tensor:
 def _conjugate_gradients(sums: Callable[[Tensor], Tensor], start: Tensor, unknown: Tensor) -> Tensor:
     """Solve degree x = sum of neighbours on the unknown pixels, all others held; each image stops by itself."""
     degree = sums(torch.ones_like(start[:1, :1]))
-    space = tuple(range(2, start.ndim))
-    # A residual of r at every pixel is an error of at most r L^2 / 16 in the middle of a strip of width L.
-    small = TOLERANCE * 16 / max(start.shape[2:]) ** 2
+    space, small = tuple(range(2, start.ndim)), _small(start.shape[2:])
     precondition = _preconditioner(unknown * (degree * unknown - sums(unknown)), unknown, float(degree.max()))
 
     def dot(one: Tensor, other: Tensor) -> Tensor:
@@ -111,8 +143,8 @@ def _conjugate_gradients(sums: Callable[[Tensor], Tensor], start: Tensor, unknow
         new = dot(residual, improved)
         direction = improved + (new / power.clamp(min=1e-300)) * direction
         power = new
-    left = float(residual.abs().max()) / small * TOLERANCE
-    raise MapError(f"ROAD's imputation is not solved after {ROUNDS} steps: an error of up to {left:.1g} is left")
+    _require_solved(float(residual.abs().max()), small, ROUNDS)
+    return solution
 
 
 def _preconditioner(held: Tensor, unknown: Tensor, degree: float) -> Callable[[Tensor], Tensor]:
