@@ -1,0 +1,86 @@
+"""`tomolens explain`: from a scan and a network to maps that open in the viewers on the desk."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .answers import answered_and_resumed, last_line, one_line
+
+
+@answered_and_resumed
+def explain(
+    scans: Annotated[
+        list[Path], typer.Argument(help="DICOM files, folders or zips of slices, NIfTI, NRRD, MetaImage; several.")
+    ],
+    model: Annotated[
+        Path, typer.Option(help="network.toml of `tomolens model check`, or weights of `tomolens train`.")
+    ],
+    estimator: Annotated[
+        list[str] | None, typer.Option(help="May be given several times; see `tomolens estimators`.")
+    ] = None,
+    class_: Annotated[
+        str, typer.Option("--class", help="Whose score is explained, by name or number; the predicted one by default.")
+    ] = "",
+    label: Annotated[str, typer.Option(help="Which output, of a network of labels.")] = "",
+    slices: Annotated[
+        str, typer.Option(help="all, every=N, count=N, or numbers from the feet as 3,10-14; of networks of slices.")
+    ] = "all",
+    series: Annotated[str, typer.Option(help="Name or UID, where a folder holds several.")] = "",
+    format: Annotated[str, typer.Option(help="Some of png, nifti, dicom, separated by commas.")] = "png,nifti",
+    trust: Annotated[
+        Path | None, typer.Option(help="Results of a study of this network: its trust cards go with the maps.")
+    ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Write maps too that the study says are not to be believed, marked.")
+    ] = False,
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="DICOM files name no patient.")] = False,
+    seed: Annotated[int, typer.Option(help="Of random draws.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder to write; a sub-folder for each scan.")] = Path("maps"),
+    device: Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")] = "cpu",
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="The network is made by Python code of your own, which may be run.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print neither progress nor tables; errors still.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+) -> None:
+    """Importance maps of scans, on their own voxels. Exit code 3 when some scans failed."""
+    from .bars import bars
+    from .classifier.classifier import usable_device
+    from .errors import SettingsError, TomolensError
+    from .estimators.registry import make_estimator
+    from .export.given import read_network
+    from .export.trust import read_trust
+    from .export.write import Request, explain_into, folders_of, formats_of, is_done
+
+    formats, chosen = formats_of(format), tuple(map(make_estimator, estimator or ["smoothgrad-squared"]))
+    network = read_network(model, label=label, allow_code=allow_code)
+    network.classifier.network.to(usable_device(device))
+    known = None if trust is None else read_trust(trust, network)
+    request = Request(network, chosen, formats, class_, slices, series, seed, known, anyway, anonymous)
+    failed: dict[str, str] = {}
+    done: dict[str, str] = {}
+    with bars(quiet) as progress:
+        for number, (scan, folder) in enumerate(folders_of(scans, out)):
+            progress("scans", number, len(scans), scan.name)
+            if not is_done(folder, request):
+                try:
+                    explain_into(folder, scan, request, progress=progress)
+                except TomolensError as error:
+                    failed[str(scan)] = one_line(str(error))
+                    continue
+            done[str(scan)] = str(folder.resolve())
+        progress("scans", len(scans), len(scans))
+    for reason in failed.values():
+        typer.echo(f"tomolens: {reason}", err=True)
+    if not quiet:
+        for scan_name, place in done.items():
+            typer.echo(f"{scan_name}: {place}")
+    if as_json:
+        last_line({"done": done, "failed": failed})
+    if not done:
+        raise SettingsError("no scan could be explained")
+    if failed:
+        raise typer.Exit(3)

@@ -1,0 +1,257 @@
+"""From a scan and a network to maps on the scan's own voxels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..cases import Case, CaseEntry, MaskChoice
+from ..cases.files import FileReader, read_source
+from ..cases.geometry import Grid
+from ..cases.slices import SliceChoice
+from ..errors import CaseError, NetworkError, SettingsError
+from ..estimators.estimator import Estimator, spelled
+from ..estimators.explain import explain_each
+from ..estimators.subject import Scene
+from ..progress import Progress, silent
+from .given import GivenNetwork
+from .scan_map import ScanMap
+
+AT_A_TIME = 16
+"""Slices that are in memory together, with their maps."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedScan:
+    """What came of a scan.
+
+    Attributes:
+        maps: by estimator, on the scan's voxels.
+        hu: float32 ``(slices, rows, columns)`` of the scan as it is stored.
+        grid: of these voxels.
+        probabilities: of each class, ``(images, classes)``: of each slice that was shown, or of the whole.
+        slices: which upright slices these are, counted from the feet; empty where the whole was shown.
+        explained_class: number of the class whose score is explained.
+        left_out: slices that could not be shown, and estimators that failed, with the reason.
+        notes: what is odd about the scan or a map, in words.
+    """
+
+    maps: dict[str, ScanMap]
+    hu: NDArray[np.float32]
+    grid: Grid
+    probabilities: NDArray[np.float64]
+    slices: tuple[int, ...]
+    explained_class: int
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def explain_scan(
+    scan: str | Path,
+    network: GivenNetwork,
+    estimators: Sequence[Estimator],
+    *,
+    explained_class: str = "",
+    slices: str = "all",
+    series: str = "",
+    seed: int = 0,
+    batch_size: int = 16,
+    progress: Progress = silent,
+) -> ExplainedScan:
+    """Maps of a scan by several estimators, on its own voxels.
+
+    A network of slices is shown those that are chosen, one by one; a network of volumes is shown all of it. One class
+    is explained in all of them.
+
+    Args:
+        scan: a file (DICOM, NIfTI, NRRD, MetaImage), or a folder or archive of DICOM slices.
+        network: see `read_network`.
+        estimators: to make maps.
+        explained_class: its name or number; that of the highest mean probability by default.
+        slices: ``all``, ``every=N``, ``count=N``, or numbers counted from the feet, as ``3,10-14``.
+        series: name or UID, where there are several.
+        seed: of random draws.
+        batch_size: images the network sees at a time.
+        progress: told how far it is.
+
+    Raises:
+        CaseError: a scan that cannot be read, or none of whose slices can be shown.
+        SettingsError: slices or a class that there are not.
+        NetworkError: a network that breaks on it.
+    """
+    place = Path(scan)
+    stored = read_source(place, series)
+    upright = stored.grid.upright()
+    chosen = () if network.dimensions == 3 else _slices(slices, upright.shape[0], place)
+    cases, left_out = _shown(place, network, series, chosen, stored.grid)
+    probabilities = _probabilities(network, cases, batch_size)
+    target = _class(network, explained_class, probabilities)
+    sums = _Sums(stored.grid, {spelled(one): one for one in estimators})
+    for first in range(0, len(cases), AT_A_TIME):
+        progress(f"explaining {place.name}", first, len(cases))
+        sums.add(network, cases[first : first + AT_A_TIME], target, seed, batch_size)
+    progress(f"explaining {place.name}", len(cases), len(cases))
+    if not sums.values:
+        raise NetworkError(f"{place}: no estimator has a map: {'; '.join(sums.failed.values())}")
+    notes = dict.fromkeys(note for case in cases for note in case.notes)
+    prediction = _prediction(network, probabilities, [_number(case.name) for case in cases] if chosen else [], target)
+    return ExplainedScan(
+        {name: sums.map_of(name, network.name_of(target), prediction) for name in sums.values},
+        stored.hu,
+        stored.grid,
+        probabilities,
+        tuple(_number(case.name) for case in cases) if chosen else (),
+        target,
+        left_out | sums.failed,
+        (*notes, *sums.notes),
+    )
+
+
+@dataclass
+class _Sums:
+    """Maps of a scan that are put together slice by slice."""
+
+    grid: Grid
+    estimators: dict[str, Estimator]
+    values: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.explained = np.zeros(self.grid.shape, dtype=bool)
+
+    def add(self, network: GivenNetwork, cases: Sequence[Case], target: int, seed: int, batch_size: int) -> None:
+        """Explain some cases and put their maps where they lie; an estimator that fails on one has no map at all."""
+        images = torch.from_numpy(np.stack([case.image for case in cases]))
+        spacings = [None if case.grid is None else case.grid.spacing for case in cases]
+        working = [one for name, one in self.estimators.items() if name not in self.failed]
+        made = explain_each(
+            network.classifier,
+            images,
+            working,
+            [target] * len(cases),
+            scenes=[Scene(body=case.body, spacing=one) for case, one in zip(cases, spacings, strict=True)],
+            seed=seed,
+            names=[case.name for case in cases],
+            batch_size=batch_size,
+        )
+        by_name = {one.name: name for name, one in self.estimators.items()}
+        for name, error in made.failed.items():
+            self.failed[by_name[name]] = str(error)
+            self.values.pop(by_name[name], None)
+        self.notes |= dict.fromkeys(f"{name}: {words}" for name, words in made.notes.items())
+        for place, case in enumerate(cases):
+            assert case.grid is not None
+            within = case.grid.within
+            seen = case.grid.to_source(np.ones(case.grid.shape, np.float32)) > 0
+            self.explained[within] |= seen
+            for name, maps in made.maps.items():
+                whole = self.values.setdefault(by_name[name], np.zeros(self.grid.shape, np.float32))
+                plane = maps[place].sum(dim=0).cpu().float().numpy()
+                whole[within] = np.where(seen, case.grid.to_source(plane), 0)
+
+    def map_of(self, name: str, explained_class: str, prediction: str) -> ScanMap:
+        """The map of one estimator."""
+        one = self.estimators[name]
+        told = name, one.title, explained_class, prediction
+        return ScanMap(self.values[name], self.grid, self.explained, *told, parameters=repr(one))
+
+
+def _shown(
+    place: Path, network: GivenNetwork, series: str, slices: Sequence[int], grid: Grid
+) -> tuple[list[Case], dict[str, str]]:
+    """What the network is shown, and the slices that it cannot be shown.
+
+    Raises:
+        CaseError: none is left.
+    """
+    shape = grid.upright().shape[-network.dimensions :]
+    reader = FileReader(network.preprocessing(shape), MaskChoice(), network.dimensions)
+    whole = CaseEntry(place.name, 0, "", str(place), series=series)
+    single = grid.upright().shape[0] == 1
+    entries = [replace(whole, name=_name(place, one), slice=None if single else one) for one in slices] or [whole]
+    cases, left_out = [], {}
+    for entry in entries:
+        try:
+            cases.append(reader(entry))
+        except CaseError as error:
+            left_out[entry.name] = str(error)
+    if not cases:
+        raise CaseError(next(iter(left_out.values())))
+    return cases, left_out
+
+
+def _name(place: Path, slice: int) -> str:
+    return f"{place.name} slice {slice}"
+
+
+def _number(name: str) -> int:
+    return int(name.rsplit(" ", 1)[1])
+
+
+def _slices(text: str, count: int, place: Path) -> list[int]:
+    """The slices that are asked for, in order.
+
+    Raises:
+        SettingsError: words that are none, or slices that the scan has not.
+    """
+    if text.replace(",", "").replace("-", "").replace(" ", "").isdecimal():
+        found = sorted({number for part in text.split(",") for number in _range(part, text)})
+        if not found or found[-1] >= count:
+            raise SettingsError(f"slices '{text}': {place} has {count}, 0 (next to the feet) to {count - 1}")
+        return found
+    choice = SliceChoice.parse(text)
+    if choice.kind == "largest-mask":
+        raise SettingsError(
+            f"slices '{text}': a scan to explain has no mask; expected all, every=N, count=N or numbers"
+        )
+    return choice.of(range(count), lambda _: 0)
+
+
+def _range(part: str, text: str) -> Iterator[int]:
+    first, dash, last = part.strip().partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise SettingsError(f"slices '{text}', expected all, every=N, count=N, or numbers as 3,10-14")
+    yield from range(int(first), int(last or first) + 1)
+
+
+def _probabilities(network: GivenNetwork, cases: Sequence[Case], batch_size: int) -> NDArray[np.float64]:
+    classifier = replace(network.classifier, score="probability")
+    found = [
+        classifier.predicted_scores(
+            torch.from_numpy(np.stack([case.image for case in cases[at : at + AT_A_TIME]])), batch_size
+        )
+        for at in range(0, len(cases), AT_A_TIME)
+    ]
+    return np.concatenate(found).astype(np.float64)
+
+
+def _class(network: GivenNetwork, wanted: str, probabilities: NDArray[np.float64]) -> int:
+    """The class to explain.
+
+    Raises:
+        SettingsError: one that there is not.
+    """
+    count = probabilities.shape[1]
+    names = [network.name_of(index) for index in range(count)]
+    if not wanted:
+        return int(probabilities.mean(axis=0).argmax())
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and int(wanted) < count:
+        return int(wanted)
+    raise SettingsError(f"class '{wanted}', expected one of {', '.join(names)}, or its number")
+
+
+def _prediction(network: GivenNetwork, probabilities: NDArray[np.float64], slices: Sequence[int], target: int) -> str:
+    """What the network says, in words."""
+    predicted = int(probabilities.mean(axis=0).argmax())
+    said = f"{network.name_of(predicted)} ({100 * probabilities[:, predicted].mean():.0f} %"
+    if len(probabilities) == 1:
+        return f"{said})"
+    most = int(probabilities[:, target].argmax())
+    highest = f"{network.name_of(target)} at most {100 * probabilities[most, target]:.0f} %, in slice {slices[most]}"
+    return f"{said}, mean of {len(probabilities)} slices); {highest}"

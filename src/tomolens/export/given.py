@@ -1,0 +1,132 @@
+"""A network with all that must be known to show it a scan: window, pixels, axes and names of its classes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..cases import Preprocessing
+from ..cases.preprocessing import Spacing
+from ..cases.windows import Windows, in_words
+from ..classifier import Classifier, Intensity
+from ..classifier.weights import load_weights, weights_hash
+from ..errors import NetworkError, SettingsError
+from ..study.given_network import declared
+
+
+@dataclass(frozen=True)
+class GivenNetwork:
+    """A network that can be shown scans.
+
+    Attributes:
+        classifier: loaded.
+        window: Hounsfield units of black and white, or those of each channel.
+        size: pixels along each axis; empty where any number will do, which takes the scan's own.
+        spacing: millimetres of a pixel along each axis; None where the whole scan is resized.
+        dimensions: 2 where it sees slices, 3 for volumes.
+        classes: names of what it tells apart, as far as they are known.
+        place: its file.
+        hash: of its content, by which a study knows it.
+    """
+
+    classifier: Classifier
+    window: Windows
+    size: tuple[int, ...]
+    spacing: Spacing | None
+    dimensions: Literal[2, 3]
+    classes: tuple[str, ...]
+    place: Path
+    hash: str
+
+    @property
+    def said(self) -> str:
+        """What is done to a scan, in words."""
+        size = " x ".join(map(str, self.size)) or "its own"
+        pixels = "" if self.spacing is None else f", of {' x '.join(f'{one:g}' for one in self.spacing)} mm"
+        return f"{in_words(self.window)}, {size} pixels{pixels}"
+
+    def preprocessing(self, shape: tuple[int, ...]) -> Preprocessing:
+        """For a scan, or a slice of it, of this shape upright."""
+        return Preprocessing(self.size or shape, self.window, self.spacing)
+
+    def name_of(self, index: int) -> str:
+        """What a class is called, by its number where it has no name."""
+        return self.classes[index] if index < len(self.classes) else f"class {index}"
+
+
+def read_network(place: Path, *, label: str = "", allow_code: bool = False) -> GivenNetwork:
+    """The network of a ``network.toml``, or of weights that TomoLens trained.
+
+    Args:
+        place: of the file.
+        label: which of several labels is explained, by name or number; empty where there are classes.
+        allow_code: see `read_network_file`.
+
+    Raises:
+        NetworkError: see `declared`, or one that is not said to take windowed CT.
+        SettingsError: several labels and none named, or one that there is not.
+    """
+    found = declared(place, allow_code=allow_code)
+    if found is None:
+        return _of_weights(place)
+    contract, classifier, classes = found.contract, found.classifier(), found.classes
+    if not contract.windows:
+        raise NetworkError(
+            f"{place}: which Hounsfield units are black and white is not declared: "
+            f'`tomolens model check {found.source.path} --input "-160..240 HU ..." --out {place}` writes it down'
+        )
+    if found.task == "labels":
+        index = _label(place, label, classes)
+        name = classes[index] if index < len(classes) else f"label {index}"
+        classifier, classes = classifier.of_label(index), (f"no {name}", name)
+    window = contract.windows[0] if len(contract.windows) == 1 else contract.windows
+    axes = len(contract.size or contract.spacing or contract.orientation) or 2
+    dimensions: Literal[2, 3] = 3 if axes == 3 else 2
+    spacing = contract.spacing or None
+    return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, place, found.source.hash)
+
+
+def _of_weights(place: Path) -> GivenNetwork:
+    """Weights of `tomolens train`, whose notes say what they take.
+
+    Raises:
+        NetworkError: notes without a window and size, as of weights that were written otherwise.
+    """
+    classifier, notes = load_weights(place)
+    window, size, spacing, classes = (notes.get(name) for name in ("window", "size", "spacing", "classes"))
+    if window is None or size is None:
+        raise NetworkError(f"{place}: its notes say neither window nor size: describe it with `tomolens model check`")
+    limits = _pairs(window)
+    several = tuple(size) if isinstance(size, list) else (int(str(size)),) * 2
+    pixel = None if spacing is None else _each(spacing, len(several))
+    classifier = Classifier(classifier.network, classifier.output, intensity=Intensity(hounsfield=limits))
+    names = tuple(map(str, classes)) if isinstance(classes, list) else ()
+    return GivenNetwork(
+        classifier,
+        limits,
+        several,
+        pixel,
+        3 if len(several) == 3 else 2,
+        names,
+        place,
+        weights_hash(classifier.network),
+    )
+
+
+def _pairs(window: Any) -> Windows:
+    first = window[0]
+    if isinstance(first, list | tuple):
+        return tuple((float(low), float(high)) for low, high in window)
+    return float(window[0]), float(window[1])
+
+
+def _each(value: Any, axes: int) -> Spacing:
+    return tuple(map(float, value)) if isinstance(value, list) else (float(value),) * axes
+
+
+def _label(place: Path, label: str, classes: tuple[str, ...]) -> int:
+    if label in classes:
+        return classes.index(label)
+    if label.isdecimal() and (not classes or int(label) < len(classes)):
+        return int(label)
+    known = ", ".join(classes) or "0, 1, ..."
+    raise SettingsError(f"{place}: label '{label}', expected one of {known}: its outputs are labels, each a yes or no")

@@ -1,0 +1,97 @@
+"""What a study says about an estimator, in one line that goes with every map."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..classifier.weights import weights_hash
+from ..errors import SettingsError
+from ..results.store import Store
+from .given import GivenNetwork
+from .scan_map import NOT_ASSESSED, ScanMap
+
+SHORT = {
+    "faithful": "faithful",
+    "truth": "finds the truth",
+    "expert": "agrees with the expert",
+    "weights": "depends on the weights",
+    "draws": "repeats its draws",
+    "repeatable": "repeats over trainings",
+}
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The trust cards of a study of the same network.
+
+    Attributes:
+        study: its name.
+        cards: as ``verdict.json`` has them, by the parameters of the estimator as they are written in Python: with
+            others it makes another map.
+    """
+
+    study: str
+    cards: Mapping[str, Mapping[str, Any]]
+
+    def of(self, scan_map: ScanMap) -> str:
+        """The line of a map."""
+        card = self.cards.get(scan_map.parameters)
+        if card is None:
+            return f"{NOT_ASSESSED}: study “{self.study}” did not measure {scan_map.estimator}"
+        states = _states(card)
+        told = [f"{words}: {states[question]}" for question, words in SHORT.items() if states.get(question)]
+        begun = "to be believed" if card["believed"] else "NOT TO BE BELIEVED" if fails(card) else NOT_ASSESSED
+        return f"{begun} by study “{self.study}” ({'; '.join(told)})"
+
+    def fails(self, scan_map: ScanMap) -> bool:
+        """Whether the estimator failed a check that a map must pass."""
+        card = self.cards.get(scan_map.parameters)
+        return card is not None and fails(card)
+
+    def told(self, scan_map: ScanMap) -> ScanMap:
+        """The map with its line."""
+        return replace(scan_map, trust=self.of(scan_map))
+
+
+def fails(card: Mapping[str, Any]) -> bool:
+    """Whether a check that is asked of every map failed."""
+    states = _states(card)
+    return any(states.get(question) == "failed" for question in ("faithful", "truth", "weights"))
+
+
+def read_trust(folder: str | Path, network: GivenNetwork) -> Trust:
+    """The trust cards of a study's folder, if it is of this network.
+
+    Raises:
+        SettingsError: no finished study there, or one of another network.
+    """
+    store = Store(Path(folder))
+    description = store.description()
+    try:
+        verdict = json.loads((store.folder / "verdict.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{store.folder}: no verdict.json that can be read: `tomolens report {store.folder}` writes it"
+        ) from error
+    own = {network.hash, weights_hash(network.classifier.network)}
+    known = {one.get(name) for one in description.get("networks", []) for name in ("weights", "file_hash")}
+    if not own & known:
+        raise SettingsError(
+            f"{store.folder}: study “{description.name}” is of another network than {network.place}: its trust cards "
+            "say nothing about this one's maps"
+        )
+    parameters = {one.name: one.parameters for one in description.estimators}
+    return Trust(description.name, {parameters[card["estimator"]]: card for card in verdict["cards"]})
+
+
+def _states(card: Mapping[str, Any]) -> dict[str, str]:
+    """Of each question: failed where one of its checks failed, passed where some passed and none failed."""
+    found: dict[str, list[str]] = {}
+    for check in card["checks"]:
+        found.setdefault(check["question"], []).append(check["state"])
+    return {
+        question: "failed" if "failed" in states else "passed" if "passed" in states else "not assessed"
+        for question, states in found.items()
+    }
