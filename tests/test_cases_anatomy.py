@@ -103,7 +103,7 @@ def test_another_grid_is_refused_or_resampled_to_the_nearest_voxel(tmp_path, ser
     labels = label_map(volume)
     fine = np.repeat(np.repeat(labels, 2, 1), 2, 2)
     path = write_volume(tmp_path / "fine.nii.gz", fine, spacing=(0.35, 0.4, 2.5), origin=(-10.175, -20.2, 100))
-    with pytest.raises(CaseError, match=r"fine\.nii\.gz: the mask lies on another grid: 6 x 128 x 160 voxels"):
+    with pytest.raises(CaseError, match=r"fine\.nii\.gz: the anatomy lies on another grid: 6 x 128 x 160 voxels"):
         read_anatomy([path], volume, MaskChoice(numbers=NAMES))
     found, _ = read_anatomy([path], volume, MaskChoice(numbers=NAMES, resample=True))
     np.testing.assert_array_equal(found.labels, labels)
@@ -160,7 +160,10 @@ def test_tissue_is_told_before_the_window_cuts_it_off(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda path: png(path, np.ones((20, 20), np.uint8)), r"mask of \(20, 20\) pixels on an image of \(48, 48\)"),
+        (
+            lambda path: png(path, np.ones((20, 20), np.uint8)),
+            r"anatomy of \(20, 20\) pixels on an image of \(48, 48\)",
+        ),
         (lambda path: path.write_bytes(b"nothing of the kind"), "a.png"),
         (lambda path: png(path, np.full((48, 48), 3, np.uint8)), "no structure named liver: it holds 3; cases.anatomy"),
     ],
@@ -190,8 +193,8 @@ def test_arrays_have_label_maps_too(spatial):
     np.testing.assert_array_equal(named.numbered(["heart"]), labels[0] == 2)
     for wrong, words in (
         ({"anatomy": labels[:, :3]}, "case case-0001: anatomy of shape"),
-        ({"anatomy": labels - 1}, "case case-0001: its anatomy is no label map"),
-        ({"anatomy": labels + 0.5}, "case case-0001: its anatomy is no label map"),
+        ({"anatomy": labels - 1}, "case case-0001: its anatomy with the value .* is no label map"),
+        ({"anatomy": labels + 0.5}, "case case-0001: its anatomy with the value .* is no label map"),
         ({"anatomy": labels[:1]}, "for 2 images, expected one label map an image"),
         ({"anatomy": labels, "anatomy_names": {"heart": 0}}, "heart = 0, expected a whole number from 1 on"),
         ({"anatomy_names": {"heart": 1}}, "anatomy_names without anatomy"),

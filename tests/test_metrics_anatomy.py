@@ -10,13 +10,13 @@ import pytest
 import synthetic_results as made
 from test_metrics_contract import evaluand, measured
 from tomolens.cases.tissue import BANDS, tissue_of
-from tomolens.declarations import Breakdown, Declaration, Output, Side
+from tomolens.declarations import OTHER_STRUCTURES, Breakdown, Declaration, Output, Side
 from tomolens.findings.bootstrap import Resampling
 from tomolens.findings.breakdowns import breakdown_table
 from tomolens.findings.measured import Curves
 from tomolens.metrics.anatomy import ANATOMY, TISSUE, shares_of
 from tomolens.metrics.ranked import rank_map
-from tomolens.report.breakdowns import EVEN, MOST_PARTS, OTHERS, rows, shown
+from tomolens.report.breakdowns import EVEN, MOST_PARTS, rows, shown
 from tomolens.report.charts import charts
 from tomolens.report.sections import sections
 from tomolens.report.write import write_report
@@ -182,7 +182,7 @@ def test_the_page_shows_them_and_joins_the_least(tmp_path, window):
     told = findings.description.metrics[-1].breakdown
     found = shown(findings, told)
     assert len(found.parts) == MOST_PARTS + 1
-    assert OTHERS in found.parts
+    assert OTHER_STRUCTURES in found.parts
     assert len(set(found.parts.values())) == len(found.parts)
     columns, made_rows = rows(findings, told)
     assert made_rows[0][0] == EVEN

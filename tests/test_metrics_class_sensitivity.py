@@ -51,7 +51,7 @@ def test_gradients_of_a_linear_network_by_hand():
     for net, signed in ((network, None), (opposite, -1.0)):
         classifier = Classifier(net, "logits")
 
-        def made(shown, by, draws, target):
+        def made(shown, by, draws, target, scene=None):
             return {name: one[0] for name, one in explain(by, shown[None], ["backpropagation"], [target]).items()}
 
         given = replace(
@@ -68,7 +68,7 @@ def test_gradients_of_a_linear_network_by_hand():
 
 def test_a_map_of_the_image_alone_does_not_depend_on_the_class():
     given = evaluand(outputs=3)
-    edges = replace(given, maps={"edges": given.image}, explanations=lambda image, by, draws, target: {"edges": image})
+    edges = replace(given, maps={"edges": given.image}, explanations=lambda image, *_: {"edges": image})
     found = {name: value for _, name, value in METRIC.measure(edges)}
     assert [found[name] for name in ("class_similarity", "class_ssim", "class_hog", "class_signed")] == pytest.approx(
         [1] * 4

@@ -10,7 +10,8 @@ import torch
 from conftest import convolutional
 from tomolens.classifier import Classifier
 from tomolens.declarations import Output
-from tomolens.metrics.evaluand import Evaluand, MetricSettings, Rival
+from tomolens.estimators.subject import Scene
+from tomolens.metrics.evaluand import Evaluand, MetricSettings, Other, Rival
 from tomolens.metrics.metric import Need
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.registry import METRICS
@@ -66,9 +67,9 @@ def evaluand(mask="box", batch_size=32, seed=0, spatial=(24, 24), channels=1, ou
         batch_size=batch_size,
         maps={"one": torch.from_numpy(one), "two": torch.from_numpy(other)},
         completeness={"one": 0.25, "two": 0.5},
-        explanations=lambda image, classifier, draws="", target=1: {"one": image, "two": -image},
+        explanations=lambda image, *_: {"one": image, "two": -image},
         twin=np.where(random.random(image.shape) < 0.7, 1 - image, image).astype(np.float32),
-        other=torch.from_numpy(random.random(image.shape).astype(np.float32)),
+        other=Other(torch.from_numpy(random.random(image.shape).astype(np.float32)), Scene()),
         refined=classifier,
         anatomy=box + 2 * (random.random(spatial) < 0.2),
         structures=("box", "dots", "dots in the box"),

@@ -63,13 +63,13 @@ def test_the_network_is_left_as_it_was_and_even_maps_cannot_be_told():
     network = given.classifier.network
     before = network(given.image[None])
     nothing = {"one": 0 * given.image}
-    shown = replace(given, maps=nothing, explanations=lambda image, by, draws, target: nothing)
+    shown = replace(given, maps=nothing, explanations=lambda image, *_: nothing)
     found = {name: value for _, name, value in METRICS["input-invariance"].measure(shown)}
     assert np.isnan(found["shift_distance"])
     assert np.isnan(found["shift_similarity"])
     assert torch.equal(network(given.image[None]), before)
 
-    def broken(image, by, draws, target):
+    def broken(image, by, draws, target, scene=None):
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):

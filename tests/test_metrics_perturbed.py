@@ -122,7 +122,8 @@ def test_a_linear_network_is_foretold_whole():
 def test_max_sensitivity_is_captums(spatial):
     given = evaluand(spatial=spatial)
     given = replace(
-        given, explanations=lambda image, by, draws="", target=1: {"one": image.square(), "two": -(image**3)}
+        given,
+        explanations=lambda image, *_: {"one": image.square(), "two": -(image**3)},
     )
     given = replace(given, maps=given.explain())
     copies = torch.stack(noisy(given))

@@ -14,6 +14,8 @@ from tomolens.classifier.shuffled import with_shuffled_weights
 from tomolens.classifier.sources import NetworkSource, load_source
 from tomolens.errors import NetworkError
 from tomolens.estimators import explain
+from tomolens.estimators.subject import Scene
+from tomolens.metrics.evaluand import Other
 from tomolens.metrics.randomisation import TOLERANCE
 from tomolens.metrics.registry import METRICS
 
@@ -58,7 +60,7 @@ def looked(estimators, network):
     images = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
     classifier = Classifier(network, "logits")
 
-    def made(image, by, draws="", target=1):
+    def made(image, by, draws="", target=1, scene=None):
         return {name: stack[0] for name, stack in explain(by, image[None], estimators, [1]).items()}
 
     given = replace(
@@ -67,7 +69,7 @@ def looked(estimators, network):
         image=images[0],
         maps=made(images[0], classifier),
         explanations=made,
-        other=images[1],
+        other=Other(images[1], Scene()),
     )
     return {(key[0], name): value for key, name, value in METRICS["randomisation"].measure(given)}
 
@@ -79,7 +81,9 @@ def test_a_map_of_the_image_alone_fails_and_one_of_the_network_passes():
     assert found["backpropagation", "weights_margin"] > 0
     given = evaluand()
     edges = replace(
-        given, maps={"edges": given.image}, explanations=lambda image, by, draws="", target=1: {"edges": image}
+        given,
+        maps={"edges": given.image},
+        explanations=lambda image, *_: {"edges": image},
     )
     found = {name: value for _, name, value in METRICS["randomisation"].measure(edges)}
     assert found["weights_similarity"] == pytest.approx(1.0)
@@ -96,8 +100,8 @@ def test_the_null_is_another_image_by_the_network_itself():
     given = evaluand()
     asked = []
 
-    def explanations(image, by, draws, target):
-        asked.append((image is given.other, by is given.classifier, draws))
+    def explanations(image, by, draws, target, scene=None):
+        asked.append((image is given.other.image and scene is given.other.scene, by is given.classifier, draws))
         return {"one": image, "two": -image}
 
     list(METRICS["randomisation"].measure(replace(given, explanations=explanations)))
@@ -112,7 +116,9 @@ def test_what_is_the_same_by_shuffled_networks_fails_however_alike_images_are():
     given = evaluand()
     alike = given.image + 1e-3 * torch.rand(given.image.shape)
     shown = replace(
-        given, maps={"blob": given.image}, explanations=lambda image, by, draws="", target=1: {"blob": alike}
+        given,
+        maps={"blob": given.image},
+        explanations=lambda image, *_: {"blob": alike},
     )
     found = {name: value for _, name, value in METRICS["randomisation"].measure(shown)}
     assert found["pair_similarity"] > 0.95
@@ -123,7 +129,7 @@ def test_even_maps_cannot_be_told():
     given = evaluand()
     nothing = 0 * given.image
     for maps, others in (({"one": nothing}, {"one": nothing}), ({"one": given.image}, {"one": nothing})):
-        shown = replace(given, maps=maps, explanations=lambda image, by, draws="", target=1, others=others: others)
+        shown = replace(given, maps=maps, explanations=lambda image, *_, others=others: others)
         found = {name: value for _, name, value in METRICS["randomisation"].measure(shown)}
         assert np.isnan(found["weights_margin"])
 
@@ -140,5 +146,5 @@ def test_weights_that_were_changed_are_shuffled_anew():
 @pytest.mark.parametrize("name", ["randomisation", "reproducibility", "stability"])
 def test_an_estimator_that_fails_on_another_image_costs_its_own_numbers(name):
     given = evaluand()
-    shown = replace(given, explanations=lambda image, by, draws="", target=1: {"one": image})
+    shown = replace(given, explanations=lambda image, *_: {"one": image})
     assert {key for key, _, _ in METRICS[name].measure(shown)} == {("one", "original")}

@@ -19,7 +19,7 @@ def looked(estimators):
     classifier = Classifier(convolutional(1, 2), "logits")
     given = evaluand()
 
-    def made(image, by, draws, target):
+    def made(image, by, draws, target, scene=None):
         return {
             name: one[0] for name, one in explain(by, image[None], estimators, [target], names=[draws or "x"]).items()
         }
@@ -44,7 +44,7 @@ def test_the_margin_is_over_a_chance_likeness_and_never_over_unlikeness():
     given = evaluand()
     made = {"again": given.image, "": given.image}
 
-    def explanations(image, by, draws, target):
+    def explanations(image, by, draws, target, scene=None):
         return {"one": made.get(draws, 1 / (1 + given.image))}  # of another image: the very opposite
 
     shown = replace(given, maps={"one": given.image}, explanations=explanations)

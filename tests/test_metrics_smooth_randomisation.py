@@ -19,7 +19,7 @@ def test_noise_around_a_map_of_the_image_is_no_dependence_on_weights():
     """The test of single maps takes noise for dependence, the averaged one does not: what it is for."""
     given = evaluand(spatial=(32, 32))
 
-    def noisy(image, by, draws, target):
+    def noisy(image, by, draws, target, scene=None):
         seed = abs(hash((draws, by is given.classifier))) % 2**31
         return {"noisy": image + 2.0 * torch.rand(image.shape, generator=torch.Generator().manual_seed(seed))}
 
@@ -36,7 +36,7 @@ def test_it_is_asked_of_noisy_copies_within_black_and_white(intensity):
     given = replace(given, classifier=replace(given.classifier, intensity=intensity), image=intensity.at(given.image))
     asked = []
 
-    def explanations(image, by, draws, target):
+    def explanations(image, by, draws, target, scene=None):
         asked.append((image, by is given.classifier, draws))
         return {"one": image}
 

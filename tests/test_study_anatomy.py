@@ -105,14 +105,14 @@ def test_other_structures_are_another_study_where_anything_looks_at_them(manifes
 
 def test_a_wrong_file_stops_the_study_and_is_named(manifest, tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(np.ones((20, 20), np.uint8)), str(tmp_path / "case-03.png"))
-    with pytest.raises(CaseError, match=r"case case-03: .*case-03\.png: mask of \(20, 20\) pixels on an image of"):
+    with pytest.raises(CaseError, match=r"case case-03: .*case-03\.png: anatomy of \(20, 20\) pixels on an image of"):
         study(manifest).run(tmp_path / "out", workers=1)
     cases = {"size": SIDE, "on_error": "skip", "anatomy_names": {"aorta": 1}}
     metrics = {"names": ["anatomy"]}
     names = {"names": ["backpropagation"]}
     findings = study(manifest, cases=cases, metrics=metrics, estimators=names).run(tmp_path / "skipped", workers=1)
     (reason,) = findings.description.get("skipped").values()
-    assert reason.startswith("its anatomy: mask of (20, 20) pixels")
+    assert reason.startswith("its anatomy: anatomy of (20, 20) pixels")
 
 
 def test_parts_of_structures_that_no_case_has_are_refused():

@@ -266,6 +266,13 @@ def require_distinct(declarations: Sequence[Declaration]) -> None:
                 raise SettingsError(f"{kind} '{name}' is declared twice, or is a word of the tables")
 
 
+REST_OF_THE_BODY, OUTSIDE_THE_BODY, OTHER_STRUCTURES = "rest of the body", "outside the body", "other structures"
+"""Parts of an image that are no structure: within the body and none of them, the air around the patient, the table and
+clothes, and the small structures that a page joins."""
+RESERVED = frozenset({REST_OF_THE_BODY, OUTSIDE_THE_BODY, OTHER_STRUCTURES})
+"""Names that no structure may have, for a table would tell two parts by one name."""
+
+
 def require_plain(kind: str, name: str) -> None:
     """Refuse a name that could not be part of a file's name.
 

@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..declarations import RESERVED
+from ..errors import CaseError
+
+_UNNAMED = "label "
+_NUMBER = int | float | np.integer | np.floating
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +48,51 @@ class Anatomy:
         return numbers
 
 
+def labels_of_names(names: Any, where: str) -> dict[str, int]:
+    """The label of each name as a user gives them, checked.
+
+    Raises:
+        CaseError: no mapping, what is no name or no label, or two names of one label; it begins with ``where``.
+
+    Example:
+        >>> labels_of_names({"lung": 1.0, "heart": 7}, "anatomy_names")
+        {'lung': 1, 'heart': 7}
+    """
+    if not isinstance(names, Mapping):
+        raise CaseError(f"{where}: {type(names).__name__}, expected a mapping from each name to its label")
+    called: dict[int, str] = {}
+    for name, label in names.items():
+        if isinstance(label, bool | np.bool_) or not isinstance(label, _NUMBER) or label < 1 or label % 1 != 0:
+            raise CaseError(f"{where}: {name} = {label!r}, expected a whole number from 1 on")
+        require_structure(name, int(label), where)
+        if int(label) in called:
+            raise CaseError(f"{where}: '{called[int(label)]}' and '{name}' are both label {label}, expected one name")
+        called[int(label)] = name
+    return {name: label for label, name in called.items()}
+
+
+def require_structure(name: Any, label: int | None, where: str) -> None:
+    """Refuse what cannot be a structure's name.
+
+    Args:
+        name: of the structure.
+        label: that it has, or None where it has none.
+        where: how the message begins.
+
+    Raises:
+        CaseError: no printable text, a name of a part that is no structure, or what another label is called that has
+            no name.
+    """
+    of = "" if label is None else f" of label {label}"
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise CaseError(f"{where}: name {str(name)[:40]!r}{of}, expected printable text")
+    if name.strip().casefold() in RESERVED:
+        raise CaseError(f"{where}: name '{name}'{of} is that of a part which is no structure, expected another one")
+    number = name.removeprefix(_UNNAMED)
+    if label is not None and number != name and number.isdecimal() and int(number) != label:
+        raise CaseError(f"{where}: label {label} cannot be called '{name}', as another label is without a name")
+
+
 def unnamed(label: int) -> str:
     """What a structure is called whose label has no name.
 
@@ -48,4 +100,4 @@ def unnamed(label: int) -> str:
         >>> unnamed(3)
         'label 3'
     """
-    return f"label {label}"
+    return f"{_UNNAMED}{label}"

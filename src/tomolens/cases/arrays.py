@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
-from .anatomy import Anatomy, unnamed
+from .anatomy import Anatomy, labels_of_names, unnamed
 from .case import Case, CaseEntry, Cases, Split
-from .entries import Texts, entries_of, numbered, require_name
+from .entries import Texts, entries_of, numbered
+
+LARGEST_LABEL = 2**53
+"""That every kind of number tells from its neighbour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,13 +171,18 @@ def as_labels(values: NDArray[Any], spatial: tuple[int, ...], where: str) -> NDA
     """
     if values.shape not in (spatial, (1, *spatial)):
         raise CaseError(f"{where}: anatomy of shape {values.shape}, expected {spatial} or {(1, *spatial)}")
-    numbers = values.astype(np.int64) if values.dtype == np.bool_ else values
-    if (
-        not np.issubdtype(numbers.dtype, np.number)
-        or not np.array_equal(numbers, np.rint(numbers))
-        or numbers.min() < 0
-    ):
-        raise CaseError(f"{where}: its anatomy is no label map, expected whole numbers from 0 (no structure) on")
+    expected = "is no label map, expected whole numbers from 0 (no structure) on"
+    if values.dtype.kind not in "biuf":
+        raise CaseError(f"{where}: its anatomy of {values.dtype} {expected}")
+    numbers = (
+        values.astype(np.int64 if values.dtype.kind == "b" else np.float64) if values.dtype.kind in "bf" else values
+    )
+    with np.errstate(invalid="ignore"):
+        wrong = (numbers < 0) | (numbers > LARGEST_LABEL)
+    if values.dtype.kind == "f":
+        wrong |= ~np.isfinite(numbers) | (numbers != np.rint(numbers))
+    if wrong.any():
+        raise CaseError(f"{where}: its anatomy with the value {numbers[wrong][0]} {expected}, {LARGEST_LABEL} at most")
     return numbers.reshape(spatial).astype(np.int64)
 
 
@@ -187,11 +195,7 @@ def _anatomy(
     labels = np.stack([as_labels(one, spatial, f"case {name}") for name, one in zip(names, values, strict=True)])
     if structures is None:
         return Anatomy(labels, {unnamed(label): label for label in np.unique(labels).tolist() if label})
-    for name, label in structures.items():
-        require_name(name, "anatomy_names")
-        if int(label) != label or label < 1:
-            raise CaseError(f"anatomy_names: {name} = {label!r}, expected a whole number from 1 on")
-    return Anatomy(labels, {name: int(label) for name, label in structures.items()})
+    return Anatomy(labels, labels_of_names(structures, "anatomy_names"))
 
 
 def _pixels(values: NDArray[Any], names: Sequence[str], what: str) -> NDArray[np.float32]:

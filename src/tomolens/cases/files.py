@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
-from .anatomy import Anatomy
+from .anatomy import Anatomy, labels_of_names
 from .case import Case, CaseEntry
 from .dicom.pixels import read_series
 from .dicom.series import Series, group_series
@@ -64,6 +64,7 @@ class FileReader:
 
     Raises:
         SettingsError: sizes or spacings for another number of axes.
+        CaseError: names that structures cannot have, or two of one label.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -74,6 +75,7 @@ class FileReader:
     def __post_init__(self) -> None:
         self.preprocessing.shape(self.dimensions)
         self.preprocessing.pixel(self.dimensions)
+        labels_of_names(self.structures.numbers, "anatomy_names")
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Read, turn upright, window and resize.

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-OUTSIDE_THE_BODY = "outside the body"
-"""The air around the patient, the table and clothes, whatever their density."""
-
 
 @dataclass(frozen=True)
 class Band:

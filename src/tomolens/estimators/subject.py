@@ -18,25 +18,6 @@ Need = Literal["references", "fill", "body", "atlas", "twin", "anatomy", "spacin
 
 
 @dataclass(frozen=True)
-class References:
-    """Training images from which expected gradients draws.
-
-    Attributes:
-        images: ``(R, C, *spatial)``, within the classifier's `Intensity`, a tensor or an array.
-        labels: class of each, whole numbers ``(R,)``; draws are balanced over the classes.
-    """
-
-    images: Tensor | NDArray[np.floating]
-    labels: Tensor | NDArray[np.integer] | Sequence[int]
-
-    @cached_property
-    def members(self) -> tuple[NDArray[np.intp], ...]:
-        """Indices of the images of each class that has any."""
-        labels = np.asarray(self.labels.cpu() if isinstance(self.labels, Tensor) else self.labels)
-        return tuple(np.flatnonzero(labels == label) for label in np.unique(labels))
-
-
-@dataclass(frozen=True)
 class Scene:
     """What blind baselines, and estimators that compare with the twin, may see beside the image.
 
@@ -57,6 +38,27 @@ class Scene:
     twin: NDArray[np.float32] | None = None
     anatomy: NDArray[np.integer] | None = None
     spacing: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class References:
+    """Training images from which expected gradients draws.
+
+    Attributes:
+        images: ``(R, C, *spatial)``, within the classifier's `Intensity`, a tensor or an array.
+        labels: class of each, whole numbers ``(R,)``; draws are balanced over the classes.
+        scenes: what is known beside each image, for maps of the image itself; None where nothing is.
+    """
+
+    images: Tensor | NDArray[np.floating]
+    labels: Tensor | NDArray[np.integer] | Sequence[int]
+    scenes: Sequence[Scene] | None = None
+
+    @cached_property
+    def members(self) -> tuple[NDArray[np.intp], ...]:
+        """Indices of the images of each class that has any."""
+        labels = np.asarray(self.labels.cpu() if isinstance(self.labels, Tensor) else self.labels)
+        return tuple(np.flatnonzero(labels == label) for label in np.unique(labels))
 
 
 @dataclass(frozen=True)

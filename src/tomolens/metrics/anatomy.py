@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cases.tissue import BANDS, OUTSIDE_THE_BODY
-from ..declarations import Breakdown, Declaration, Output, Side
+from ..cases.tissue import BANDS
+from ..declarations import OUTSIDE_THE_BODY, REST_OF_THE_BODY, Breakdown, Declaration, Output, Side
 from .evaluand import Evaluand
 from .metric import Metric, Reading
 
 SIGNS = {"positive": 1.0, "negative": -1.0}
-REST_OF_THE_BODY = "rest of the body"
 Parts = NDArray[np.intp]
 """The number of the part that each pixel is of, ``(pixels,)``: every pixel is of one."""
 

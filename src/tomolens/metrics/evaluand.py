@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..cases.masks.usable import is_usable
 from ..classifier import Classifier
+from ..estimators.subject import Scene
 from ..imputers.fills import Fill, Imputer, imputer
 from ..randomness import generator
 from ..regions import RegionSettings, segment, xrai
@@ -24,9 +25,10 @@ OF_CASE: MapKey = ("", "")
 """In place of a map, where a number concerns the case alone."""
 ANOTHER = "another image"
 """Whose random draws are its own: shared noise is no likeness."""
-Explain = Callable[[Tensor, Classifier, str, int], Mapping[str, Tensor]]
-"""From an image ``(C, *spatial)``, a classifier, a name for random draws of their own (empty for the case's) and a
-class to the study's maps, ``(C, *spatial)`` by estimator."""
+Explain = Callable[[Tensor, Classifier, str, int, Scene | None], Mapping[str, Tensor]]
+"""From an image ``(C, *spatial)``, a classifier, a name for random draws of their own (empty for the case's), a class
+and what may be seen beside the image (None for what is beside the case's) to the study's maps, ``(C, *spatial)`` by
+estimator."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,19 @@ class MetricSettings:
     channels: str = "sum"
     tolerance: int | str = 0
     regions: RegionSettings = field(default_factory=RegionSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Other:
+    """Another image, which has its own structures, body, twin and size of pixels.
+
+    Attributes:
+        image: ``(C, *spatial)``.
+        scene: what may be seen beside it.
+    """
+
+    image: Tensor
+    scene: Scene
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,7 @@ class Evaluand:
         twin: the same image with another label and all else equal, ``(C, *spatial)``; None where there is none, or
             where the network does not tell the two apart.
         spacing: millimetres from pixel to pixel along each axis; None where that is not known.
-        other: a training image of the explained class, ``(C, *spatial)``; None where there is none.
+        other: a training image of the explained class; None where there is none.
         rivals: the networks of other trainings; None where there are none.
         anatomy: which of the structures each pixel is of, ``(*spatial)``: 1 is the first, 0 none; None where that is
             not known.
@@ -120,7 +135,7 @@ class Evaluand:
     explanations: Explain | None = None
     twin: NDArray[np.float32] | None = None
     spacing: tuple[float, ...] | None = None
-    other: Tensor | None = None
+    other: Other | None = None
     rivals: Sequence[Rival] | None = None
     anatomy: NDArray[np.integer] | None = None
     structures: tuple[str, ...] = ()
@@ -190,24 +205,27 @@ class Evaluand:
         classifier: Classifier | None = None,
         draws: str = "",
         target: int | None = None,
+        scene: Scene | None = None,
     ) -> Mapping[str, Tensor]:
-        """The study's maps of another image, by another classifier, or of another class.
+        """The study's maps of an altered or of another image, by another classifier, or of another class.
 
         Args:
             image: the case's own by default.
             classifier: the study's by default.
             draws: a name for random draws of their own; the case's by default.
             target: the class that is explained; the case's own by default.
+            scene: what may be seen beside the image; what is beside the case's own by default.
         """
         assert self.explanations is not None
         shown, by = self.image if image is None else image, classifier or self.classifier
         with torch.inference_mode(False):
-            return self.explanations(shown, by, draws, self.explained if target is None else target)
+            return self.explanations(shown, by, draws, self.explained if target is None else target, scene)
 
     @cached_property
     def of_another_image(self) -> dict[str, NDArray[np.float64]]:
         """Magnitudes of the study's maps of the other image, ``(*spatial)``: what chance makes alike."""
-        return magnitudes(self.explain(self.other, draws=ANOTHER))
+        assert self.other is not None
+        return magnitudes(self.explain(self.other.image, draws=ANOTHER, scene=self.other.scene))
 
     @cached_property
     def another_class(self) -> int | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..classifier import Classifier
 from ..classifier.shuffled import with_shuffled_weights
 from ..declarations import Declaration, Output
+from ..estimators.subject import Scene
 from ..randomness import generator
 from .evaluand import ANOTHER, Evaluand
 from .likeness import alike, magnitudes
@@ -27,11 +28,12 @@ NOISE = 0.1
 
 def measure_smooth_randomisation(evaluand: Evaluand) -> Iterator[Reading]:
     """Likeness of the magnitudes of each estimator's averaged map to those by a shuffled network."""
-    assert evaluand.other is not None
+    other = evaluand.other
+    assert other is not None
     own = magnitudes(_averaged(evaluand, evaluand.image, evaluand.classifier, "smooth"))
     network = with_shuffled_weights(evaluand.classifier, evaluand.seed)
     shuffled = magnitudes(_averaged(evaluand, evaluand.image, network, "smooth shuffled"))
-    pairs = magnitudes(_averaged(evaluand, evaluand.other, evaluand.classifier, f"smooth {ANOTHER}"))
+    pairs = magnitudes(_averaged(evaluand, other.image, evaluand.classifier, f"smooth {ANOTHER}", other.scene))
     for name, values in own.items():
         if name not in shuffled or name not in pairs:
             continue  # an estimator that fails on one of these costs its own numbers alone
@@ -43,7 +45,9 @@ def measure_smooth_randomisation(evaluand: Evaluand) -> Iterator[Reading]:
         yield key, "smooth_margin", margin(null, found["smooth_weights_similarity"])
 
 
-def _averaged(evaluand: Evaluand, image: Tensor, classifier: Classifier, draws: str) -> Mapping[str, Tensor]:
+def _averaged(
+    evaluand: Evaluand, image: Tensor, classifier: Classifier, draws: str, scene: Scene | None = None
+) -> Mapping[str, Tensor]:
     """Mean of each estimator's maps over noisy copies of an image, which are kept from black to white."""
     intensity = evaluand.classifier.intensity
     reach = NOISE * (intensity.white - intensity.black)
@@ -51,7 +55,8 @@ def _averaged(evaluand: Evaluand, image: Tensor, classifier: Classifier, draws: 
     for k in range(COPIES):
         random = generator(evaluand.seed, evaluand.name, draws, k)
         noise = torch.from_numpy(random.normal(0.0, reach, tuple(image.shape))).to(image)
-        made = evaluand.explain((image + noise).clamp(intensity.black, intensity.white), classifier, f"{draws} {k}")
+        copy = (image + noise).clamp(intensity.black, intensity.white)
+        made = evaluand.explain(copy, classifier, f"{draws} {k}", scene=scene)
         totals = {name: one / COPIES + totals.get(name, 0.0) for name, one in made.items() if not k or name in totals}
     return totals
 

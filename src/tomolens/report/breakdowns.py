@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..declarations import Breakdown
+from ..declarations import OTHER_STRUCTURES, Breakdown
 from ..findings import Findings
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, map_title, title, values_of
@@ -15,7 +15,6 @@ from . import style
 
 MOST_PARTS, MOST_MAPS = 7, 24
 """Parts that are shown by name, beside what is left of the image; and bars of maps."""
-OTHERS = "other structures"
 EVEN = "an even map"
 """What has in each part the part's share of the image."""
 ACROSS, TICKS = "negative ← share (%) → positive", [-100, -50, 0, 50, 100]
@@ -98,7 +97,7 @@ def _joined(table: pd.DataFrame, breakdown: Breakdown) -> dict[str, str]:
     largest = table.groupby("part")["share"].max()
     kept = sorted(named, key=lambda part: -float(largest[part]))[: MOST_PARTS - 1]
     order = [part for part in named if part in kept] + [part for part in named if part not in kept]
-    return {part: part if part in kept else OTHERS for part in order} | dict(zip(rest, rest, strict=True))
+    return {part: part if part in kept else OTHER_STRUCTURES for part in order} | dict(zip(rest, rest, strict=True))
 
 
 def _bar(key: Key, sign: str, frame: pd.DataFrame) -> Bar:

@@ -6,11 +6,14 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import BeforeValidator, Field, model_validator
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
+from ..cases.anatomy import labels_of_names
 from ..cases.implants import Implant
+from ..cases.masks.label_maps import LARGEST_LABEL
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
 from ..cases.phantom.markers import Marker
 from ..cases.windows import Windows
 from ..declarations import require_plain
+from ..errors import CaseError, SettingsError
 from .ranges import check_names, check_spacing, check_window
 from .section import Count, Section
 
@@ -73,11 +76,11 @@ class CaseSettings(Section):
     hold_out: Annotated[float, Field(ge=0.01, le=0.5)] | None = None
     train_per_scan: Count | None = None
     mask: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
-    mask_names: dict[str, Annotated[int, Field(ge=0, le=2**32)]] = Field(default={})
+    mask_names: dict[str, Annotated[int, Field(ge=0, le=LARGEST_LABEL)]] = Field(default={})
     resample_masks: bool = False
     keep_patients: bool = False
     anatomy: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
-    anatomy_names: dict[str, Annotated[int, Field(ge=1, le=2**32)]] = Field(default={})
+    anatomy_names: dict[str, Annotated[int, Field(ge=1, le=LARGEST_LABEL)]] = Field(default={})
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -116,6 +119,10 @@ class CaseSettings(Section):
         check_names("class", self.classes, None)
         for name in self.anatomy_names:
             require_plain("structure", name)
+        try:
+            labels_of_names(self.anatomy_names, "anatomy_names")
+        except CaseError as error:
+            raise SettingsError(str(error)) from error
         if len(self.classes) < 2:
             raise ValueError(f"classes: {len(self.classes)} class, expected at least 2")
         for label, name in enumerate(self.classes):

@@ -10,22 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..cases import Case
-from ..cases.body import AIR, body_of, channel_of_air
 from ..cases.masks.usable import is_usable
-from ..classifier import Classifier, Intensity
+from ..classifier import Classifier
 from ..declarations import BLURRED, FORMS
 from ..errors import TomolensError, in_full, is_out_of_memory
 from ..estimators.baselines import TRUTH
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained, explain_each
 from ..estimators.subject import References, Scene
-from ..imputers.fills import blurred, fill_image, of_class
+from ..imputers.fills import blurred
 from ..metrics.evaluand import Evaluand, MapKey, Rival
 from ..metrics.ranked import RankedMap, absolute, rank_map
-from ..randomness import generator
 from ..results.rows import CALIBRATION, NETWORK, NOT_ASSESSED, REMARK, SAME, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
+from .scenes import other_image, scene_of, scene_raised, turns_at
 from .variations import measure_by_rival, measure_calibration, measure_variations
 
 
@@ -180,7 +179,7 @@ def prepare(
     """
     image = torch.from_numpy(case.image)
     predicted = int(classifier.predict(image[None])[0])
-    turns = None if case.twin is None else int(classifier.predict(torch.from_numpy(case.twin)[None])[0]) != predicted
+    turns = None if case.twin is None else turns_at(classifier, case.twin, predicted)
     # What the network does not notice is no evidence for its decision.
     told = case if turns else replace(case, twin=None, evidence=None)
     scene = scene_of(told, classifier, plan, atlas)
@@ -205,8 +204,8 @@ def prepare(
     maps = {name: stack[0] for name, stack in made.maps.items()}
     own = {name: one for name, one in maps.items() if name in names}
 
-    def again(shown: Tensor, by: Classifier, draws: str, target: int) -> dict[str, Tensor]:
-        shift = by.intensity.black - classifier.intensity.black
+    def again(shown: Tensor, by: Classifier, draws: str, target: int, seen: Scene | None) -> dict[str, Tensor]:
+        shift, beside = by.intensity.black - classifier.intensity.black, scene if seen is None else seen
         remade = explaining(
             by,
             shown[None],
@@ -214,7 +213,7 @@ def prepare(
             names=[f"{case.name} ({draws})" if draws else case.name],
             targets=[target],
             references=_raised(references, shift) if shift else references,
-            scenes=[_scene_raised(scene, shift) if shift else scene],
+            scenes=[scene_raised(beside, shift) if shift else beside],
         )
         return {name: stack[0] for name, stack in remade.maps.items()}
 
@@ -241,7 +240,7 @@ def prepare(
         twin=told.twin,
         spacing=scene.spacing,
         of_class_one=frozenset(one.name for one in plan.of_class_one) if plan.direction == "paper" else frozenset(),
-        other=_other(references, explained, plan.seed, case.name),
+        other=other_image(references, scene, explained, classifier, plan, case.name),
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
     means = tuple(float(channel.mean()) for channel in classifier.intensity.share(masked))
@@ -251,41 +250,6 @@ def prepare(
 def _raised(references: References | None, shift: float) -> References | None:
     """Training images on a scale that begins elsewhere."""
     return None if references is None else replace(references, images=references.images + shift)
-
-
-def _scene_raised(scene: Scene, shift: float) -> Scene:
-    """What stands beside the image, likewise."""
-    images = {name: one + shift for name in ("fill", "twin") if (one := getattr(scene, name)) is not None}
-    return replace(scene, **images)
-
-
-def _other(references: References | None, label: int, seed: int, name: str) -> Tensor | None:
-    """One of the training images of a class, drawn for the case; None where there is none."""
-    if references is None:
-        return None
-    places = np.flatnonzero(np.asarray(references.labels) == label)
-    if not len(places):
-        return None
-    return torch.as_tensor(references.images[int(generator(seed, name, "other image").choice(places))])
-
-
-def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.float64] | None) -> Scene:
-    """What blind baselines may see of a case beside its image; a fill from the twin would show them the truth."""
-    intensity, fill = classifier.intensity, plan.metrics.fill
-    body = _body(case.image, intensity) if case.body is None else case.body
-    shown = None if of_class(fill, case.label) == "twin" else fill_image(fill, case.image, case.label, intensity)
-    spacing = None if case.grid is None else case.grid.spacing
-    anatomy = None if case.anatomy is None else case.anatomy.numbered(plan.structures)
-    return Scene(shown, body, atlas, case.twin, anatomy, spacing)
-
-
-def _body(image: NDArray[np.float32], intensity: Intensity) -> NDArray[np.bool_]:
-    """The body by HU; of several windows in the channel that shows best where air ends."""
-    grey, air = intensity.share(image), intensity.of_hounsfield(AIR)
-    if isinstance(air, float):
-        return body_of(grey, air)
-    channel = channel_of_air(intensity.windows)
-    return body_of(grey[channel : channel + 1], float(air[channel]))
 
 
 def drawable(plan: Plan, scene: Scene) -> list[Estimator]:

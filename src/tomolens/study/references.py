@@ -1,18 +1,18 @@
 """What training cases lend to the evaluation of others: reference images, masked ones, and the atlas of their masks."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..cases import Cases
+from ..cases import Case
 from ..classifier.intensity import Intensity
 from ..classifier.perturbation import random_mask
 from ..estimators.baselines import BASELINES
-from ..estimators.subject import References
+from ..estimators.subject import References, Scene
 from ..imputers.fills import imputer, of_class
 from ..randomness import generator
 from .folds import Fold
@@ -59,17 +59,34 @@ def _needing_atlas(settings: StudySettings) -> list[str]:
     return [one.name for one in (*settings.estimators.make(), *baselines) if "atlas" in one.needs]
 
 
-def draw_references(cases: Cases, training: NDArray[np.intp], settings: StudySettings) -> References | None:
-    """Training images for expected gradients, at most ``references`` of them, drawn class by class."""
+def draw_references(found: Survey, training: NDArray[np.intp], settings: StudySettings) -> References | None:
+    """Training images, at most ``references`` of them, drawn class by class, with what estimators see beside them."""
     if len(training) == 0:
         return None
-    labels = cases.labels[training]
+    labels = found.cases.labels[training]
     kinds = np.unique(labels)
     share = max(1, settings.estimators.references // len(kinds))
     random = generator(settings.seed, "references")
     chosen = np.concatenate([np.sort(random.permutation(training[labels == kind])[:share]) for kind in kinds])
-    picked = cases.select(chosen)
-    return References(torch.from_numpy(picked.images()), torch.from_numpy(picked.labels))
+    picked, needs = found.cases.select(chosen), {need for one in settings.estimators.make() for need in one.needs}
+    images, scenes = [], []
+    for case in picked:
+        images.append(case.image)
+        scenes.append(_scene(case, needs, found.structures))
+    return References(torch.from_numpy(np.stack(images)), torch.from_numpy(picked.labels), tuple(scenes))
+
+
+def _scene(case: Case, needs: Collection[str], structures: Sequence[str]) -> Scene:
+    """What a case has beside its image, as far as estimators need it; what is made of the image itself is not kept."""
+    anatomy = None
+    if "anatomy" in needs and case.anatomy is not None:
+        anatomy = case.anatomy.numbered(structures).astype(np.min_scalar_type(len(structures)))
+    return Scene(
+        body=case.body if "body" in needs else None,
+        twin=case.twin if "twin" in needs else None,
+        anatomy=anatomy,
+        spacing=None if case.grid is None else case.grid.spacing,
+    )
 
 
 MASKED = 64

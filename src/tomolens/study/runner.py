@@ -230,7 +230,7 @@ def job_of(
         fold=fold.number,
         classifier=fitted.classifier,
         plan=plan,
-        references=draw_references(found.cases, fold.training, settings),
+        references=draw_references(found, fold.training, settings),
         atlas=atlas_of(found, fold.training, settings),
         device=resources.device,
         decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,

@@ -50,13 +50,14 @@ class Wanted:
             raise CaseError(f"no structure named {' or '.join(self.names)}: it holds {held}")
 
 
-def on_grid(layer: Layer, grid: Grid, *, resample: bool) -> Labels:
+def on_grid(layer: Layer, grid: Grid, *, resample: bool, what: str = "mask") -> Labels:
     """A layer on an image's grid, both turned upright.
 
     Args:
         layer: of any orientation.
         grid: of the image, upright: a volume, or one slice of the layer's volume.
         resample: whether another grid may be resampled to the nearest voxel.
+        what: the layer is part of, in words.
 
     Raises:
         CaseError: another grid, with both geometries, unless it may be resampled.
@@ -73,8 +74,8 @@ def on_grid(layer: Layer, grid: Grid, *, resample: bool) -> Labels:
         return turn.back(found)
     if not resample:
         raise CaseError(
-            f"the mask lies on another grid: {layer.grid.upright()}, the image is {grid}; resample_masks = true brings "
-            "it there"
+            f"the {what} lies on another grid: {layer.grid.upright()}, the image is {grid}; resample_masks = true "
+            "brings it there"
         )
     return _nearest(layer.mask, layer.grid, grid)
 
