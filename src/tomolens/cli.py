@@ -10,6 +10,7 @@ import typer
 
 from .answers import answered, answered_and_resumed, last_line, one_line
 from .cases_commands import cases_app
+from .explain_command import explain
 from .model_commands import model_app
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(cases_app, name="cases")
 app.add_typer(model_app, name="model")
+app.command()(explain)
 
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
 Executor = Literal["local", "ray"]

@@ -2,10 +2,13 @@
 
 import io
 from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,7 +22,7 @@ MOST_SLICES = 12
 """Slices of which pictures are made: those that hold most of the map."""
 FAINT = 0.15
 """Share of the largest magnitude below which a map is not laid over the image: it would be hidden by it."""
-INCH, DOTS = 6.4, 120
+INCH, DOTS, LETTERS = 6.4, 120, 108
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,59 +50,75 @@ def pictures(explained: ExplainedScan, scan_map: ScanMap, window: Windows, most:
 
     Red speaks for the explained class and blue against it; what is below a seventh of the largest magnitude is not
     drawn. Estimator, class, prediction, trust, a scale bar, R and L, and that it is no diagnosis stand in the picture.
+
+    Args:
+        explained: the scan.
+        scan_map: one of its maps.
+        window: Hounsfield units of black and white; of several the first is shown.
+        most: slices at most.
     """
     turned = explained.grid.upright()
     hu, values = (explained.grid.turn_upright(one) for one in (explained.hu, scan_map.values))
     seen = explained.grid.turn_upright(scan_map.explained)
-    held = np.abs(values).sum(axis=(1, 2)) * seen.any(axis=(1, 2))
+    held = np.abs(values).sum(axis=(1, 2))
     chosen = sorted(int(one) for one in np.argsort(-held, kind="stable")[:most] if seen[one].any())
     limit = float(np.percentile(np.abs(values[seen]), style.PERCENTILE)) if seen.any() else 0.0
     largest = limit or float(np.abs(values).max(initial=0.0)) or 1.0
-    drawn = []
-    for one in chosen:
-        picture = _drawn(hu[one], values[one], turned.spacing[1:], largest, scan_map, windows_of(window)[0], one)
-        drawn.append(Picture(picture, one))
-    return drawn
+    look = _Look(turned.spacing[1:], windows_of(window)[0], largest)
+    return [Picture(_drawn(hu[one], values[one], look, _words(explained, scan_map, one)), one) for one in chosen]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Of all pictures of a map: pixel size in mm, window in HU, and where colours end."""
+
+    spacing: tuple[float, ...]
+    window: tuple[float, float]
+    largest: float
 
 
 def _drawn(
-    hu: NDArray[np.float32],
-    values: NDArray[np.float32],
-    spacing: tuple[float, ...],
-    largest: float,
-    scan_map: ScanMap,
-    window: tuple[float, float],
-    place: int,
+    hu: NDArray[np.float32], values: NDArray[np.float32], look: _Look, words: list[tuple[str, str]]
 ) -> NDArray[np.uint8]:
+    rows, columns = (length * one for length, one in zip(hu.shape, look.spacing, strict=True))
+    below = 0.24 * len(words) + 0.15
+    tall = INCH * min(max(rows / columns, 0.3), 2.0)
     with rc_context(style.AS_WRITTEN):
-        figure = Figure(figsize=(INCH, INCH + 1.5), dpi=DOTS, facecolor="black")
-        height = INCH / (INCH + 1.5)
-        axes = figure.add_axes((0.0, 1 - height, 1.0, height))
+        figure = Figure(figsize=(INCH, tall + below), dpi=DOTS, facecolor="black")
+        axes = figure.add_axes((0.0, below / (tall + below), 1.0, tall / (tall + below)))
         style.bare(axes)
         axes.set_facecolor("black")
-        aspect = spacing[0] / spacing[1]
-        axes.imshow(hu, cmap="gray", vmin=window[0], vmax=window[1], aspect=aspect)
-        faint = np.abs(values) < FAINT * largest
-        overlay = np.ma.masked_array(values, faint)
-        strength = np.clip(np.abs(values) / largest, 0.0, 1.0) * 0.8
-        axes.imshow(overlay, cmap=style.SIGNED, vmin=-largest, vmax=largest, alpha=strength, aspect=aspect)
-        _marks(axes, hu.shape, spacing)
-        for line, (text, colour) in enumerate(_words(scan_map, place)):
-            figure.text(0.02, 0.155 - 0.028 * line, text, color=colour, fontsize=8.0, va="top", wrap=False)
-        figure.canvas.draw()
-        return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()  # type: ignore[attr-defined]
+        aspect = look.spacing[0] / look.spacing[1]
+        axes.imshow(hu, cmap="gray", vmin=look.window[0], vmax=look.window[1], aspect=aspect)
+        share = np.clip(np.abs(values) / look.largest, 0.0, 1.0)
+        overlay = np.ma.masked_array(values, share < FAINT)
+        limits: dict[str, Any] = {"vmin": -look.largest, "vmax": look.largest}
+        axes.imshow(overlay, cmap=style.PRINTED_SIGNED, alpha=0.35 + 0.5 * share, aspect=aspect, **limits)
+        _marks(axes, hu.shape, look.spacing)
+        for line, (text, colour) in enumerate(words):
+            height = (below - 0.12 - 0.24 * line) / (tall + below)
+            figure.text(0.02, height, text, color=colour, fontsize=8.0, va="top")
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _words(scan_map: ScanMap, place: int) -> list[tuple[str, str]]:
-    """The lines below a picture, with their colours; long ones are cut where the picture ends."""
-    bad = scan_map.trust.startswith("NOT")
-    trust = [scan_map.trust[at : at + 110] for at in range(0, min(len(scan_map.trust), 220), 110)]
-    return [
-        (f"{scan_map.title}, {scan_map.estimator[:70]}, slice {place}", "white"),
-        (f"explained: {scan_map.explained_class}; predicted: {scan_map.prediction}"[:118], "white"),
-        *((line, "#ff9d6e" if bad else "#d7d7d7") for line in trust),
+def _words(explained: ExplainedScan, scan_map: ScanMap, place: int) -> list[tuple[str, str]]:
+    """The lines below a picture, with their colours."""
+    parameters = "" if "(" not in scan_map.estimator else f" {scan_map.estimator[scan_map.estimator.index('(') :]}"
+    probability = ""
+    if place in explained.slices:
+        share = explained.probabilities[explained.slices.index(place), explained.explained_class]
+        probability = f"; in this slice {100 * share:.0f} %"
+    colour = "#ff9d6e" if scan_map.trust.startswith("NOT") else "#d7d7d7"
+    lines = [
+        (f"{scan_map.title}{parameters}, slice {place} from the feet", "white"),
+        (f"explained: {scan_map.explained_class}{probability}", "white"),
+        (f"predicted: {scan_map.prediction}", "white"),
+        (scan_map.trust, colour),
         (f"{RESEARCH}; red speaks for the explained class, blue against it", "#ffd166"),
     ]
+    return [(part, shade) for line, shade in lines for part in wrap(line, LETTERS)]
 
 
 def _marks(axes: Axes, shape: tuple[int, ...], spacing: tuple[float, ...]) -> None:
