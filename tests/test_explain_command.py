@@ -1,0 +1,157 @@
+"""`tomolens explain`: one command from a scan to files, with trust, resumed, and one line where something is wrong."""
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+import ct_files as files
+from tomolens.api import Study
+from tomolens.errors import SettingsError
+from tomolens.estimators.registry import make_estimator
+from tomolens.export.given import read_network
+from tomolens.export.trust import read_trust
+from tomolens.export.write import Request, explain_into, formats_of
+from tomolens.study.settings import StudySettings
+
+CONTENT = {
+    "name": "of the same network",
+    "examples": 0,
+    "batch_size": 8,
+    "cases": {"source": "phantom", "train": 16, "test": 14, "size": 32},
+    "classifier": {"recipe": {"architecture": "local", "arguments": {"width": 4}, "epochs": 1, "batch_size": 8}},
+    "estimators": {
+        "names": ["backpropagation", "smoothgrad-squared"],
+        "parameters": {"smoothgrad-squared": {"samples": 4}},
+    },
+    "metrics": {"names": ["fidelity"], "steps": 4},
+    "statistics": {"resamples": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A study with its network, and a scan."""
+    folder = tmp_path_factory.mktemp("explain")
+    Study.of(StudySettings.model_validate(CONTENT)).run(folder / "results", workers=1)
+    files.write_series(folder / "scan", files.body())
+    files.write_volume(folder / "other.nii.gz", files.body(seed=1))
+    return folder
+
+
+def weights(place):
+    return place / "results" / "weights" / "fold-0.safetensors"
+
+
+def test_files_that_say_all_of_it(tomolens, place, tmp_path):
+    code, out, err = tomolens(
+        "explain", place / "scan", place / "other.nii.gz", "--model", weights(place), "--estimator", "backpropagation",
+        "--slices", "1-2", "--out", tmp_path / "maps", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    said = json.loads(out.splitlines()[-1])
+    assert set(said["done"]) == {str(place / "scan"), str(place / "other.nii.gz")}
+    folder = tmp_path / "maps" / "scan"
+    report = json.loads((folder / "explain.json").read_text())
+    assert report["classes"] == ["without contrast", "with contrast"]
+    assert report["slices"] == [1, 2]
+    assert np.array(report["probabilities"]).sum(axis=1) == pytest.approx([1, 1])
+    assert report["network"]["takes"] == "-160 to 240 HU, 32 x 32 pixels"
+    assert report["versions"]["tomolens"]
+    files_of = report["maps"]["backpropagation"]["files"]
+    assert sorted(files_of) == sorted(file.name for file in folder.iterdir() if file.name != "explain.json")
+    assert report["maps"]["backpropagation"]["trust"] == "trust not assessed"
+    assert "not for diagnosis" in report["maps"]["backpropagation"]["use"]
+    assert np.abs(np.asarray(nib.load(folder / "backpropagation.nii.gz").dataobj)).max() > 0
+    with Image.open(folder / "backpropagation-slice-0001.png") as picture:
+        assert picture.mode == "RGB"
+        assert np.asarray(picture).std() > 10
+
+
+def test_what_is_done_is_not_done_again(tomolens, place, tmp_path):
+    asked = ["explain", place / "scan", "--model", weights(place), "--slices", "1", "--out", tmp_path, "--quiet"]
+    assert tomolens(*asked)[0] == 0
+    report = tmp_path / "scan" / "explain.json"
+    before = report.stat().st_mtime_ns
+    assert tomolens(*asked)[0] == 0
+    assert report.stat().st_mtime_ns == before
+    assert tomolens(*asked, "--seed", 1)[0] == 0
+    assert report.stat().st_mtime_ns > before
+    report.write_text("{")
+    assert tomolens(*asked)[0] == 0
+    assert json.loads(report.read_text())["seed"] == 0
+
+
+def test_a_scan_that_fails_is_told_and_the_others_are_done(tomolens, place, tmp_path):
+    (tmp_path / "broken.nii.gz").write_bytes(b"nothing")
+    code, _, err = tomolens(
+        "explain", tmp_path / "broken.nii.gz", place / "scan", "--model", weights(place), "--slices", "1",
+        "--out", tmp_path / "maps", "-q",
+    )  # fmt: skip
+    assert code == 3
+    assert "broken.nii.gz" in err
+    assert (tmp_path / "maps" / "scan" / "explain.json").exists()
+    code, _, err = tomolens("explain", tmp_path / "gone", "--model", weights(place), "--out", tmp_path / "m", "-q")
+    assert code == 2
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--format", "jpeg"), "format 'jpeg', expected some of"),
+        (("--format", ","), "no format"),
+        (("--estimator", "smoothgrid"), "did you mean"),
+        (("--class", "maybe"), "expected one of without contrast"),
+        (("--trust", "nowhere"), "nowhere"),
+        (("--device", "cuda:9"), "cuda"),
+    ],
+)
+def test_wrong_words_are_one_line(tomolens, place, tmp_path, options, words):
+    code, _, err = tomolens("explain", place / "scan", "--model", weights(place), "--out", tmp_path, "-q", *options)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_trust_goes_with_the_map_and_bad_maps_stay(place, tmp_path):
+    network = read_network(weights(place))
+    trust = read_trust(place / "results", network)
+    squared = make_estimator("smoothgrad-squared", samples=4)
+    asked = Request(network, (make_estimator("backpropagation"), squared), ("nifti",), slices="1", trust=trust)
+    cards = {name: {**card, "believed": False} for name, card in trust.cards.items()}
+    state = {
+        "passed": {"question": "faithful", "state": "passed"},
+        "failed": {"question": "faithful", "state": "failed"},
+    }
+    cards[repr(squared)] = {**cards[repr(squared)], "believed": True, "checks": [state["passed"]]}
+    cards["Backpropagation()"]["checks"] = [state["failed"], {"question": "expert", "state": "passed"}]
+    made = replace(asked, trust=replace(trust, cards=cards))
+    report = explain_into(tmp_path / "a", place / "scan", made)
+    assert list(report["maps"]) == ["smoothgrad-squared(samples=4)"]
+    line = report["maps"]["smoothgrad-squared(samples=4)"]["trust"]
+    assert line == "to be believed by study “of the same network” (faithful: passed)"
+    assert report["withheld"]["backpropagation"].startswith("NOT TO BE BELIEVED by study")
+    assert not (tmp_path / "a" / "backpropagation.nii.gz").exists()
+    report = explain_into(tmp_path / "b", place / "scan", replace(made, anyway=True))
+    assert "NOT TO BE BELIEVED" in json.loads((tmp_path / "b" / "backpropagation.json").read_text())["trust"]
+    other = replace(made, estimators=(make_estimator("smoothgrad-squared"),))
+    report = explain_into(tmp_path / "c", place / "scan", other)
+    assert "did not measure smoothgrad-squared" in report["maps"]["smoothgrad-squared"]["trust"]  # of 15 samples
+
+
+def test_the_cards_of_another_network_say_nothing(place, tmp_path):
+    content = {**CONTENT, "seed": 1, "metrics": {"names": ["fidelity"], "steps": 2}}
+    Study.of(StudySettings.model_validate(content)).run(tmp_path / "r", workers=1)
+    network = read_network(weights(place))
+    with pytest.raises(SettingsError, match="of another network"):
+        read_trust(tmp_path / "r", network)
+    with pytest.raises(SettingsError):
+        read_trust(tmp_path / "nowhere", network)
+
+
+def test_formats():
+    assert formats_of("nifti, png,nifti") == ("nifti", "png")
