@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from .estimators import VarGrad as VarGrad
     from .estimators import XGradCam as XGradCam
     from .estimators import explain as explain
+    from .export import explain_scan as explain_scan
+    from .export import write_nifti as write_nifti
     from .findings import Findings as Findings
     from .probes import check_network as check_network
     from .regions import RegionSettings as RegionSettings
@@ -118,6 +120,7 @@ _HOMES = {
         "XGradCam",
         "explain",
     ),
+    "export": ("explain_scan", "write_nifti"),
     "findings": ("Findings",),
     "probes": ("check_network",),
     "regions": ("RegionSettings", "segment", "xrai"),

@@ -27,7 +27,7 @@ def explain(
         str, typer.Option(help="all, every=N, count=N, or numbers from the feet as 3,10-14; of networks of slices.")
     ] = "all",
     series: Annotated[str, typer.Option(help="Name or UID, where a folder holds several.")] = "",
-    format: Annotated[str, typer.Option(help="Some of png, nifti, dicom, separated by commas.")] = "png,nifti",
+    format: Annotated[str, typer.Option(help="Some of png, nifti, dicom, html, separated by commas.")] = "png,nifti",
     trust: Annotated[
         Path | None, typer.Option(help="Results of a study of this network: its trust cards go with the maps.")
     ] = None,

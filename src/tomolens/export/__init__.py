@@ -1,1 +1,8 @@
 """Maps that leave TomoLens: on the grid of the scan, in the formats of the viewers on the desk."""
+
+from .explain_scan import ExplainedScan, explain_scan
+from .given import GivenNetwork, read_network
+from .nifti import write_nifti
+from .scan_map import ScanMap
+
+__all__ = ["ExplainedScan", "GivenNetwork", "ScanMap", "explain_scan", "read_network", "write_nifti"]

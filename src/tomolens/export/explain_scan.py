@@ -15,9 +15,10 @@ from ..cases.slices import SliceChoice
 from ..errors import CaseError, NetworkError, SettingsError
 from ..estimators.estimator import Estimator, spelled
 from ..estimators.explain import explain_each
+from ..estimators.registry import make_estimator
 from ..estimators.subject import Scene
 from ..progress import Progress, silent
-from .given import GivenNetwork
+from .given import GivenNetwork, read_network
 from .scan_map import ScanMap
 
 AT_A_TIME = 16
@@ -51,8 +52,8 @@ class ExplainedScan:
 
 def explain_scan(
     scan: str | Path,
-    network: GivenNetwork,
-    estimators: Sequence[Estimator],
+    network: GivenNetwork | str | Path,
+    estimators: Sequence[str | Estimator] | str | Estimator,
     *,
     explained_class: str = "",
     slices: str = "all",
@@ -68,8 +69,9 @@ def explain_scan(
 
     Args:
         scan: a file (DICOM, NIfTI, NRRD, MetaImage), or a folder or archive of DICOM slices.
-        network: see `read_network`.
-        estimators: to make maps.
+        network: ``network.toml`` of `tomolens model check`, weights of `tomolens train`, or what `read_network` made
+            of them.
+        estimators: to make maps, by name or as they are.
         explained_class: its name or number; that of the highest mean probability by default.
         slices: ``all``, ``every=N``, ``count=N``, or numbers counted from the feet, as ``3,10-14``.
         series: name or UID, where there are several.
@@ -81,15 +83,22 @@ def explain_scan(
         CaseError: a scan that cannot be read, or none of whose slices can be shown.
         SettingsError: slices or a class that there are not.
         NetworkError: a network that breaks on it.
+
+    Example:
+        >>> explained = tl.explain_scan("scan/", "network.toml", "smoothgrad-squared")   # doctest: +SKIP
+        >>> tl.write_nifti(explained.maps["smoothgrad-squared"], "map.nii.gz")   # doctest: +SKIP
     """
+    network = network if isinstance(network, GivenNetwork) else read_network(Path(network))
+    asked = [estimators] if isinstance(estimators, str) or not isinstance(estimators, Sequence) else estimators
+    chosen = [make_estimator(one) if isinstance(one, str) else one for one in asked]
     place = Path(scan)
     stored = read_source(place, series)
     upright = stored.grid.upright()
-    chosen = () if network.dimensions == 3 else _slices(slices, upright.shape[0], place)
-    cases, left_out = _shown(place, network, series, chosen, stored.grid)
+    places = () if network.dimensions == 3 else _slices(slices, upright.shape[0], place)
+    cases, left_out = _shown(place, network, series, places, stored.grid)
     probabilities = _probabilities(network, cases, batch_size)
     target = _class(network, explained_class, probabilities)
-    sums = _Sums(stored.grid, {spelled(one): one for one in estimators})
+    sums = _Sums(stored.grid, {spelled(one): one for one in chosen})
     for first in range(0, len(cases), AT_A_TIME):
         progress(f"explaining {place.name}", first, len(cases))
         sums.add(network, cases[first : first + AT_A_TIME], target, seed, batch_size)
@@ -97,13 +106,13 @@ def explain_scan(
     if not sums.values:
         raise NetworkError(f"{place}: no estimator has a map: {'; '.join(sums.failed.values())}")
     notes = dict.fromkeys(note for case in cases for note in case.notes)
-    prediction = _prediction(network, probabilities, [_number(case.name) for case in cases] if chosen else [], target)
+    prediction = _prediction(network, probabilities, [_number(case.name) for case in cases] if places else [], target)
     return ExplainedScan(
         {name: sums.map_of(name, network.name_of(target), prediction) for name in sums.values},
         stored.hu,
         stored.grid,
         probabilities,
-        tuple(_number(case.name) for case in cases) if chosen else (),
+        tuple(_number(case.name) for case in cases) if places else (),
         target,
         left_out | sums.failed,
         (*notes, *sums.notes),

@@ -15,13 +15,14 @@ from ..study.provenance import provenance
 from .explain_scan import ExplainedScan, explain_scan
 from .given import GivenNetwork
 from .nifti import told, write_nifti
+from .page import page
 from .pictures import pictures
 from .scan_map import ScanMap
 from .trust import Trust
 
-Format = Literal["png", "nifti", "dicom"]
+Format = Literal["png", "nifti", "dicom", "html"]
 FORMATS: tuple[Format, ...] = get_args(Format)
-REPORT = "explain.json"
+REPORT, PAGE = "explain.json", "maps.html"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,9 @@ def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progre
         for name, scan_map in judged.items():
             files = _written(folder, scan, explained, scan_map, request)
             written[name] = [str(file.relative_to(folder)) for file in files]
+        if "html" in request.formats:
+            text = page(scan.name, request.network, explained, list(judged.values()))
+            (folder / PAGE).write_text(text, encoding="utf-8")
         maps = {name: {**told(one), "files": written[name]} for name, one in judged.items()}
         report = _report(scan, request, explained, maps, withheld, time.perf_counter() - began)
         partial = folder / f"{REPORT}.partial"
