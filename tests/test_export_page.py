@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from test_export_explain_scan import IMAGE, network, windowed, write_oriented
+from test_report_browser import BROWSER
 from test_report_browser import browser as browser
 from tomolens.export.explain_scan import explain_scan
 from tomolens.export.page import MOST, page
@@ -67,6 +68,7 @@ def test_of_many_slices_every_so_many_is_shown(tmp_path):
     assert len(held["probabilities"]) == len(held["slices"])
 
 
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 def test_a_browser_scrolls_reads_and_hides(made, browser):
     file, _, explained = made
     asked, said = [], []
