@@ -47,6 +47,7 @@ def write_parametric_map(scan_map: ScanMap, sources: Sources, file: Path, *, sho
             content_label="IMPORTANCE_SHOWN" if shown else "IMPORTANCE",
             content_description=fitting(f"{what}: {scan_map.explained_class}", LONG),
             content_qualification="RESEARCH",
+            content_creator_name="",
             **common_options(scan_map, SHOWN_SERIES if shown else SERIES),
         )
         write(made, scan_map, sources, file)

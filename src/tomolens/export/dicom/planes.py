@@ -46,12 +46,19 @@ def plane_headers(datasets: Sequence[Dataset], files: Sequence[Path], grid: Grid
             another, several multi-frame images, or no thickness of a single slice.
     """
     for dataset, file in zip(datasets, files, strict=True):
+        _name(dataset)
         _require_uids(dataset, datasets[0], file)
     if datasets[0].SOPClassUID != CT_IMAGE:
         if len(datasets) > 1:
             raise CaseError(f"{files[1]}: another multi-frame image of the scan, expected one for all its frames")
         return (_multi_frame(datasets[0], files[0], grid),)
     return tuple(_single_frame(dataset, datasets[0], file, grid) for dataset, file in zip(datasets, files, strict=True))
+
+
+def _name(dataset: Dataset) -> None:
+    """Give an image the name that stands in front of its header, where the header itself has lost it."""
+    dataset.SOPClassUID = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+    dataset.SOPInstanceUID = dataset.get("SOPInstanceUID") or dataset.file_meta.get("MediaStorageSOPInstanceUID")
 
 
 def _require_uids(dataset: Dataset, first: Dataset, file: Path) -> None:
