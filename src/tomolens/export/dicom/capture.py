@@ -60,6 +60,7 @@ def write_capture(
             **options,
         )
         made.PatientOrientation = None  # highdicom wants one, and DICOM lets it be unknown
+        made.Laterality = None  # wanted of a paired part of the body; which part it is may not be known
         made.ConversionType = "WSD"
         made.BurnedInAnnotation = "YES"
         made.SecondaryCaptureDeviceManufacturer = MAKER

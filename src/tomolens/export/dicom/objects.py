@@ -86,7 +86,6 @@ def refused_headers(sources: Sources) -> Iterator[None]:
 def write(dataset: Any, scan_map: ScanMap, sources: Sources, file: Path) -> None:
     """Say whose it is and what it shows, and write it at once or not at all."""
     dataset.copy_patient_and_study_information(sources.identity)
-    dataset.Laterality = None  # of a paired part of the body; of others it may be empty
     dataset.DerivationDescription = derivation(scan_map)
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_name(f".{file.name}.{os.getpid()}")

@@ -5,7 +5,9 @@ from pathlib import Path
 import highdicom
 import numpy as np
 from highdicom.pm import ParametricMap, RealWorldValueMapping
+from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from ..scan_map import ScanMap
@@ -50,7 +52,16 @@ def write_parametric_map(scan_map: ScanMap, sources: Sources, file: Path, *, sho
             content_creator_name="",
             **common_options(scan_map, SHOWN_SERIES if shown else SERIES),
         )
+        made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
         write(made, scan_map, sources, file)
+
+
+def _anatomy() -> Dataset:
+    """Some part of the body: dcmqi, and 3D Slicer with it, ends on maps that do not say which."""
+    item = Dataset()
+    item.FrameLaterality = "U"
+    item.AnatomicRegionSequence = [CodedConcept("123037004", "SCT", "Body structure")]
+    return item
 
 
 def _mapping(values: NDArray[np.float32], explanation: str) -> RealWorldValueMapping:
