@@ -188,6 +188,32 @@ def test_a_single_slice_is_a_scan(tmp_path):
     assert_placed(file, scan_map)
 
 
+def test_frames_are_in_order_along_their_normal(scan, tmp_path):
+    scan_map, file = signed_map(read_source(scan).grid), tmp_path / "map.dcm"
+    write_parametric_map(scan_map, find_sources(scan, scan_map), file)
+    image = pydicom.dcmread(file)
+    along = [np.cross(*directions) @ position for position, directions, _ in frame_places(image)]
+    assert (np.diff(along) > 1).all()
+    numbers = [own.FrameContentSequence[0].DimensionIndexValues for own in image.PerFrameFunctionalGroupsSequence]
+    assert numbers == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.skipif(shutil.which("paramap2itkimage") is None, reason="dcmqi is not installed")
+def test_dcmqi_places_the_map(scan, tmp_path):
+    if scan.name == "gantry tilted":
+        pytest.skip("ITK's images cannot be sheared")
+    scan_map, file = signed_map(read_source(scan).grid), tmp_path / "map.dcm"
+    write_parametric_map(scan_map, find_sources(scan, scan_map), file)
+    options = ["--inputDICOM", file, "--outputDirectory", tmp_path, "--outputType", "nrrd", "--prefix", "read"]
+    subprocess.run(["paramap2itkimage", *map(str, options)], check=True, capture_output=True)
+    image = sitk.ReadImage(str(next(tmp_path.glob("read*.nrrd"))))
+    backwards = np.linalg.inv(scan_map.grid.affine)
+    for index, value in np.ndenumerate(sitk.GetArrayFromImage(image)):
+        found = (backwards @ [*image.TransformIndexToPhysicalPoint(index[::-1]), 1])[:3]
+        np.testing.assert_allclose(found, np.rint(found), atol=1e-3)
+        assert value == scan_map.values[tuple(np.rint(found).astype(int))]
+
+
 def test_slices_are_found_whatever_their_files_are_called(axial, tmp_path):
     scan_map = signed_map(read_source(axial).grid)
     files = sorted(axial.iterdir())
@@ -250,9 +276,9 @@ def test_long_and_foreign_words_stay_valid(axial, tmp_path):
     write_segmentation(scan_map, sources, tmp_path / "top.dcm")
     for name in ("map.dcm", "top.dcm"):
         image = pydicom.dcmread(tmp_path / name)
-        assert len(image.SeriesDescription) <= 64
+        assert len(image.SeriesDescription.encode()) <= 64
         assert image.SeriesDescription.startswith("Ważność / płuco")
-        assert len(image.DerivationDescription) <= 1024
+        assert len(image.DerivationDescription.encode()) <= 1024
         assert "Trust: ufność" in image.DerivationDescription
 
 

@@ -16,7 +16,7 @@ from .sources import Sources
 
 MAKER = "TomoLens"
 LONG = 64
-"""Characters of a long string (LO)."""
+"""Characters of a long string (LO), of which readers count the bytes."""
 _PART = 180
 """Characters for each of the five parts of a description of at most 1024."""
 
@@ -65,9 +65,10 @@ def derivation(scan_map: ScanMap) -> str:
 
 
 def fitting(text: str, longest: int) -> str:
-    """A text as a single DICOM value of at most so many characters: what is cut ends in dots."""
+    """A text as a single DICOM value of at most so many bytes of UTF-8: what is cut ends in dots."""
     plain = " ".join(text.split()).replace("\\", "/")
-    return plain if len(plain) <= longest else f"{plain[: longest - 3]}..."
+    content = plain.encode()
+    return plain if len(content) <= longest else f"{content[: longest - 3].decode(errors='ignore')}..."
 
 
 @contextmanager

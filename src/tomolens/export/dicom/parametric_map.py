@@ -23,7 +23,8 @@ def write_parametric_map(scan_map: ScanMap, sources: Sources, file: Path, *, sho
 
     It belongs to the study and the frame of reference of the scan, is a series of its own, has a frame for each slice
     in the slice's own place, and refers to the slice and its series. Quantity is class activation, without a unit,
-    and the real world values are the stored ones.
+    and the real world values are the stored ones. Of a scan by a tilted gantry every frame is in its place, but some
+    readers (SimpleITK, dcmqi) stack frames along their normal and shear it.
 
     Args:
         scan_map: the map.
@@ -53,7 +54,25 @@ def write_parametric_map(scan_map: ScanMap, sources: Sources, file: Path, *, sho
             **common_options(scan_map, SHOWN_SERIES if shown else SERIES),
         )
         made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
+        _in_order(made, sources)
         write(made, scan_map, sources, file)
+
+
+def _in_order(made: ParametricMap, sources: Sources) -> None:
+    """Put frames in the order of their places along the normal, the row's direction times the column's.
+
+    Highdicom puts them the other way round, and dcmqi takes them for being in this order, whatever their places say.
+    """
+    directions = made.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient
+    normal = np.cross(*np.array(directions, dtype=np.float64).reshape(2, 3))
+    frames = list(made.PerFrameFunctionalGroupsSequence)
+    places = np.array([frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames], dtype=np.float64)
+    order = np.argsort(places @ normal)
+    stored = np.frombuffer(made.FloatPixelData, "<f4").reshape(sources.grid.shape)
+    made.FloatPixelData = stored[order].tobytes()
+    made.PerFrameFunctionalGroupsSequence = [frames[index] for index in order]
+    for number, index in enumerate(order, start=1):
+        frames[index].FrameContentSequence[0].DimensionIndexValues = number
 
 
 def _anatomy() -> Dataset:
