@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -155,3 +156,49 @@ def test_the_cards_of_another_network_say_nothing(place, tmp_path):
 
 def test_formats():
     assert formats_of("nifti, png,nifti") == ("nifti", "png")
+
+
+def test_dicom_of_dicom(tomolens, place, tmp_path):
+    asked = ["explain", place / "scan", "--model", weights(place), "--estimator", "backpropagation", "--slices", "1-2"]
+    code, _, err = tomolens(*asked, "--format", "dicom,png", "--out", tmp_path / "maps", "-q")
+    assert code == 0, err
+    folder = tmp_path / "maps" / "scan"
+    report = json.loads((folder / "explain.json").read_text())
+    names = {f"backpropagation-{kind}.dcm" for kind in ("map", "display", "top", "capture-0001", "capture-0002")}
+    assert {name for name in report["maps"]["backpropagation"]["files"] if name.endswith(".dcm")} == names
+    source = pydicom.dcmread(sorted((place / "scan").iterdir())[0])
+    for name in names:
+        written = pydicom.dcmread(folder / name)
+        assert written.StudyInstanceUID == source.StudyInstanceUID
+        assert written.SeriesInstanceUID != source.SeriesInstanceUID
+    captures = [pydicom.dcmread(folder / f"backpropagation-capture-{number:04d}.dcm") for number in (1, 2)]
+    assert captures[0].SeriesInstanceUID == captures[1].SeriesInstanceUID
+    with Image.open(folder / "backpropagation-slice-0001.png") as picture:
+        np.testing.assert_array_equal(captures[0].pixel_array, np.asarray(picture))
+    shown = [one.SourceImageSequence[0].ReferencedSOPInstanceUID for one in captures]
+    by_place = {
+        one.SOPInstanceUID: float(one.ImagePositionPatient[2])
+        for one in map(pydicom.dcmread, (place / "scan").iterdir())
+    }
+    heights = sorted(by_place.values())
+    assert [by_place[uid] for uid in shown] == heights[1:3]  # slices are counted from the feet
+
+
+def test_anonymous_dicom_names_nobody(tomolens, place, tmp_path):
+    code, _, err = tomolens(
+        "explain", place / "scan", "--model", weights(place), "--estimator", "backpropagation", "--slices", "1",
+        "--format", "dicom", "--anonymous", "--out", tmp_path, "-q",
+    )  # fmt: skip
+    assert code == 0, err
+    source = pydicom.dcmread(next((place / "scan").iterdir()))
+    for file in (tmp_path / "scan").glob("*.dcm"):
+        assert str(source.PatientID).encode() not in file.read_bytes()
+        assert str(source.StudyInstanceUID).encode() not in file.read_bytes()
+
+
+def test_dicom_of_something_else_is_refused_before_anything_is_explained(tomolens, place, tmp_path):
+    code, _, err = tomolens(
+        "explain", place / "other.nii.gz", "--model", weights(place), "--format", "dicom", "--out", tmp_path, "-q"
+    )
+    assert code == 2
+    assert "is of DICOM scans" in err

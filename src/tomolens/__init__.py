@@ -65,7 +65,10 @@ if TYPE_CHECKING:
     from .estimators import XGradCam as XGradCam
     from .estimators import explain as explain
     from .export import explain_scan as explain_scan
+    from .export import find_sources as find_sources
     from .export import write_nifti as write_nifti
+    from .export import write_parametric_map as write_parametric_map
+    from .export import write_segmentation as write_segmentation
     from .findings import Findings as Findings
     from .probes import check_network as check_network
     from .regions import RegionSettings as RegionSettings
@@ -120,7 +123,7 @@ _HOMES = {
         "XGradCam",
         "explain",
     ),
-    "export": ("explain_scan", "write_nifti"),
+    "export": ("explain_scan", "find_sources", "write_nifti", "write_parametric_map", "write_segmentation"),
     "findings": ("Findings",),
     "probes": ("check_network",),
     "regions": ("RegionSettings", "segment", "xrai"),

@@ -8,15 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import highdicom as hd
+
+from ..cases.formats import IMAGE_SUFFIXES
+from ..cases.places import suffix
+from ..cases.pseudonyms import own_salt
 from ..errors import SettingsError
 from ..estimators.estimator import Estimator, spelled
 from ..progress import Progress, silent
 from ..study.provenance import provenance
+from .dicom import anonymous, find_sources, write_capture, write_parametric_map, write_segmentation
 from .explain_scan import ExplainedScan, explain_scan
 from .given import GivenNetwork
 from .nifti import told, write_nifti
 from .page import page
-from .pictures import pictures
+from .pictures import Picture, pictures
 from .scan_map import ScanMap
 from .trust import Trust
 
@@ -106,6 +112,8 @@ def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progre
         TomolensError: see `explain_scan`; a place that cannot be written.
     """
     began = time.perf_counter()
+    if "dicom" in request.formats and suffix(scan) in IMAGE_SUFFIXES:
+        raise SettingsError(f"{scan}: format 'dicom' is of DICOM scans, whose study the files belong to; take nifti")
     explained = explain_scan(
         scan,
         request.network,
@@ -155,11 +163,40 @@ def _written(folder: Path, scan: Path, explained: ExplainedScan, scan_map: ScanM
     if "nifti" in request.formats:
         write_nifti(scan_map, folder / f"{stem}.nii.gz")
         files += [folder / f"{stem}.nii.gz", folder / f"{stem}.json"]
-    if "png" in request.formats:
-        for picture in pictures(explained, scan_map, request.network.window):
-            files.append(folder / f"{stem}-slice-{picture.slice:04d}.png")
-            files[-1].write_bytes(picture.png)
+    drawn = pictures(explained, scan_map, request.network.window) if {"png", "dicom"} & {*request.formats} else []
+    for picture in drawn if "png" in request.formats else ():
+        files.append(folder / f"{stem}-slice-{picture.slice:04d}.png")
+        files[-1].write_bytes(picture.png)
+    if "dicom" in request.formats:
+        files += _as_dicom(folder, scan, scan_map, drawn, request)
     return files
+
+
+def _as_dicom(folder: Path, scan: Path, scan_map: ScanMap, drawn: Sequence[Picture], request: Request) -> list[Path]:
+    """Parametric maps, the segmentation of what is highest in a map that is not 0, and captures."""
+    stem, sources = plain(scan_map.estimator), find_sources(scan, scan_map, request.series)
+    if request.anonymous:
+        sources = anonymous(sources, own_salt())
+    files = [folder / f"{stem}-map.dcm", folder / f"{stem}-display.dcm"]
+    for file, shown in zip(files, (False, True), strict=True):
+        write_parametric_map(scan_map, sources, file, shown=shown)
+    if scan_map.top(request.share).any():
+        files.append(folder / f"{stem}-top.dcm")
+        write_segmentation(scan_map, sources, files[-1], share=request.share)
+    series = str(hd.UID())
+    for picture in drawn:
+        files.append(folder / f"{stem}-capture-{picture.slice:04d}.dcm")
+        stored = _stored(scan_map, picture.slice)
+        write_capture(picture.pixels, scan_map, sources, files[-1], slice=stored, series=series)
+    return files
+
+
+def _stored(scan_map: ScanMap, slice: int) -> int | None:
+    """Which slice of the stored scan an upright one is; None where it lies across them."""
+    turn = scan_map.grid.upright_turn()
+    if turn.order[0] != 0:
+        return None
+    return scan_map.grid.shape[0] - 1 - slice if turn.flips[0] else slice
 
 
 def plain(name: str) -> str:

@@ -26,12 +26,13 @@ from pydicom.uid import (
 )
 
 from ...errors import CaseError, reason_of
-from ..geometry import Grid, Volume, grid_of_plane
+from ..geometry import Volume
 from ..places import open_place
 from .codestream import claimed_size
+from .frames import frame_groups, macro, placed
 from .headers import CT_CLASSES, DIRECTORY
 from .isolated import Frame, decoder
-from .series import EVEN, Series
+from .series import Series
 
 LONGEST_SIDE = 8192
 """Pixels; the largest CT matrix on the market is 2048."""
@@ -58,8 +59,8 @@ STEEPEST, FARTHEST_INTERCEPT = 100.0, 50_000.0
 _UNITS = ("", "HU", "HU_MOD", "US")
 
 
-def read_dataset(path: Path) -> Dataset:
-    """A whole DICOM file.
+def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
+    """A whole DICOM file, or what comes before its pixels.
 
     Raises:
         CaseError: not DICOM or damaged.
@@ -69,7 +70,7 @@ def read_dataset(path: Path) -> Dataset:
             with warnings.catch_warnings():
                 # Real scanners write decimal strings with leading zeros and the like; values still parse.
                 warnings.simplefilter("ignore")
-                return pydicom.dcmread(opened)
+                return pydicom.dcmread(opened, stop_before_pixels=not pixels)
         except InvalidDicomError as error:
             raise CaseError(f"{path}: not a DICOM file") from error
         except Exception as error:  # pydicom raises nearly every built-in type on damaged bytes
@@ -116,7 +117,7 @@ def read_series(series: Series) -> Volume:
 def _volume(dataset: Dataset) -> Volume:
     _check_kind(dataset)
     frames = check_claim(dataset)
-    groups = _frame_groups(dataset, frames)
+    groups = frame_groups(dataset, frames)
     stored = _decoded(dataset, frames)
     _check_bits(dataset, stored)
     hu = np.empty(stored.shape, np.float32)
@@ -129,7 +130,7 @@ def _volume(dataset: Dataset) -> Volume:
             hu[index][padded] = AIR
         if note and note not in notes:
             notes.append(note)
-    order, grid = _placed(dataset, groups, frames)
+    order, grid = placed(dataset, groups, frames)
     instance = str(dataset.get("SOPInstanceUID", "")) if frames == 1 else ""
     return Volume(hu if order is None else hu[order], grid, tuple(notes), instance)
 
@@ -249,27 +250,9 @@ def _check_bits(dataset: Dataset, decoded: NDArray[np.integer[Any]]) -> None:
         raise CaseError(f"{share:.3g} % of pixels need more than the {stored} bits that BitsStored says")
 
 
-def _frame_groups(dataset: Dataset, frames: int) -> list[list[Dataset]]:
-    """For each frame where to look for its values: its own functional groups, the shared ones, the file."""
-    own = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
-    if frames > 1 and len(own) != frames:
-        raise CaseError(f"{frames} frames with {len(own)} descriptions: each frame needs its place")
-    return [[*([own[index]] if own else []), *shared] for index in range(frames)]
-
-
-def _macro(dataset: Dataset, groups: Sequence[Dataset], sequence: str, name: str) -> Any:
-    """A value from the first of the frame's groups that has it, else from the file itself."""
-    for group in groups:
-        items = group.get(sequence)
-        if items and name in items[0]:
-            return items[0].get(name)
-    return dataset.get(name)
-
-
 def _rescale(dataset: Dataset, groups: Sequence[Dataset]) -> tuple[float, float]:
     values = [
-        _macro(dataset, groups, "PixelValueTransformationSequence", f"Rescale{name}") for name in ("Slope", "Intercept")
+        macro(dataset, groups, "PixelValueTransformationSequence", f"Rescale{name}") for name in ("Slope", "Intercept")
     ]
     if any(value is None for value in values):
         raise CaseError("no rescale slope and intercept: its pixels cannot be told in Hounsfield units")
@@ -306,35 +289,3 @@ def _as_stored(value: int, bits: int, signed: bool) -> int:
     """-2000 is written as 63536 by scanners that take the tag for unsigned, and the other way round."""
     value %= 1 << bits
     return value - (1 << bits) if signed and value >= 1 << (bits - 1) else value
-
-
-def _placed(dataset: Dataset, groups: Sequence[Sequence[Dataset]], frames: int) -> tuple[NDArray[np.intp] | None, Grid]:
-    """The grid, and the order of the frames along it."""
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    orientation = [
-        _numbers(dataset, group, "PlaneOrientationSequence", "ImageOrientationPatient", 6) for group in groups
-    ]
-    positions = [_numbers(dataset, group, "PlanePositionSequence", "ImagePositionPatient", 3) for group in groups]
-    spacing = [_numbers(dataset, group, "PixelMeasuresSequence", "PixelSpacing", 2) for group in groups]
-    if frames == 1:
-        return None, grid_of_plane(rows, columns, orientation[0], positions[0], spacing[0])
-    if len(set(orientation)) > 1 or len(set(spacing)) > 1:
-        raise CaseError("frames of several directions or spacings, which form no volume")
-    along = np.cross(orientation[0][:3], orientation[0][3:]) @ np.array(positions).T
-    order = np.argsort(along, kind="stable")
-    steps = np.diff(along[order])
-    if steps.min() <= 0 or np.abs(steps - np.median(steps)).max() > EVEN * np.median(steps):
-        raise CaseError(f"frames are {steps.min():.4g} to {steps.max():.4g} mm apart, which is no grid")
-    first, last = np.array(positions[order[0]]), np.array(positions[order[-1]])
-    step = (last - first) / (frames - 1)
-    return order, grid_of_plane(rows, columns, orientation[0], tuple(first), spacing[0], step, frames)
-
-
-def _numbers(dataset: Dataset, groups: Sequence[Dataset], sequence: str, name: str, count: int) -> tuple[float, ...]:
-    value = _macro(dataset, groups, sequence, name)
-    if value is None or value == "":
-        raise CaseError(f"no {name} in the header: where the image lies in the patient is not known")
-    numbers = tuple(float(number) for number in value)
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise CaseError(f"{name} {list(numbers)}, expected {count} finite numbers")
-    return numbers
