@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..cases import Case, CaseEntry, MaskChoice
 from ..cases.files import FileReader, read_source
 from ..cases.geometry import Grid
+from ..cases.grid import Grid as CaseGrid
 from ..cases.slices import SliceChoice
 from ..errors import CaseError, NetworkError, SettingsError
 from ..estimators.estimator import Estimator, spelled
@@ -18,6 +19,7 @@ from ..estimators.explain import explain_each
 from ..estimators.registry import make_estimator
 from ..estimators.subject import Scene
 from ..progress import Progress, silent
+from ..regions import segment, xrai
 from .given import GivenNetwork, read_network
 from .scan_map import ScanMap
 
@@ -31,6 +33,7 @@ class ExplainedScan:
 
     Attributes:
         maps: by estimator, on the scan's voxels.
+        regions: of each of them its region map (XRAI), of slices where it was asked for.
         hu: float32 ``(slices, rows, columns)`` of the scan as it is stored.
         grid: of these voxels.
         probabilities: of each class, ``(images, classes)``: of each slice that was shown, or of the whole.
@@ -48,6 +51,7 @@ class ExplainedScan:
     explained_class: int
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    regions: dict[str, ScanMap] = field(default_factory=dict)
 
 
 def explain_scan(
@@ -59,6 +63,7 @@ def explain_scan(
     slices: str = "all",
     series: str = "",
     seed: int = 0,
+    regions: bool = False,
     batch_size: int = 16,
     progress: Progress = silent,
 ) -> ExplainedScan:
@@ -76,6 +81,7 @@ def explain_scan(
         slices: ``all``, ``every=N``, ``count=N``, or numbers counted from the feet, as ``3,10-14``.
         series: name or UID, where there are several.
         seed: of random draws.
+        regions: whether each map is made a region map too (XRAI); of volumes there is none.
         batch_size: images the network sees at a time.
         progress: told how far it is.
 
@@ -98,7 +104,7 @@ def explain_scan(
     cases, left_out = _shown(place, network, series, places, stored.grid)
     probabilities = _probabilities(network, cases, batch_size)
     target = _class(network, explained_class, probabilities)
-    sums = _Sums(stored.grid, {spelled(one): one for one in chosen})
+    sums = _Sums(stored.grid, {spelled(one): one for one in chosen}, regions and network.dimensions == 2)
     for first in range(0, len(cases), AT_A_TIME):
         progress(f"explaining {place.name}", first, len(cases))
         sums.add(network, cases[first : first + AT_A_TIME], target, seed, batch_size)
@@ -107,8 +113,9 @@ def explain_scan(
         raise NetworkError(f"{place}: no estimator has a map: {'; '.join(sums.failed.values())}")
     notes = dict.fromkeys(note for case in cases for note in case.notes)
     prediction = _prediction(network, probabilities, [_number(case.name) for case in cases] if places else [], target)
+    told = network.name_of(target), prediction
     return ExplainedScan(
-        {name: sums.map_of(name, network.name_of(target), prediction) for name in sums.values},
+        {name: sums.map_of(name, *told) for name in sums.values},
         stored.hu,
         stored.grid,
         probabilities,
@@ -116,6 +123,7 @@ def explain_scan(
         target,
         left_out | sums.failed,
         (*notes, *sums.notes),
+        {name: sums.regions_of(name, *told) for name in sums.values if sums.of_regions},
     )
 
 
@@ -125,7 +133,9 @@ class _Sums:
 
     grid: Grid
     estimators: dict[str, Estimator]
+    of_regions: bool = False
     values: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    regions: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
@@ -157,16 +167,37 @@ class _Sums:
             within = case.grid.within
             seen = case.grid.to_source(np.ones(case.grid.shape, np.float32)) > 0
             self.explained[within] |= seen
+            segments = segment(case.image) if self.of_regions else None
             for name, maps in made.maps.items():
-                whole = self.values.setdefault(by_name[name], np.zeros(self.grid.shape, np.float32))
                 plane = maps[place].sum(dim=0).cpu().float().numpy()
-                whole[within] = np.where(seen, case.grid.to_source(plane), 0)
+                self._put(self.values, by_name[name], case.grid, seen, plane)
+                if segments is not None:
+                    grown = xrai(case.image, np.abs(plane), segments=segments)
+                    self._put(self.regions, by_name[name], case.grid, seen, grown)
+
+    def _put(
+        self,
+        wholes: dict[str, NDArray[np.float32]],
+        name: str,
+        grid: CaseGrid,
+        seen: NDArray[np.bool_],
+        plane: NDArray[np.floating],
+    ) -> None:
+        """What is known of a case, at its place in the scan."""
+        whole = wholes.setdefault(name, np.zeros(self.grid.shape, np.float32))
+        whole[grid.within] = np.where(seen, grid.to_source(plane), 0)
 
     def map_of(self, name: str, explained_class: str, prediction: str) -> ScanMap:
         """The map of one estimator."""
         one = self.estimators[name]
         told = name, one.title, explained_class, prediction
         return ScanMap(self.values[name], self.grid, self.explained, *told, parameters=repr(one))
+
+    def regions_of(self, name: str, explained_class: str, prediction: str) -> ScanMap:
+        """The region map of its magnitudes."""
+        told = f"{name} by region", f"Regions (XRAI) of {self.estimators[name].title}", explained_class, prediction
+        parameters = repr(self.estimators[name])
+        return ScanMap(self.regions[name], self.grid, self.explained, *told, parameters=parameters)
 
 
 def _shown(
