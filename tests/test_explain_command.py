@@ -164,7 +164,9 @@ def test_dicom_of_dicom(tomolens, place, tmp_path):
     assert code == 0, err
     folder = tmp_path / "maps" / "scan"
     report = json.loads((folder / "explain.json").read_text())
-    names = {f"backpropagation-{kind}.dcm" for kind in ("map", "display", "top", "capture-0001", "capture-0002")}
+    names = {
+        f"backpropagation-{kind}.dcm" for kind in ("map", "display", "top", "regions", "capture-0001", "capture-0002")
+    }
     assert {name for name in report["maps"]["backpropagation"]["files"] if name.endswith(".dcm")} == names
     source = pydicom.dcmread(sorted((place / "scan").iterdir())[0])
     for name in names:

@@ -17,6 +17,7 @@ from tomolens.estimators.registry import make_estimator
 from tomolens.export.explain_scan import explain_scan
 from tomolens.export.given import GivenNetwork
 from tomolens.export.nifti import write_nifti
+from tomolens.regions import xrai
 
 WINDOW = (-1000.0, 400.0)
 IMAGE = Baseline("image", "The image", lambda subject: subject.grey)
@@ -182,3 +183,14 @@ def explain_scan_of(plane):
 
     values = plane[None].astype(np.float32)
     return ScanMap(values, Grid(values.shape, np.eye(4)), np.ones(values.shape, bool), "one", "One", "with", "with")
+
+
+def test_region_maps_are_those_of_the_slices(tmp_path):
+    write_oriented(tmp_path / "scan.nii.gz", "RAS")
+    explained = explain_scan(tmp_path / "scan.nii.gz", network(), [IMAGE], slices="2", regions=True)
+    (found,) = explained.regions.values()
+    image = windowed(explained.grid.turn_upright(explained.hu)[2])[None].astype(np.float32)
+    expected = xrai(image, image[0])
+    np.testing.assert_allclose(explained.grid.turn_upright(found.values)[2], expected, atol=1e-5)
+    assert "XRAI" in found.title
+    assert not explain_scan(tmp_path / "scan.nii.gz", network(3), [IMAGE], regions=True).regions

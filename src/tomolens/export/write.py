@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -122,6 +122,7 @@ def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progre
         slices=request.slices,
         series=request.series,
         seed=request.seed,
+        regions="dicom" in request.formats,
         progress=progress,
     )
     withheld: dict[str, str] = {}
@@ -168,21 +169,31 @@ def _written(folder: Path, scan: Path, explained: ExplainedScan, scan_map: ScanM
         files.append(folder / f"{stem}-slice-{picture.slice:04d}.png")
         files[-1].write_bytes(picture.png)
     if "dicom" in request.formats:
-        files += _as_dicom(folder, scan, scan_map, drawn, request)
+        by_region = explained.regions.get(scan_map.estimator)
+        regions = None if by_region is None else replace(by_region, trust=scan_map.trust)
+        files += _as_dicom(folder, scan, scan_map, regions, drawn, request)
     return files
 
 
-def _as_dicom(folder: Path, scan: Path, scan_map: ScanMap, drawn: Sequence[Picture], request: Request) -> list[Path]:
-    """Parametric maps, the segmentation of what is highest in a map that is not 0, and captures."""
+def _as_dicom(
+    folder: Path,
+    scan: Path,
+    scan_map: ScanMap,
+    regions: ScanMap | None,
+    drawn: Sequence[Picture],
+    request: Request,
+) -> list[Path]:
+    """Parametric maps, segmentations of what is highest in the map and by region, and captures."""
     stem, sources = plain(scan_map.estimator), find_sources(scan, scan_map, request.series)
     if request.anonymous:
         sources = anonymous(sources, own_salt())
     files = [folder / f"{stem}-map.dcm", folder / f"{stem}-display.dcm"]
     for file, shown in zip(files, (False, True), strict=True):
         write_parametric_map(scan_map, sources, file, shown=shown)
-    if scan_map.top(request.share).any():
-        files.append(folder / f"{stem}-top.dcm")
-        write_segmentation(scan_map, sources, files[-1], share=request.share)
+    for one, kind in ((scan_map, "top"), (regions, "regions")):
+        if one is not None and one.top(request.share).any():  # a map of 0, or of equal values, has no top
+            files.append(folder / f"{stem}-{kind}.dcm")
+            write_segmentation(one, sources, files[-1], share=request.share)
     series = str(hd.UID())
     for picture in drawn:
         files.append(folder / f"{stem}-capture-{picture.slice:04d}.dcm")
