@@ -1,7 +1,9 @@
 """`tomolens explain`: one command from a scan to files, with trust, resumed, and one line where something is wrong."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -64,6 +66,8 @@ def test_files_that_say_all_of_it(tomolens, place, tmp_path):
     assert report["versions"]["tomolens"]
     files_of = report["maps"]["backpropagation"]["files"]
     assert sorted(files_of) == sorted(file.name for file in folder.iterdir() if file.name != "explain.json")
+    assert report["files"] == {name: (folder / name).stat().st_size for name in files_of}
+    assert not list((tmp_path / "maps").glob("*.partial"))
     assert report["maps"]["backpropagation"]["trust"] == "trust not assessed"
     assert "not for diagnosis" in report["maps"]["backpropagation"]["use"]
     assert np.abs(np.asarray(nib.load(folder / "backpropagation.nii.gz").dataobj)).max() > 0
@@ -81,9 +85,11 @@ def test_what_is_done_is_not_done_again(tomolens, place, tmp_path):
     assert report.stat().st_mtime_ns == before
     assert tomolens(*asked, "--seed", 1)[0] == 0
     assert report.stat().st_mtime_ns > before
-    report.write_text("{")
-    assert tomolens(*asked)[0] == 0
-    assert json.loads(report.read_text())["seed"] == 0
+    before = report.stat().st_mtime_ns
+    next((tmp_path / "scan").glob("*.nii.gz")).unlink()
+    assert tomolens(*asked, "--seed", 1)[0] == 0
+    assert report.stat().st_mtime_ns > before  # what it names is gone
+    assert list((tmp_path / "scan").glob("*.nii.gz"))
 
 
 def test_a_scan_that_fails_is_told_and_the_others_are_done(tomolens, place, tmp_path):
@@ -109,6 +115,11 @@ def test_a_scan_that_fails_is_told_and_the_others_are_done(tomolens, place, tmp_
         (("--class", "maybe"), "expected one of without contrast"),
         (("--trust", "nowhere"), "nowhere"),
         (("--device", "cuda:9"), "cuda"),
+        (("--label", "nodule"), "classes and no labels"),
+        (("--slices", "5-2"), "numbers that rise"),
+        (("--slices", "0-999999999"), "has 6, 0"),
+        (("--estimator", "random"), "never looks at the network"),
+        (("--estimator", "centre-prior"), "never looks at the network"),
     ],
 )
 def test_wrong_words_are_one_line(tomolens, place, tmp_path, options, words):
@@ -134,9 +145,14 @@ def test_trust_goes_with_the_map_and_bad_maps_stay(place, tmp_path):
     report = explain_into(tmp_path / "a", place / "scan", made)
     assert list(report["maps"]) == ["smoothgrad-squared(samples=4)"]
     line = report["maps"]["smoothgrad-squared(samples=4)"]["trust"]
-    assert line == "to be believed by study “of the same network” (faithful: passed)"
+    form = ", of its absolute values" if cards[repr(squared)]["form"] == "absolute" else ""
+    assert line == f"to be believed by study “of the same network”{form} (faithful: passed)"
     assert report["withheld"]["backpropagation"].startswith("NOT TO BE BELIEVED by study")
     assert not (tmp_path / "a" / "backpropagation.nii.gz").exists()
+    report = explain_into(tmp_path / "b", place / "scan", replace(made, trust=None))
+    assert (tmp_path / "b" / "backpropagation.nii.gz").exists()
+    explain_into(tmp_path / "b", place / "scan", made)
+    assert not (tmp_path / "b" / "backpropagation.nii.gz").exists()  # nothing stays of an earlier request
     report = explain_into(tmp_path / "b", place / "scan", replace(made, anyway=True))
     assert "NOT TO BE BELIEVED" in json.loads((tmp_path / "b" / "backpropagation.json").read_text())["trust"]
     other = replace(made, estimators=(make_estimator("smoothgrad-squared"),))
@@ -152,6 +168,17 @@ def test_the_cards_of_another_network_say_nothing(place, tmp_path):
         read_trust(tmp_path / "r", network)
     with pytest.raises(SettingsError):
         read_trust(tmp_path / "nowhere", network)
+    with pytest.raises(SettingsError, match="tells without contrast, with contrast apart"):
+        read_trust(place / "results", replace(network, classes=("healthy", "ill")))
+    with pytest.raises(SettingsError, match="takes something else"):
+        read_trust(place / "results", replace(network, known_as={**network.known_as, "input": "another window"}))
+    with pytest.raises(SettingsError, match="is of the label"):
+        read_trust(place / "results", replace(network, label="nodule"))
+    shutil.copytree(place / "results", tmp_path / "damaged")
+    for content in ("[]", "{}", '{"cards": [{"estimator": "other"}]}', "nothing"):
+        (tmp_path / "damaged" / "verdict.json").write_text(content)
+        with pytest.raises(SettingsError):
+            read_trust(tmp_path / "damaged", network)
 
 
 def test_formats():
@@ -204,3 +231,88 @@ def test_dicom_of_something_else_is_refused_before_anything_is_explained(tomolen
     )
     assert code == 2
     assert "is of DICOM scans" in err
+
+
+def test_maps_of_another_scan_are_never_taken_for_these(tomolens, place, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        files.write_volume(tmp_path / name / "ct.nii.gz", files.body(seed=ord(name)))
+    asked = ["--model", weights(place), "--slices", "1", "--format", "nifti", "--out", tmp_path / "maps", "-q"]
+    assert tomolens("explain", tmp_path / "a" / "ct.nii.gz", *asked)[0] == 0
+    code, _, err = tomolens("explain", tmp_path / "b" / "ct.nii.gz", *asked)
+    assert code == 2
+    assert "holds maps of another scan" in err
+    both = [tmp_path / name / "ct.nii.gz" for name in ("b", "a")]
+    code, _, err = tomolens("explain", *both, *asked)
+    assert code == 3  # b would lie in a's folder, and a in a new one
+    (tmp_path / "full" / "ct").mkdir(parents=True)
+    (tmp_path / "full" / "ct" / "thesis.txt").write_text("years of work")
+    code, _, err = tomolens("explain", both[0], *asked[:-2], tmp_path / "full", "-q")
+    assert code == 2
+    assert "holds something else" in err
+    assert (tmp_path / "full" / "ct" / "thesis.txt").exists()
+
+
+def test_folders_are_told_apart(tmp_path, monkeypatch):
+    from tomolens.export.write import folders_of
+
+    asked = Request(None, ())  # of which nothing is asked here
+    for name in ("p/x.nii.gz", "q/x.nii.gz", "x-2.nii.gz", "1.2.840.1", "1.2.840.2"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scans = [
+        tmp_path / name for name in ("p/x.nii.gz", "q/x.nii.gz", "x-2.nii.gz", "1.2.840.1", "1.2.840.2", "p/x.nii.gz")
+    ]
+    found = folders_of(scans, tmp_path / "out", asked)
+    assert [folder.name for _, folder in found] == ["x", "x-2", "x-2-2", "1.2.840.1", "1.2.840.2"]
+    monkeypatch.chdir(tmp_path / "p")
+    ((_, folder),) = folders_of([Path()], tmp_path / "out", asked)
+    assert folder.name == "p"
+
+
+def test_names_stay_out_of_what_is_anonymous(tomolens, place, tmp_path):
+    scan = tmp_path / "DOE_JANE" / "SMITH_JOHN.nii.gz"
+    scan.parent.mkdir()
+    hu = files.body().astype(np.float64)
+    hu[2] = -1000
+    files.write_volume(scan, hu)
+    code, _, _ = tomolens(
+        "explain",
+        scan,
+        "--model",
+        weights(place),
+        "--format",
+        "nifti,html",
+        "--anonymous",
+        "--out",
+        tmp_path / "m",
+        "-q",
+    )
+    assert code == 0
+    written = [file for file in (tmp_path / "m").rglob("*") if file.is_file()]
+    assert len(written) == 4
+    for file in written:
+        assert not {"DOE", "SMITH"} & {*str(file.relative_to(tmp_path)).replace("/", "_").replace(".", "_").split("_")}
+        assert b"DOE_JANE" not in file.read_bytes()
+        assert b"SMITH_JOHN" not in file.read_bytes()
+
+
+def test_an_estimator_that_has_no_map_is_told(tomolens, place, tmp_path):
+    code, out, err = tomolens(
+        "explain", place / "scan", "--model", weights(place), "--estimator", "backpropagation",
+        "--estimator", "expected-gradients", "--slices", "1", "--format", "nifti", "--out", tmp_path, "-q", "--json",
+    )  # fmt: skip
+    assert code == 3
+    assert "left out: expected-gradients" in err
+    (said,) = json.loads(out.splitlines()[-1])["done"].values()
+    assert said["maps"] == ["backpropagation"]
+
+
+def test_what_has_no_sign_is_not_said_to_speak_against(place, tmp_path):
+    network = read_network(weights(place))
+    pair = tuple(make_estimator("smoothgrad", samples=count) for count in (2, 3))
+    asked = Request(network, (make_estimator("smoothgrad-squared", samples=2), *pair), ("nifti",), slices="1")
+    report = explain_into(tmp_path / "a", place / "scan", asked)
+    assert set(report["maps"]) == {"smoothgrad-squared(samples=2)", "smoothgrad(samples=2)", "smoothgrad(samples=3)"}
+    assert "without a sign" in report["maps"]["smoothgrad-squared(samples=2)"]["units"]
+    assert "speaks for" in report["maps"]["smoothgrad(samples=2)"]["units"]

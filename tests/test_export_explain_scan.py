@@ -28,7 +28,9 @@ def network(dimensions=2, size=(), spacing=None, outputs=2, classes=("without", 
     torch.manual_seed(0)
     made = convolutional(1, outputs, dimensions=dimensions).eval()
     classifier = Classifier(made, "logits", intensity=Intensity(hounsfield=WINDOW))
-    return GivenNetwork(classifier, WINDOW, size, spacing, dimensions, classes, Path("network.toml"), "hash")
+    return GivenNetwork(
+        classifier, WINDOW, size, spacing, dimensions, classes, Path("network.toml"), "hash", {"weights": "hash"}
+    )
 
 
 def map_of(explained, name):

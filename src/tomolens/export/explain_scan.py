@@ -1,6 +1,6 @@
 """From a scan and a network to maps on the scan's own voxels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class ExplainedScan:
     Attributes:
         maps: by estimator, on the scan's voxels.
         regions: of each of them its region map (XRAI), of slices where it was asked for.
+        prediction: what the network says about the scan, in words.
         hu: float32 ``(slices, rows, columns)`` of the scan as it is stored.
         grid: of these voxels.
         probabilities: of each class, ``(images, classes)``: of each slice that was shown, or of the whole.
@@ -52,6 +53,7 @@ class ExplainedScan:
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     regions: dict[str, ScanMap] = field(default_factory=dict)
+    prediction: str = ""
 
 
 def explain_scan(
@@ -96,34 +98,40 @@ def explain_scan(
     """
     network = network if isinstance(network, GivenNetwork) else read_network(Path(network))
     asked = [estimators] if isinstance(estimators, str) or not isinstance(estimators, Sequence) else estimators
-    chosen = [make_estimator(one) if isinstance(one, str) else one for one in asked]
+    chosen = {spelled(one): one for one in (make_estimator(one) if isinstance(one, str) else one for one in asked)}
     place = Path(scan)
     stored = read_source(place, series)
     upright = stored.grid.upright()
+    if network.dimensions == 3 and slices != "all":
+        raise SettingsError(f"slices '{slices}': the network is shown all of {place}, not slices")
     places = () if network.dimensions == 3 else _slices(slices, upright.shape[0], place)
-    cases, left_out = _shown(place, network, series, places, stored.grid)
-    probabilities = _probabilities(network, cases, batch_size)
+    shown = _Shown.of(place, network, series, places, stored.grid)
+    probabilities, left_out = shown.looked_at(batch_size)
     target = _class(network, explained_class, probabilities)
-    sums = _Sums(stored.grid, {spelled(one): one for one in chosen}, regions and network.dimensions == 2)
-    for first in range(0, len(cases), AT_A_TIME):
-        progress(f"explaining {place.name}", first, len(cases))
-        sums.add(network, cases[first : first + AT_A_TIME], target, seed, batch_size)
-    progress(f"explaining {place.name}", len(cases), len(cases))
+    sums = _Sums(stored.grid, chosen, regions and network.dimensions == 2)
+    notes: dict[str, None] = dict.fromkeys(network.notes)
+    for first in range(0, len(shown.entries), AT_A_TIME):
+        progress(f"explaining {place.name}", first, len(shown.entries))
+        cases = list(map(shown.reader, shown.entries[first : first + AT_A_TIME]))
+        notes |= dict.fromkeys(note for case in cases for note in case.notes)
+        sums.add(network, cases, target, seed, batch_size)
+    progress(f"explaining {place.name}", len(shown.entries), len(shown.entries))
     if not sums.values:
         raise NetworkError(f"{place}: no estimator has a map: {'; '.join(sums.failed.values())}")
-    notes = dict.fromkeys(note for case in cases for note in case.notes)
-    prediction = _prediction(network, probabilities, [_number(case.name) for case in cases] if places else [], target)
+    numbers = tuple(_number(entry.name) for entry in shown.entries) if places else ()
+    prediction = _prediction(network, probabilities, numbers, target)
     told = network.name_of(target), prediction
     return ExplainedScan(
         {name: sums.map_of(name, *told) for name in sums.values},
         stored.hu,
         stored.grid,
         probabilities,
-        tuple(_number(case.name) for case in cases) if places else (),
+        numbers,
         target,
         left_out | sums.failed,
         (*notes, *sums.notes),
         {name: sums.regions_of(name, *told) for name in sums.values if sums.of_regions},
+        prediction,
     )
 
 
@@ -157,7 +165,8 @@ class _Sums:
             names=[case.name for case in cases],
             batch_size=batch_size,
         )
-        by_name = {one.name: name for name, one in self.estimators.items()}
+        # Several of one name are told apart by what they change.
+        by_name = {one.name: name for name, one in self.estimators.items()} | {name: name for name in self.estimators}
         for name, error in made.failed.items():
             self.failed[by_name[name]] = str(error)
             self.values.pop(by_name[name], None)
@@ -200,28 +209,52 @@ class _Sums:
         return ScanMap(self.regions[name], self.grid, self.explained, *told, parameters=parameters)
 
 
-def _shown(
-    place: Path, network: GivenNetwork, series: str, slices: Sequence[int], grid: Grid
-) -> tuple[list[Case], dict[str, str]]:
-    """What the network is shown, and the slices that it cannot be shown.
+@dataclass
+class _Shown:
+    """What the network is shown: images that are read when they are needed.
 
-    Raises:
-        CaseError: none is left.
+    Attributes:
+        network: that sees them.
+        reader: reads one.
+        entries: of those that can be shown.
     """
-    shape = grid.upright().shape[-network.dimensions :]
-    reader = FileReader(network.preprocessing(shape), MaskChoice(), network.dimensions)
-    whole = CaseEntry(place.name, 0, "", str(place), series=series)
-    single = grid.upright().shape[0] == 1
-    entries = [replace(whole, name=_name(place, one), slice=None if single else one) for one in slices] or [whole]
-    cases, left_out = [], {}
-    for entry in entries:
-        try:
-            cases.append(reader(entry))
-        except CaseError as error:
-            left_out[entry.name] = str(error)
-    if not cases:
-        raise CaseError(next(iter(left_out.values())))
-    return cases, left_out
+
+    network: GivenNetwork
+    reader: FileReader
+    entries: list[CaseEntry]
+
+    @classmethod
+    def of(cls, place: Path, network: GivenNetwork, series: str, slices: Sequence[int], grid: Grid) -> "_Shown":
+        """Slices of a scan, or all of it where there are none."""
+        shape = grid.upright().shape[-network.dimensions :]
+        reader = FileReader(network.preprocessing(shape), MaskChoice(), network.dimensions)
+        whole = CaseEntry(place.name, 0, "", str(place), series=series)
+        single = grid.upright().shape[0] == 1
+        named = [replace(whole, name=_name(place, one), slice=None if single else one) for one in slices]
+        return cls(network, reader, named or [whole])
+
+    def looked_at(self, batch_size: int) -> tuple[NDArray[np.float64], dict[str, str]]:
+        """Probabilities of each image, and those that cannot be shown with the reason; they are left out from here on.
+
+        Raises:
+            CaseError: none is left.
+        """
+        classifier = replace(self.network.classifier, score="probability")
+        usable, found, left_out = [], [], {}
+        for first in range(0, len(self.entries), AT_A_TIME):
+            images = []
+            for entry in self.entries[first : first + AT_A_TIME]:
+                try:
+                    images.append(self.reader(entry).image)
+                    usable.append(entry)
+                except CaseError as error:
+                    left_out[entry.name] = str(error)
+            if images:
+                found.append(classifier.predicted_scores(torch.from_numpy(np.stack(images)), batch_size))
+        if not usable:
+            raise CaseError(next(iter(left_out.values())))
+        self.entries = usable
+        return np.concatenate(found).astype(np.float64), left_out
 
 
 def _name(place: Path, slice: int) -> str:
@@ -239,10 +272,7 @@ def _slices(text: str, count: int, place: Path) -> list[int]:
         SettingsError: words that are none, or slices that the scan has not.
     """
     if text.replace(",", "").replace("-", "").replace(" ", "").isdecimal():
-        found = sorted({number for part in text.split(",") for number in _range(part, text)})
-        if not found or found[-1] >= count:
-            raise SettingsError(f"slices '{text}': {place} has {count}, 0 (next to the feet) to {count - 1}")
-        return found
+        return sorted({number for part in text.split(",") for number in _range(part, text, count, place)})
     choice = SliceChoice.parse(text)
     if choice.kind == "largest-mask":
         raise SettingsError(
@@ -251,22 +281,13 @@ def _slices(text: str, count: int, place: Path) -> list[int]:
     return choice.of(range(count), lambda _: 0)
 
 
-def _range(part: str, text: str) -> Iterator[int]:
-    first, dash, last = part.strip().partition("-")
-    if not first.isdecimal() or (dash and not last.isdecimal()):
-        raise SettingsError(f"slices '{text}', expected all, every=N, count=N, or numbers as 3,10-14")
-    yield from range(int(first), int(last or first) + 1)
-
-
-def _probabilities(network: GivenNetwork, cases: Sequence[Case], batch_size: int) -> NDArray[np.float64]:
-    classifier = replace(network.classifier, score="probability")
-    found = [
-        classifier.predicted_scores(
-            torch.from_numpy(np.stack([case.image for case in cases[at : at + AT_A_TIME]])), batch_size
-        )
-        for at in range(0, len(cases), AT_A_TIME)
-    ]
-    return np.concatenate(found).astype(np.float64)
+def _range(part: str, text: str, count: int, place: Path) -> range:
+    first, dash, last = (word.strip() for word in part.partition("-"))
+    if not first.isdecimal() or (dash and not last.isdecimal()) or int(last or first) < int(first):
+        raise SettingsError(f"slices '{text}', expected all, every=N, count=N, or numbers that rise, as 3,10-14")
+    if int(last or first) >= count:
+        raise SettingsError(f"slices '{text}': {place} has {count}, 0 (next to the feet) to {count - 1}")
+    return range(int(first), int(last or first) + 1)
 
 
 def _class(network: GivenNetwork, wanted: str, probabilities: NDArray[np.float64]) -> int:

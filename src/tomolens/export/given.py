@@ -1,5 +1,6 @@
 """A network with all that must be known to show it a scan: window, pixels, axes and names of its classes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +26,10 @@ class GivenNetwork:
         dimensions: 2 where it sees slices, 3 for volumes.
         classes: names of what it tells apart, as far as they are known.
         place: its file.
-        hash: of its content, by which a study knows it.
+        hash: of all that is declared of it, or of its weights.
+        known_as: what a study of it has in its description: ``weights`` or ``file_hash``, and ``input``.
+        label: which of several labels is explained; empty where there are classes.
+        notes: what must be said of it, in words.
     """
 
     classifier: Classifier
@@ -36,6 +40,9 @@ class GivenNetwork:
     classes: tuple[str, ...]
     place: Path
     hash: str
+    known_as: Mapping[str, str]
+    label: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -63,9 +70,11 @@ def read_network(place: Path, *, label: str = "", allow_code: bool = False) -> G
 
     Raises:
         NetworkError: see `declared`, or one that is not said to take windowed CT.
-        SettingsError: several labels and none named, or one that there is not.
+        SettingsError: several labels and none named, one that there is not, or a label of a network of classes.
     """
     found = declared(place, allow_code=allow_code)
+    if label and (found is None or found.task != "labels"):
+        raise SettingsError(f"label '{label}': {place} has classes and no labels")
     if found is None:
         return _of_weights(place)
     contract, classifier, classes = found.contract, found.classifier(), found.classes
@@ -82,7 +91,9 @@ def read_network(place: Path, *, label: str = "", allow_code: bool = False) -> G
     axes = len(contract.size or contract.spacing or contract.orientation) or 2
     dimensions: Literal[2, 3] = 3 if axes == 3 else 2
     spacing = contract.spacing or None
-    return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, place, found.source.hash)
+    known_as = {"file_hash": found.source.hash, "input": contract.said()}
+    given = place, found.declared, known_as, label, found.notes
+    return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, *given)
 
 
 def _of_weights(place: Path) -> GivenNetwork:
@@ -100,6 +111,7 @@ def _of_weights(place: Path) -> GivenNetwork:
     pixel = None if spacing is None else _each(spacing, len(several))
     classifier = Classifier(classifier.network, classifier.output, intensity=Intensity(hounsfield=limits))
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
+    hash = weights_hash(classifier.network)
     return GivenNetwork(
         classifier,
         limits,
@@ -108,7 +120,8 @@ def _of_weights(place: Path) -> GivenNetwork:
         3 if len(several) == 3 else 2,
         names,
         place,
-        weights_hash(classifier.network),
+        hash,
+        {"weights": hash},
     )
 
 

@@ -57,7 +57,7 @@ def told(scan_map: ScanMap) -> Mapping[str, Any]:
         "explained_class": scan_map.explained_class,
         "prediction": scan_map.prediction,
         "trust": scan_map.trust,
-        "units": "importance, signed: above 0 speaks for the explained class, below 0 against it",
+        "units": f"importance: {scan_map.meaning}",
         "range": [float(values.min(initial=0.0)), float(values.max(initial=0.0))],
         "shape": list(scan_map.grid.shape),
         "affine_lps_of_slice_row_column": scan_map.grid.affine.tolist(),

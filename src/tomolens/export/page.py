@@ -21,8 +21,8 @@ from .explain_scan import ExplainedScan
 from .given import GivenNetwork
 from .scan_map import ScanMap
 
-LONGEST, MOST = 320, 120
-"""Pixels along the longer side of a slice, and slices, at most: the page stays a few MB."""
+LONGEST, MOST = 256, 120
+"""Pixels along the longer side of a slice, and slices, at most: some 12 MB with one map."""
 PRESETS = (("lung", -1000.0, 400.0), ("soft tissue", -160.0, 240.0), ("bone", -450.0, 1050.0))
 LEVELS = 127
 """Of a map to either side of 0."""
@@ -31,13 +31,15 @@ LEVELS = 127
 def page(scan: str, network: GivenNetwork, explained: ExplainedScan, maps: Sequence[ScanMap]) -> str:
     """The page of some of a scan's maps, as HTML.
 
-    Slices that were not explained are not shown, and of more than `MOST` every n-th; large ones are made smaller. Maps
-    have 127 levels to either side of 0, up to the 99.9th percentile of their magnitude.
+    Slices that were not explained are not shown, and of more than `MOST` every n-th; large ones are made smaller, and
+    what is read under the pointer is a mean then. Maps have 127 levels to either side of 0, up to the 99.9th percentile
+    of their magnitude.
     """
     places, shape = _places(explained), _shape(explained)
     upright = explained.grid.upright()
     content = {
         "shape": list(shape),
+        "scan": list(upright.shape[1:]),
         "pixel": [
             own * length / count
             for own, length, count in zip(upright.spacing[1:], upright.shape[1:], shape, strict=True)
@@ -63,7 +65,7 @@ def page(scan: str, network: GivenNetwork, explained: ExplainedScan, maps: Seque
         .from_string(template)
         .render(
             scan=scan,
-            prediction=maps[0].prediction if maps else "",
+            prediction=explained.prediction,
             explained_class=network.name_of(explained.explained_class),
             network=network.place.name,
             takes=network.said,
@@ -103,7 +105,7 @@ def _map(explained: ExplainedScan, one: ScanMap, places: Sequence[int], shape: t
     largest = float(np.percentile(magnitude, 99.9)) if magnitude.size else 0.0
     largest = largest or float(magnitude.max(initial=0.0)) or 1.0
     scores = (LEVELS * np.clip(stack / largest, -1.0, 1.0)).round().astype(np.int8)
-    told = {"name": one.estimator, "title": one.title, "trust": one.trust, "largest": largest}
+    told = {"name": one.estimator, "title": one.title, "trust": one.trust, "largest": largest, "signed": one.signed}
     return {**told, "scores": _packed(scores)}
 
 

@@ -48,8 +48,9 @@ class Picture:
 def pictures(explained: ExplainedScan, scan_map: ScanMap, window: Windows, most: int = MOST_SLICES) -> list[Picture]:
     """The slices that hold most of a map, front up and the patient's right on the left.
 
-    Red speaks for the explained class and blue against it; what is below a seventh of the largest magnitude is not
-    drawn. Estimator, class, prediction, trust, a scale bar, R and L, and that it is no diagnosis stand in the picture.
+    Red speaks for the explained class and blue against it, where a map has a sign; what is below a seventh of the
+    largest magnitude is not drawn. Estimator, class, prediction, trust, a scale bar, R and L, and that it is no
+    diagnosis stand in the picture.
 
     Args:
         explained: the scan.
@@ -116,7 +117,7 @@ def _words(explained: ExplainedScan, scan_map: ScanMap, place: int) -> list[tupl
         (f"explained: {scan_map.explained_class}{probability}", "white"),
         (f"predicted: {scan_map.prediction}", "white"),
         (scan_map.trust, colour),
-        (f"{RESEARCH}; red speaks for the explained class, blue against it", "#ffd166"),
+        (f"{RESEARCH}; {scan_map.meaning}", "#ffd166"),
     ]
     return [(part, shade) for line, shade in lines for part in wrap(line, LETTERS)]
 

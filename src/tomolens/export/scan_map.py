@@ -39,6 +39,18 @@ class ScanMap:
     parameters: str = ""
 
     @property
+    def signed(self) -> bool:
+        """Whether some voxels speak against the class: else the map tells how much, and not for what."""
+        return bool(self.values.min(initial=0.0) < 0)
+
+    @property
+    def meaning(self) -> str:
+        """What its values say, in words."""
+        if self.signed:
+            return "above 0 (red) speaks for the explained class, below 0 (blue) against it"
+        return "how important each voxel is, without a sign: not whether for or against the class"
+
+    @property
     def shown(self) -> NDArray[np.float32]:
         """The same from 0 to 1: the magnitude over its largest; all 0 of an empty map."""
         magnitude = np.abs(self.values)

@@ -1,13 +1,14 @@
 """What a study says about an estimator, in one line that goes with every map."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..classifier.weights import weights_hash
 from ..errors import SettingsError
+from ..results.description import Description
 from ..results.store import Store
 from .given import GivenNetwork
 from .scan_map import NOT_ASSESSED, ScanMap
@@ -30,10 +31,12 @@ class Trust:
         study: its name.
         cards: as ``verdict.json`` has them, by the parameters of the estimator as they are written in Python: with
             others it makes another map.
+        hash: of the verdict.
     """
 
     study: str
     cards: Mapping[str, Mapping[str, Any]]
+    hash: str = ""
 
     def of(self, scan_map: ScanMap) -> str:
         """The line of a map."""
@@ -43,7 +46,8 @@ class Trust:
         states = _states(card)
         told = [f"{words}: {states[question]}" for question, words in SHORT.items() if states.get(question)]
         begun = "to be believed" if card["believed"] else "NOT TO BE BELIEVED" if fails(card) else NOT_ASSESSED
-        return f"{begun} by study “{self.study}” ({'; '.join(told)})"
+        form = {"absolute": ", of its absolute values", "original": ", of it as it is"}.get(card["form"], "")
+        return f"{begun} by study “{self.study}”{form} ({'; '.join(told)})"
 
     def fails(self, scan_map: ScanMap) -> bool:
         """Whether the estimator failed a check that a map must pass."""
@@ -75,15 +79,39 @@ def read_trust(folder: str | Path, network: GivenNetwork) -> Trust:
         raise SettingsError(
             f"{store.folder}: no verdict.json that can be read: `tomolens report {store.folder}` writes it"
         ) from error
-    own = {network.hash, weights_hash(network.classifier.network)}
-    known = {one.get(name) for one in description.get("networks", []) for name in ("weights", "file_hash")}
-    if not own & known:
+    _require_same(store.folder, description, network)
+    parameters = {one.name: one.parameters for one in description.estimators}
+    try:
+        cards = {parameters[card["estimator"]]: card for card in verdict["cards"]}
+        for card in cards.values():
+            _states(card), card["believed"], card["form"]
+    except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
-            f"{store.folder}: study “{description.name}” is of another network than {network.place}: its trust cards "
+            f"{store.folder}: verdict.json holds no trust cards: `tomolens report` writes it"
+        ) from error
+    text = json.dumps(verdict, sort_keys=True)
+    return Trust(description.name, cards, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
+
+
+def _require_same(folder: Path, description: Description, network: GivenNetwork) -> None:
+    """Refuse a study of another network, or of what it says about something else.
+
+    Raises:
+        SettingsError: another file or weights, input, label or classes.
+    """
+    about = f"{folder}: study “{description.name}”"
+    networks = description.get("networks", [])
+    if not any(all(one.get(name) == value for name, value in network.known_as.items()) for one in networks):
+        raise SettingsError(
+            f"{about} is of another network than {network.place}, or one that takes something else: its trust cards "
             "say nothing about this one's maps"
         )
-    parameters = {one.name: one.parameters for one in description.estimators}
-    return Trust(description.name, {parameters[card["estimator"]]: card for card in verdict["cards"]})
+    label = (description.settings.get("classifier") or {}).get("label", "")
+    if network.label and label != network.label:
+        raise SettingsError(f"{about} is of the label '{label}', and '{network.label}' is explained")
+    if network.classes and tuple(description.classes) != network.classes:
+        classes = ", ".join(description.classes)
+        raise SettingsError(f"{about} tells {classes} apart, and the network {', '.join(network.classes)}")
 
 
 def _states(card: Mapping[str, Any]) -> dict[str, str]:

@@ -1,29 +1,36 @@
 """All that is asked for of a scan, in one folder, with a report that says how it was made."""
 
+import hashlib
 import json
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import highdicom as hd
+import numpy as np
 
+from ..cases.files import read_source
 from ..cases.formats import IMAGE_SUFFIXES
+from ..cases.geometry import Volume
 from ..cases.places import suffix
-from ..cases.pseudonyms import own_salt
+from ..cases.pseudonyms import own_salt, pseudonym
 from ..errors import SettingsError
-from ..estimators.estimator import Estimator, spelled
+from ..estimators.estimator import Estimator, is_blind, spelled
 from ..progress import Progress, silent
 from ..study.provenance import provenance
-from .dicom import anonymous, find_sources, write_capture, write_parametric_map, write_segmentation
+from .dicom import Sources, anonymous, find_sources, write_capture, write_parametric_map, write_segmentation
 from .explain_scan import ExplainedScan, explain_scan
 from .given import GivenNetwork
 from .nifti import told, write_nifti
 from .page import page
 from .pictures import Picture, pictures
-from .scan_map import ScanMap
+from .scan_map import NOT_ASSESSED, ScanMap
 from .trust import Trust
 
 Format = Literal["png", "nifti", "dicom", "html"]
@@ -63,20 +70,27 @@ class Request:
 
     @property
     def known_by(self) -> dict[str, Any]:
-        """All that decides what is written: a folder that was written for the same is left as it is."""
+        """All that decides what is written of a scan, beside the scan itself."""
         return {
+            "tomolens": version("tomolens"),
             "network": self.network.hash,
+            "label": self.network.label,
             "estimators": [repr(one) for one in self.estimators],
             "formats": list(self.formats),
             "class": self.explained_class,
             "slices": self.slices,
-            "series": self.series,
+            "series": hashlib.blake2b(self.series.encode(), digest_size=8).hexdigest() if self.series else "",
             "seed": self.seed,
-            "trust": None if self.trust is None else self.trust.study,
+            "trust": "" if self.trust is None else self.trust.hash,
             "anyway": self.anyway,
             "anonymous": self.anonymous,
             "share": self.share,
         }
+
+    def called(self, scan: Path) -> str:
+        """What a scan is called in all that is written: its name, or a pseudonym of it."""
+        name = scan.resolve().name
+        return pseudonym(name, own_salt()) if self.anonymous else name
 
 
 def formats_of(text: str) -> tuple[Format, ...]:
@@ -94,26 +108,40 @@ def formats_of(text: str) -> tuple[Format, ...]:
     return found  # type: ignore[return-value]
 
 
-def is_done(folder: Path, request: Request) -> bool:
-    """Whether a folder holds all of what is asked for already."""
-    try:
-        return bool(json.loads((folder / REPORT).read_text(encoding="utf-8"))["asked"] == request.known_by)
-    except (OSError, ValueError, KeyError):
-        return False
+def require_estimators(estimators: Sequence[Estimator]) -> None:
+    """Refuse what never looks at the network: it explains nothing.
+
+    Raises:
+        SettingsError: naming it.
+    """
+    for one in estimators:
+        if is_blind(one):
+            raise SettingsError(f"estimator '{one.name}' never looks at the network: its map explains nothing")
 
 
 def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progress = silent) -> dict[str, Any]:
-    """Explain a scan and write everything into a folder; the report comes last, so that a part is never taken for all.
+    """Explain a scan and write everything into a folder, or leave it as it is where it holds just that.
+
+    All of it is written beside the folder first and put in its place at the end, so that nothing of an earlier or a
+    broken-off run is taken for this one's.
 
     Returns:
-        The report.
+        The report, with ``again`` where all was there already.
 
     Raises:
-        TomolensError: see `explain_scan`; a place that cannot be written.
+        TomolensError: see `explain_scan`; a folder that holds something else or cannot be written; DICOM files asked
+            of another kind of scan, or of one that they cannot refer to.
     """
     began = time.perf_counter()
     if "dicom" in request.formats and suffix(scan) in IMAGE_SUFFIXES:
         raise SettingsError(f"{scan}: format 'dicom' is of DICOM scans, whose study the files belong to; take nifti")
+    stored = read_source(scan, request.series)
+    known = {**request.known_by, "scan": _hash_of(stored)}
+    before = _report_of(folder)
+    if before is not None and _is_whole(folder, before) and before.get("asked") == known:
+        return {**before, "again": True}
+    _require_ours(folder, before, known["scan"])
+    sources = _sources(scan, stored, request)
     explained = explain_scan(
         scan,
         request.network,
@@ -125,25 +153,101 @@ def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progre
         regions="dicom" in request.formats,
         progress=progress,
     )
-    withheld: dict[str, str] = {}
-    written: dict[str, list[str]] = {}
+    made = folder.with_name(f"{folder.name}.partial")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        judged = dict(_judged(explained, request, withheld))
-        for name, scan_map in judged.items():
-            files = _written(folder, scan, explained, scan_map, request)
-            written[name] = [str(file.relative_to(folder)) for file in files]
-        if "html" in request.formats:
-            text = page(scan.name, request.network, explained, list(judged.values()))
-            (folder / PAGE).write_text(text, encoding="utf-8")
-        maps = {name: {**told(one), "files": written[name]} for name, one in judged.items()}
-        report = _report(scan, request, explained, maps, withheld, time.perf_counter() - began)
-        partial = folder / f"{REPORT}.partial"
-        partial.write_text(f"{json.dumps(report, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
-        os.replace(partial, folder / REPORT)
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        report = {**_all_written(made, scan, explained, sources, request), "asked": known}
+        report["seconds"] = round(time.perf_counter() - began, 2)
+        (made / REPORT).write_text(f"{json.dumps(report, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(made, folder)
     except OSError as error:
         raise SettingsError(f"{folder} cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     return report
+
+
+def _hash_of(stored: Volume) -> str:
+    """By which a scan is known: its voxels and where they lie."""
+    digest = hashlib.blake2b(np.ascontiguousarray(stored.hu).tobytes(), digest_size=16)
+    digest.update(np.round(stored.grid.affine, 4).tobytes())
+    return digest.hexdigest()
+
+
+def _report_of(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_whole(folder: Path, report: Mapping[str, Any]) -> bool:
+    """Whether every file that a report names is there, as long as it was."""
+    sizes = report.get("files")
+    if not isinstance(sizes, dict):
+        return False
+    return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
+
+
+def _require_ours(folder: Path, before: Mapping[str, Any] | None, scan: str) -> None:
+    """Refuse to write over what is no report of this scan, and a place that cannot be written.
+
+    Raises:
+        SettingsError: naming the folder.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder.parent):
+            pass
+        taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be written ({error.strerror})") from error
+    if not taken:
+        return
+    asked = {} if before is None else before.get("asked", {})
+    if not isinstance(asked, dict) or asked.get("scan") != scan:
+        what = "maps of another scan" if asked else "something else"
+        raise SettingsError(f"{folder} holds {what}: give another --out, or remove it")
+
+
+def _sources(scan: Path, stored: Volume, request: Request) -> Sources | None:
+    """The DICOM images that files refer to, found before anything is explained."""
+    if "dicom" not in request.formats:
+        return None
+    nothing = np.zeros(stored.hu.shape, np.float32)
+    sources = find_sources(scan, ScanMap(nothing, stored.grid, nothing > 0, "", "", "", ""), request.series)
+    return anonymous(sources, own_salt()) if request.anonymous else sources
+
+
+def _all_written(
+    folder: Path, scan: Path, explained: ExplainedScan, sources: Sources | None, request: Request
+) -> dict[str, Any]:
+    """Every file of a scan, and the report of it."""
+    withheld: dict[str, str] = {}
+    judged = dict(_judged(explained, request, withheld))
+    written = {name: _written(folder, explained, one, sources, request) for name, one in judged.items()}
+    if "html" in request.formats:
+        text = page(request.called(scan), request.network, _hidden(scan, explained, request), list(judged.values()))
+        (folder / PAGE).write_text(text, encoding="utf-8")
+    maps = {name: {**told(one), "files": [file.name for file in written[name]]} for name, one in judged.items()}
+    report = _report(request.called(scan), request, _hidden(scan, explained, request), maps, withheld)
+    return {**report, "files": {file.name: file.stat().st_size for file in sorted(folder.iterdir())}}
+
+
+def _hidden(scan: Path, explained: ExplainedScan, request: Request) -> ExplainedScan:
+    """What came of a scan without the places of its files in any words."""
+
+    def plainly(words: str) -> str:
+        for place in (str(scan.resolve()), str(scan), scan.resolve().name):
+            words = words.replace(place, request.called(scan))
+        return words
+
+    left_out = {plainly(what): plainly(why) for what, why in explained.left_out.items()}
+    return replace(explained, left_out=left_out, notes=tuple(map(plainly, explained.notes)))
 
 
 def _judged(explained: ExplainedScan, request: Request, withheld: dict[str, str]) -> Iterable[tuple[str, ScanMap]]:
@@ -159,7 +263,9 @@ def _judged(explained: ExplainedScan, request: Request, withheld: dict[str, str]
             yield name, judged
 
 
-def _written(folder: Path, scan: Path, explained: ExplainedScan, scan_map: ScanMap, request: Request) -> list[Path]:
+def _written(
+    folder: Path, explained: ExplainedScan, scan_map: ScanMap, sources: Sources | None, request: Request
+) -> list[Path]:
     stem, files = plain(scan_map.estimator), []
     if "nifti" in request.formats:
         write_nifti(scan_map, folder / f"{stem}.nii.gz")
@@ -168,32 +274,30 @@ def _written(folder: Path, scan: Path, explained: ExplainedScan, scan_map: ScanM
     for picture in drawn if "png" in request.formats else ():
         files.append(folder / f"{stem}-slice-{picture.slice:04d}.png")
         files[-1].write_bytes(picture.png)
-    if "dicom" in request.formats:
+    if sources is not None:
         by_region = explained.regions.get(scan_map.estimator)
-        regions = None if by_region is None else replace(by_region, trust=scan_map.trust)
-        files += _as_dicom(folder, scan, scan_map, regions, drawn, request)
+        regions = None if by_region is None else replace(by_region, trust=f"{NOT_ASSESSED}: no study measured regions")
+        files += _as_dicom(folder, sources, scan_map, regions, drawn, request.share)
     return files
 
 
 def _as_dicom(
     folder: Path,
-    scan: Path,
+    sources: Sources,
     scan_map: ScanMap,
     regions: ScanMap | None,
     drawn: Sequence[Picture],
-    request: Request,
+    share: float,
 ) -> list[Path]:
     """Parametric maps, segmentations of what is highest in the map and by region, and captures."""
-    stem, sources = plain(scan_map.estimator), find_sources(scan, scan_map, request.series)
-    if request.anonymous:
-        sources = anonymous(sources, own_salt())
+    stem = plain(scan_map.estimator)
     files = [folder / f"{stem}-map.dcm", folder / f"{stem}-display.dcm"]
     for file, shown in zip(files, (False, True), strict=True):
         write_parametric_map(scan_map, sources, file, shown=shown)
     for one, kind in ((scan_map, "top"), (regions, "regions")):
-        if one is not None and one.top(request.share).any():  # a map of 0, or of equal values, has no top
+        if one is not None and one.top(share).any():  # a map of 0, or of equal values, has no top
             files.append(folder / f"{stem}-{kind}.dcm")
-            write_segmentation(one, sources, files[-1], share=request.share)
+            write_segmentation(one, sources, files[-1], share=share)
     series = str(hd.UID())
     for picture in drawn:
         files.append(folder / f"{stem}-capture-{picture.slice:04d}.dcm")
@@ -217,43 +321,47 @@ def plain(name: str) -> str:
 
 
 def _report(
-    scan: Path,
-    request: Request,
-    explained: ExplainedScan,
-    maps: Mapping[str, Any],
-    withheld: Mapping[str, str],
-    seconds: float,
+    called: str, request: Request, explained: ExplainedScan, maps: Mapping[str, Any], withheld: Mapping[str, str]
 ) -> dict[str, Any]:
     network = request.network
-    names = [network.name_of(index) for index in range(explained.probabilities.shape[1])]
-    shown = [list(map(float, row)) for row in explained.probabilities]
     made = provenance(str(network.classifier.device), "local")
     return {
-        "scan": scan.name,
-        "network": {"file": network.place.name, "hash": network.hash, "takes": network.said},
-        "classes": names,
+        "scan": called,
+        "network": {"file": network.place.name, "hash": network.hash, "label": network.label, "takes": network.said},
+        "classes": [network.name_of(index) for index in range(explained.probabilities.shape[1])],
+        "prediction": explained.prediction,
         "explained_class": network.name_of(explained.explained_class),
         "slices": list(explained.slices),
-        "probabilities": shown,
+        "probabilities": [list(map(float, row)) for row in explained.probabilities],
         "estimators": {spelled(one): repr(one) for one in request.estimators},
         "maps": maps,
         "withheld": dict(withheld),
         "left_out": explained.left_out,
         "notes": list(explained.notes),
         "seed": request.seed,
-        "seconds": round(seconds, 2),
-        "asked": request.known_by,
         "versions": made["versions"],
         "commit": made["commit"],
         "machine": made["machine"],
     }
 
 
-def folders_of(scans: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
-    """A folder for each scan, called as it is; of several called alike, numbered."""
-    found, taken = [], dict[str, int]()
+ENDINGS = (".nii.gz", *IMAGE_SUFFIXES, ".dcm", ".dicom", ".zip")
+
+
+def folders_of(scans: Sequence[Path], out: Path, request: Request) -> list[tuple[Path, Path]]:
+    """A folder for each scan, called as it is; of several called alike, numbered. The same scan twice is one."""
+    found: dict[Path, tuple[Path, Path]] = {}
+    taken: set[str] = set()
     for scan in scans:
-        name = plain(scan.name.removesuffix(".gz").rsplit(".", 1)[0] if scan.is_file() else scan.name)
-        taken[name] = taken.get(name, 0) + 1
-        found.append((scan, out / (name if taken[name] == 1 else f"{name}-{taken[name]}")))
-    return found
+        if scan.resolve() in found:
+            continue
+        called = request.called(scan)
+        ending = next((one for one in ENDINGS if called.lower().endswith(one)), "")
+        name = begun = plain(called[: len(called) - len(ending)])
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{begun}-{number}"
+        taken.add(name)
+        found[scan.resolve()] = (scan, out / name)
+    return list(found.values())
