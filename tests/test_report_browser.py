@@ -5,6 +5,7 @@ import dataclasses
 import io
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,7 +274,12 @@ def test_no_button_leaves_the_page(page):
     for button in page.locator(".modebar-btn").all():
         button.dispatch_event("click")
     assert page.locator(".plotly-cloud-dialog-box").count() == 0
-    assert page.locator("a[href], form, iframe, script[src], link[href^=http]").count() == 0
+    leaving = "a[href]:not([download]), a[href]:not([href^='data:']), form, iframe, script[src], link[href^=http]"
+    assert page.locator(leaving).count() == 0
+    with page.expect_download() as saved:  # a checklist, out of the page itself
+        page.locator("details:has(a[download='claim.md']) summary").click()
+        page.locator("a[download='claim.md']").click()
+    assert "| 44 |" in Path(saved.value.path()).read_text()
     assert opened_elsewhere == []
 
 
