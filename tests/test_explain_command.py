@@ -16,8 +16,9 @@ from tomolens.api import Study
 from tomolens.errors import SettingsError
 from tomolens.estimators.registry import make_estimator
 from tomolens.export.given import read_network
+from tomolens.export.request import Request, folders_of, formats_of
 from tomolens.export.trust import read_trust
-from tomolens.export.write import Request, explain_into, formats_of
+from tomolens.export.write import explain_into
 from tomolens.study.settings import StudySettings
 
 CONTENT = {
@@ -254,8 +255,6 @@ def test_maps_of_another_scan_are_never_taken_for_these(tomolens, place, tmp_pat
 
 
 def test_folders_are_told_apart(tmp_path, monkeypatch):
-    from tomolens.export.write import folders_of
-
     asked = Request(None, ())  # of which nothing is asked here
     for name in ("p/x.nii.gz", "q/x.nii.gz", "x-2.nii.gz", "1.2.840.1", "1.2.840.2"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

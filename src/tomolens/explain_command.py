@@ -56,8 +56,9 @@ def explain(
     from .estimators.estimator import spelled
     from .estimators.registry import make_estimator
     from .export.given import read_network
+    from .export.request import Request, folders_of, formats_of, require_estimators
     from .export.trust import read_trust
-    from .export.write import Request, explain_into, folders_of, formats_of, require_estimators
+    from .export.write import explain_into
 
     formats, chosen = formats_of(format), tuple(map(make_estimator, dict.fromkeys(estimator or ["smoothgrad-squared"])))
     require_estimators(chosen)
