@@ -296,6 +296,22 @@ def test_a_map_that_does_not_depend_on_the_weights_is_not_believed(tmp_path):
     assert states == {0.5: ("passed", True), -0.5: ("failed", False), 0.0: ("not assessed", True)}
 
 
+@pytest.mark.parametrize("right", [0.5, 0.9])
+def test_a_network_that_learned_nothing_has_nothing_to_depend_on(tmp_path, right):
+    findings = judged(tmp_path, {("steep-slope", "depends"): 0.5, "positive": 0.46}, metrics=(*made.METRICS, DEPENDING))
+    cases = findings.measured.cases
+    wrong = np.arange(len(cases)) // 2 % 10 >= 10 * right  # in both classes alike
+    predicted = np.where(wrong, 1 - cases["label"], cases["label"])
+    changed = replace(findings, measured=replace(findings.measured, cases=cases.assign(predicted=predicted)))
+    card = next(card for card in changed.verdict.cards if card.estimator == "steep-slope")
+    (check,) = card.of("weights")
+    assert check.state == ("failed" if right == 0.5 else "passed")
+    assert card.believed == (right > 0.5)
+    if right == 0.5:
+        assert "not surely right more often than by chance (" in check.reason
+        assert f"but {check.reason}" in changed.verdict.sentence
+
+
 def test_what_was_not_measured_is_not_assessed(tmp_path):
     card = judged(tmp_path).verdict.cards[0]
     for question in ("weights", "repeatable", "choices"):

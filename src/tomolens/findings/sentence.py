@@ -77,6 +77,11 @@ def _none(findings: "Findings", verdict: Verdict) -> str:
         check = next(check for name in ASKED[1:] for check in card.of(name) if check.state == "failed")
         if check.question == "weights":
             output = findings.description.outputs[check.view]
+            if check.reason:
+                return (
+                    f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the "
+                    f"network in the model's view, but {check.reason}. {DO_NOT}"
+                )
             return (
                 f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the "
                 f"network in the model's view, and the map of a network with shuffled weights is more like it than "

@@ -5,13 +5,14 @@ for: a network may look elsewhere, and an honest map then shows it.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ..declarations import Output
+from .bootstrap import class_balanced_mean, grouped, interval
 from .controls import CanJudge, turned
 from .measured import BOTH, Key
 
@@ -225,11 +226,31 @@ def _answered(findings: "Findings", estimator: str) -> Iterator[Check]:
         for name in answers:
             table = findings.means[name]
             rows = table[(table["estimator"] == estimator) & (table["form"].isin(["original", BOTH]))]
-            yield (
+            check = (
                 _by_sign(question, name, rows.iloc[0])
                 if len(rows)
                 else Check(question, "not assessed", name, reason="no number")
             )
+            nothing = nothing_learned(findings) if question == "weights" else ""
+            yield replace(check, state="failed", reason=nothing) if nothing else check
+
+
+def nothing_learned(findings: "Findings") -> str:
+    """Why the weights hold nothing that a map could depend on; empty where the network is surely right by more than
+    chance, or where there are too few patients to tell.
+
+    Maps of a network with random weights change with these weights as those of any other do.
+    """
+    cases = findings.measured.cases
+    labels = cases["label"].to_numpy()
+    right = (cases["predicted"].to_numpy() == labels).astype(np.float64)[:, None]
+    values = grouped(right, labels, cases["patient"].tolist())
+    (low,), (high,) = interval(values, findings.resampling)
+    accuracy, chance = float(class_balanced_mean(values)[0]), 1 / len(findings.description.classes)
+    if np.isnan(low) or low > chance:
+        return ""
+    ends = f"{100 * low:.0f} to {100 * high:.0f} %"
+    return f"the network is not surely right more often than by chance ({100 * accuracy:.0f} %, {ends})"
 
 
 def _by_sign(question: Question, name: str, row: pd.Series) -> Check:
