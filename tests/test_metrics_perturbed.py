@@ -174,3 +174,38 @@ def test_stability_leaves_out_copies_that_are_decided_otherwise():
         if kept
     )
     assert found["one", "input_stability"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_stability_against_the_representation_by_hand():
+    """Of a network whose last layer is given the means of the two halves of the image."""
+    halves = nn.Sequential(nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(), nn.Linear(2, 2))
+    given = evaluand(outputs=2)
+    given = replace(given, classifier=Classifier(halves, "logits"), explanations=lambda image, *_: {"one": image**2})
+    given = replace(given, maps={"one": given.image**2})
+    found = {name: value for _, name, value in METRICS["stability"].measure(given)}
+
+    def inside(image):
+        return image[0].reshape(24, 2, 12).mean(dim=(0, 2)).double().numpy()
+
+    own = halves(given.image[None]).argmax()
+    alike = [one for one in noisy(given) if halves(one[None]).argmax() == own]
+    wanted = max(
+        stability(
+            (given.image**2).double().numpy().ravel(),
+            (one**2).double().numpy().ravel(),
+            inside(given.image),
+            inside(one),
+        )
+        for one in alike
+    )
+    assert found["representation_stability"] == pytest.approx(wanted, rel=1e-3)
+    blind = replace(
+        given, classifier=Classifier(nn.Sequential(nn.Flatten(), nn.Unflatten(1, (2, -1)), Mean()), "logits")
+    )
+    without = {name: value for _, name, value in METRICS["stability"].measure(blind)}
+    assert np.isnan(without["representation_stability"])  # a network without layers that have weights
+
+
+class Mean(nn.Module):
+    def forward(self, values):
+        return values.mean(dim=2)

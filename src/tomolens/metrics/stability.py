@@ -1,4 +1,4 @@
-"""How far maps move with the image: sensitivity, stability against input and output, and with the prediction.
+"""How far maps move with the image: sensitivity, stability against input, representation and output, and prediction.
 
 The same noisy and shifted copies of the image serve all estimators, which explain the same class of each.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..declarations import Declaration, Output
 from ..randomness import generator
@@ -33,11 +33,13 @@ class Moved:
         image: ``(C, *spatial)``.
         maps: of each estimator.
         scores: of every class.
+        representation: what the network's last layer with weights is given; empty where that cannot be seen.
     """
 
     image: Tensor
     maps: Mapping[str, Tensor]
     scores: NDArray[np.float32]
+    representation: Values
 
 
 def sensitivity(importance: Values, others: list[Values]) -> float:
@@ -72,7 +74,8 @@ def measure_stability(evaluand: Evaluand) -> Iterator[Reading]:
 
     Of each estimator's map as it is; stability over the copies that are decided as the image is.
     """
-    own = Moved(evaluand.image, evaluand.maps, evaluand.scores(evaluand.image[None])[0])
+    scores, representation = _looked_at(evaluand, evaluand.image)
+    own = Moved(evaluand.image, evaluand.maps, scores, representation)
     copies = [_seen(evaluand, image) for image in noisy(evaluand)]
     made = [name for name in own.maps if all(name in one.maps for one in copies)]
     alike = [one for one in copies if one.scores.argmax() == own.scores.argmax()]
@@ -87,6 +90,12 @@ def measure_stability(evaluand: Evaluand) -> Iterator[Reading]:
         ]
         yield key, "input_stability", max(against_input, default=float("nan"))
         yield key, "output_stability", max(against_output, default=float("nan"))
+        inside = [
+            stability(importance, _flat(one.maps[name]), own.representation, one.representation)
+            for one in alike
+            if own.representation.size and one.representation.shape == own.representation.shape
+        ]
+        yield key, "representation_stability", max(inside, default=float("nan"))
         moved = [np.linalg.norm(importance - _flat(one.maps[name])) for one in copies]
         changes = [abs(one.scores[evaluand.explained] - own.scores[evaluand.explained]) for one in copies]
         yield key, "follows_prediction", followed(np.array(changes, float), np.array(moved))
@@ -106,7 +115,25 @@ def noisy(evaluand: Evaluand) -> list[Tensor]:
 
 
 def _seen(evaluand: Evaluand, image: Tensor) -> Moved:
-    return Moved(image, evaluand.explain(image), evaluand.scores(image[None])[0])
+    return Moved(image, evaluand.explain(image), *_looked_at(evaluand, image))
+
+
+def _looked_at(evaluand: Evaluand, image: Tensor) -> tuple[NDArray[np.float32], Values]:
+    """Scores of an image, and what the last layer with weights, as the network lists them, is given on the way."""
+    kept: list[Tensor] = []
+    last = next((one for one in reversed(list(evaluand.classifier.network.modules())) if _has_weights(one)), None)
+    handle = None if last is None else last.register_forward_pre_hook(lambda _, given: kept.extend(given[:1]))
+    try:
+        scores = evaluand.scores(image[None])[0]
+    finally:
+        if handle is not None:
+            handle.remove()
+    seen = [one for one in kept if isinstance(one, Tensor)]
+    return scores, _flat(seen[-1]) if seen else np.empty(0)
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters(recurse=False))
 
 
 def _flat(values: Tensor) -> Values:
@@ -124,6 +151,7 @@ STABILITY = Metric(
         (
             Output("max_sensitivity", "max-sensitivity", better="lower", criterion="robust"),
             Output("input_stability", "relative input stability", better="lower", criterion="robust"),
+            Output("representation_stability", "relative representation stability", better="lower", criterion="robust"),
             Output("output_stability", "relative output stability", better="lower", criterion="robust"),
             Output("follows_prediction", "prediction-saliency correlation", criterion="confidence"),
         ),
