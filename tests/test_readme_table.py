@@ -98,8 +98,8 @@ def test_what_the_readme_says_of_its_table_is_so(script, readme):
     found, (blind, blind_auc, blind_dice, _) = numbers(table_of(readme, script)[1])
     assert "by fidelity no absolute map is worse than the map as it is" in said.lower()
     assert all(absolute >= original for (original, absolute), *_ in found.values())
-    assert "integrated gradients and SmoothGrad squared lead" in said
-    assert list(found)[:2] == ["Integrated gradients", "SmoothGrad squared"]
+    assert "SmoothGrad squared and integrated gradients lead" in said
+    assert list(found)[:2] == ["SmoothGrad squared", "Integrated gradients"]
     assert "random is worth nothing" in said
     assert found["Random"][0][1] < 0.25
     assert found["Random"][1] == pytest.approx((0.5, 0.5), abs=0.02)
