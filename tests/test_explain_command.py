@@ -19,6 +19,7 @@ from tomolens.export.given import read_network
 from tomolens.export.request import Request, folders_of, formats_of
 from tomolens.export.trust import read_trust
 from tomolens.export.write import explain_into
+from tomolens.findings.verdict import Check
 from tomolens.study.settings import StudySettings
 
 CONTENT = {
@@ -135,18 +136,15 @@ def test_trust_goes_with_the_map_and_bad_maps_stay(place, tmp_path):
     trust = read_trust(place / "results", network)
     squared = make_estimator("smoothgrad-squared", samples=4)
     asked = Request(network, (make_estimator("backpropagation"), squared), ("nifti",), slices="1", trust=trust)
-    cards = {name: {**card, "believed": False} for name, card in trust.cards.items()}
-    state = {
-        "passed": {"question": "faithful", "state": "passed"},
-        "failed": {"question": "faithful", "state": "failed"},
-    }
-    cards[repr(squared)] = {**cards[repr(squared)], "believed": True, "checks": [state["passed"]]}
-    cards["Backpropagation()"]["checks"] = [state["failed"], {"question": "expert", "state": "passed"}]
+    cards = dict(trust.cards)
+    passed, failed = (Check("faithful", state) for state in ("passed", "failed"))
+    cards[repr(squared)] = replace(cards[repr(squared)], checks=(passed,))
+    cards["Backpropagation()"] = replace(cards["Backpropagation()"], checks=(failed, Check("expert", "passed")))
     made = replace(asked, trust=replace(trust, cards=cards))
     report = explain_into(tmp_path / "a", place / "scan", made)
     assert list(report["maps"]) == ["smoothgrad-squared(samples=4)"]
     line = report["maps"]["smoothgrad-squared(samples=4)"]["trust"]
-    form = ", of its absolute values" if cards[repr(squared)]["form"] == "absolute" else ""
+    form = ", of its absolute values" if cards[repr(squared)].form == "absolute" else ""
     assert line == f"to be believed by study “of the same network”{form} (faithful: passed)"
     assert report["withheld"]["backpropagation"].startswith("NOT TO BE BELIEVED by study")
     assert not (tmp_path / "a" / "backpropagation.nii.gz").exists()

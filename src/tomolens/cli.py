@@ -12,6 +12,7 @@ from .answers import answered, answered_and_resumed, last_line, one_line
 from .cases_commands import cases_app
 from .explain_command import explain
 from .model_commands import model_app
+from .options import AllowCode, Device, Json, Quiet
 
 if TYPE_CHECKING:
     from .findings import Findings
@@ -32,12 +33,6 @@ app.command()(explain)
 Out = Annotated[Path, typer.Option(help="Folder to write; an unfinished study there is finished.")]
 Executor = Literal["local", "ray"]
 Format = Literal["html", "csv", "latex"]
-Device = Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")]
-AllowCode = Annotated[
-    bool, typer.Option("--allow-code", help="The network is made by Python code of your own, which may be run.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print neither progress nor tables; errors still.")]
-Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON: what came out, and where it is.")]
 
 
 def _version(wanted: bool) -> None:

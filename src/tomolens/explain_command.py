@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from .answers import answered_and_resumed, last_line, one_line
+from .options import AllowCode, Device, Json, Quiet
 
 
 @answered_and_resumed
@@ -40,14 +41,10 @@ def explain(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of random draws.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder to write; a sub-folder for each scan.")] = Path("maps"),
-    device: Annotated[str, typer.Option(help="Where the network runs: cpu, cuda, cuda:1, ...")] = "cpu",
-    allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="The network is made by Python code of your own, which may be run.")
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print neither progress nor tables; errors still.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    device: Device = "cpu",
+    allow_code: AllowCode = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Importance maps of scans, on their own voxels. Exit code 3 when some scans or maps failed."""
     from .bars import bars

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..cases import Preprocessing
 from ..cases.preprocessing import Spacing
@@ -11,7 +11,7 @@ from ..cases.windows import Windows, in_words
 from ..classifier import Classifier, Intensity
 from ..classifier.weights import load_weights, weights_hash
 from ..errors import NetworkError, SettingsError
-from ..study.given_network import declared
+from ..study.given_network import declared, label_of, name_of_label, network_notes, one_an_axis
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ def read_network(place: Path, *, label: str = "", allow_code: bool = False) -> G
             f'`tomolens model check {found.source.path} --input "-160..240 HU ..." --out {place}` writes it down'
         )
     if found.task == "labels":
-        index = _label(place, label, classes)
-        name = classes[index] if index < len(classes) else f"label {index}"
-        classifier, classes = classifier.of_label(index), (f"no {name}", name)
+        name = name_of_label(label, classes)
+        classifier = classifier.of_label(label_of(found, label, None, "--label"))
+        classes = (f"no {name}", name)
     window = contract.windows[0] if len(contract.windows) == 1 else contract.windows
     axes = len(contract.size or contract.spacing or contract.orientation) or 2
     dimensions: Literal[2, 3] = 3 if axes == 3 else 2
     spacing = contract.spacing or None
     known_as = {"file_hash": found.source.hash, "input": contract.said()}
-    given = place, found.declared, known_as, label, found.notes
+    given = place, found.declared, known_as, label, tuple(network_notes(classifier))
     return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, *given)
 
 
@@ -103,12 +103,12 @@ def _of_weights(place: Path) -> GivenNetwork:
         NetworkError: notes without a window and size, as of weights that were written otherwise.
     """
     classifier, notes = load_weights(place)
-    window, size, spacing, classes = (notes.get(name) for name in ("window", "size", "spacing", "classes"))
+    window, size, spacing, classes = (cast("Any", notes.get(name)) for name in ("window", "size", "spacing", "classes"))
     if window is None or size is None:
         raise NetworkError(f"{place}: its notes say neither window nor size: describe it with `tomolens model check`")
     limits = _pairs(window)
-    several = tuple(size) if isinstance(size, list) else (int(str(size)),) * 2
-    pixel = None if spacing is None else _each(spacing, len(several))
+    several = tuple(size) if isinstance(size, list) else (size,) * 2
+    pixel = one_an_axis(tuple(spacing) if isinstance(spacing, list) else spacing, len(several)) or None
     classifier = Classifier(classifier.network, classifier.output, intensity=Intensity(hounsfield=limits))
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
     hash = weights_hash(classifier.network)
@@ -126,20 +126,6 @@ def _of_weights(place: Path) -> GivenNetwork:
 
 
 def _pairs(window: Any) -> Windows:
-    first = window[0]
-    if isinstance(first, list | tuple):
-        return tuple((float(low), float(high)) for low, high in window)
-    return float(window[0]), float(window[1])
-
-
-def _each(value: Any, axes: int) -> Spacing:
-    return tuple(map(float, value)) if isinstance(value, list) else (float(value),) * axes
-
-
-def _label(place: Path, label: str, classes: tuple[str, ...]) -> int:
-    if label in classes:
-        return classes.index(label)
-    if label.isdecimal() and (not classes or int(label) < len(classes)):
-        return int(label)
-    known = ", ".join(classes) or "0, 1, ..."
-    raise SettingsError(f"{place}: label '{label}', expected one of {known}: its outputs are labels, each a yes or no")
+    """Windows as the notes of weights have them: lists for pairs."""
+    several = isinstance(window[0], list)
+    return tuple(map(tuple, window)) if several else tuple(window)

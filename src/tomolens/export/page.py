@@ -1,7 +1,6 @@
 """A page for a scan: one file to scroll through it with its maps, which asks nothing of any other place."""
 
 import base64
-import json
 import zlib
 from collections.abc import Sequence
 from importlib import resources
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from ..cases.preprocessing import resized
 from ..cases.windows import Windows, windows_of
 from ..report import style
+from ..report.page import in_script
+from ..report.viewer import colours
 from .explain_scan import ExplainedScan
 from .given import GivenNetwork
 from .scan_map import ScanMap
@@ -51,11 +52,7 @@ def page(scan: str, network: GivenNetwork, explained: ExplainedScan, maps: Seque
         "classes": [network.name_of(index) for index in range(explained.probabilities.shape[1])],
         "probabilities": _probabilities(explained, places),
         "windows": _presets(network.window),
-        "colours": (np.array(colormaps[style.SIGNED](np.linspace(0, 1, 256)))[:, :3] * 255)
-        .round()
-        .astype(int)
-        .ravel()
-        .tolist(),
+        "colours": colours(style.SIGNED),
     }
     every = len(explained.slices) or explained.grid.upright().shape[0]
     stops = colormaps[style.SIGNED](np.linspace(0, 1, 9))
@@ -75,7 +72,7 @@ def page(scan: str, network: GivenNetwork, explained: ExplainedScan, maps: Seque
             colours=Markup(
                 ", ".join(f"rgb({', '.join(str(round(255 * part)) for part in stop[:3])})" for stop in stops)
             ),
-            data=Markup(json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")),
+            data=in_script(content),
         )
     )
 

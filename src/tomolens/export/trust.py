@@ -5,22 +5,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import SettingsError
+from ..findings.verdict import Question, TrustCard, card_from_json
+from ..report.trust import SHORT
 from ..results.description import Description
 from ..results.store import Store
 from .given import GivenNetwork
 from .scan_map import NOT_ASSESSED, ScanMap
 
-SHORT = {
-    "faithful": "faithful",
-    "truth": "finds the truth",
-    "expert": "agrees with the expert",
-    "weights": "depends on the weights",
-    "draws": "repeats its draws",
-    "repeatable": "repeats over trainings",
-}
+UNTRIED: Question = "choices"
+"""No study assesses it yet."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +24,12 @@ class Trust:
 
     Attributes:
         study: its name.
-        cards: as ``verdict.json`` has them, by the parameters of the estimator as they are written in Python: with
-            others it makes another map.
+        cards: by the parameters of the estimator as they are written in Python: with others it makes another map.
         hash: of the verdict.
     """
 
     study: str
-    cards: Mapping[str, Mapping[str, Any]]
+    cards: Mapping[str, TrustCard]
     hash: str = ""
 
     def of(self, scan_map: ScanMap) -> str:
@@ -43,26 +37,19 @@ class Trust:
         card = self.cards.get(scan_map.parameters)
         if card is None:
             return f"{NOT_ASSESSED}: study “{self.study}” did not measure {scan_map.estimator}"
-        states = _states(card)
-        told = [f"{words}: {states[question]}" for question, words in SHORT.items() if states.get(question)]
-        begun = "to be believed" if card["believed"] else "NOT TO BE BELIEVED" if fails(card) else NOT_ASSESSED
-        form = {"absolute": ", of its absolute values", "original": ", of it as it is"}.get(card["form"], "")
+        told = [f"{words}: {card.state(one)}" for one, words in SHORT.items() if card.of(one) and one != UNTRIED]
+        begun = "to be believed" if card.believed else "NOT TO BE BELIEVED" if card.fails else NOT_ASSESSED
+        form = {"absolute": ", of its absolute values", "original": ", of it as it is"}.get(card.form, "")
         return f"{begun} by study “{self.study}”{form} ({'; '.join(told)})"
 
     def fails(self, scan_map: ScanMap) -> bool:
         """Whether the estimator failed a check that a map must pass."""
         card = self.cards.get(scan_map.parameters)
-        return card is not None and fails(card)
+        return card is not None and card.fails
 
     def told(self, scan_map: ScanMap) -> ScanMap:
         """The map with its line."""
         return replace(scan_map, trust=self.of(scan_map))
-
-
-def fails(card: Mapping[str, Any]) -> bool:
-    """Whether a check that is asked of every map failed."""
-    states = _states(card)
-    return any(states.get(question) == "failed" for question in ("faithful", "truth", "weights"))
 
 
 def read_trust(folder: str | Path, network: GivenNetwork) -> Trust:
@@ -82,9 +69,7 @@ def read_trust(folder: str | Path, network: GivenNetwork) -> Trust:
     _require_same(store.folder, description, network)
     parameters = {one.name: one.parameters for one in description.estimators}
     try:
-        cards = {parameters[card["estimator"]]: card for card in verdict["cards"]}
-        for card in cards.values():
-            _states(card), card["believed"], card["form"]
+        cards = {parameters[card.estimator]: card for card in map(card_from_json, verdict["cards"])}
     except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"{store.folder}: verdict.json holds no trust cards: `tomolens report` writes it"
@@ -112,14 +97,3 @@ def _require_same(folder: Path, description: Description, network: GivenNetwork)
     if network.classes and tuple(description.classes) != network.classes:
         classes = ", ".join(description.classes)
         raise SettingsError(f"{about} tells {classes} apart, and the network {', '.join(network.classes)}")
-
-
-def _states(card: Mapping[str, Any]) -> dict[str, str]:
-    """Of each question: failed where one of its checks failed, passed where some passed and none failed."""
-    found: dict[str, list[str]] = {}
-    for check in card["checks"]:
-        found.setdefault(check["question"], []).append(check["state"])
-    return {
-        question: "failed" if "failed" in states else "passed" if "passed" in states else "not assessed"
-        for question, states in found.items()
-    }

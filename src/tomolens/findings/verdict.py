@@ -4,7 +4,7 @@ To be believed is to be faithful to the network. Agreement with the expert's mas
 for: a network may look elsewhere, and an honest map then shows it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -88,8 +88,12 @@ class TrustCard:
     @property
     def believed(self) -> bool:
         """Whether its map can be believed: it passes the first of what is asked, and fails none."""
-        states = [self.state(question) for question in ASKED]
-        return states[0] == "passed" and "failed" not in states
+        return self.state(ASKED[0]) == "passed" and not self.fails
+
+    @property
+    def fails(self) -> bool:
+        """Whether it fails a check that a map must pass to be believed."""
+        return any(self.state(question) == "failed" for question in ASKED)
 
     @property
     def key(self) -> Key:
@@ -145,6 +149,16 @@ class Verdict:
             "next_steps": list(self.next_steps),
             "cards": [{**_plain(asdict(card)), "believed": card.believed} for card in self.cards],
         }
+
+
+def card_from_json(raw: Mapping[str, Any]) -> TrustCard:
+    """A trust card as `Verdict.as_json` holds it.
+
+    Raises:
+        KeyError, TypeError, AttributeError: something else.
+    """
+    checks = tuple(Check(**{name: value for name, value in one.items() if value is not None}) for one in raw["checks"])
+    return TrustCard(raw["estimator"], raw["form"], checks)
 
 
 def _plain(value: Any) -> Any:

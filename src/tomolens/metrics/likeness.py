@@ -123,6 +123,16 @@ def alike(begins: str, values: Values, others: Iterable[Values]) -> Iterator[tup
         yield f"{begins}_{ends}", float(np.mean([likeness(values, one) for one in compared]))
 
 
+def alike_beyond(begins: str, values: Values, others: Iterable[Values], another: Values) -> Iterator[tuple[str, float]]:
+    """`alike`, and by how much more the map is like these than like another image's, with the name of the output.
+
+    To be unlike another image's is no merit: the least that is taken off is 0.
+    """
+    found = dict(alike(begins, values, others))
+    yield from found.items()
+    yield f"{begins}_margin", found[f"{begins}_similarity"] - max(rank_correlation(values, another), 0.0)
+
+
 def magnitudes(maps: Mapping[str, Tensor]) -> dict[str, Values]:
     """Of each map, ``(*spatial)``: the sum over its channels."""
     return {name: one.detach().cpu().double().abs().sum(dim=0).numpy() for name, one in maps.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..declarations import Declaration, Output
 from .evaluand import Evaluand
-from .likeness import alike, magnitudes, rank_correlation
+from .likeness import alike_beyond, magnitudes
 from .metric import Metric, Reading
 
 
@@ -18,10 +18,8 @@ def measure_repeatability(evaluand: Evaluand) -> Iterator[Reading]:
     for name, values in own.items():
         if name not in again or name not in pairs:
             continue  # an estimator that fails on one of these costs its own numbers alone
-        key, found = (name, "original"), dict(alike("draws", values, [again[name]]))
-        for output, value in found.items():
-            yield key, output, value
-        yield key, "draws_margin", found["draws_similarity"] - max(rank_correlation(values, pairs[name]), 0.0)
+        for output, value in alike_beyond("draws", values, [again[name]], pairs[name]):
+            yield (name, "original"), output, value
 
 
 REPEATABILITY = Metric(

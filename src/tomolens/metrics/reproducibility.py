@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ..declarations import Declaration, Output
 from .evaluand import Evaluand
-from .likeness import alike, magnitudes, rank_correlation
+from .likeness import alike_beyond, magnitudes
 from .metric import Metric, Reading
 
 
@@ -21,15 +21,12 @@ def measure_reproducibility(evaluand: Evaluand) -> Iterator[Reading]:
     for name, values in own.items():
         if name not in pairs:
             continue  # an estimator that fails on one of these costs its own numbers alone
-        null = max(rank_correlation(values, pairs[name]), 0.0)
         for begins, anew in (("repeat", False), ("architecture", True)):
             of = [made for made, one in zip(others, evaluand.rivals, strict=True) if bool(one.architecture) == anew]
             if not of or any(name not in one for one in of):
                 continue
-            found = dict(alike(begins, values, [one[name] for one in of]))
-            for output, value in found.items():
+            for output, value in alike_beyond(begins, values, [one[name] for one in of], pairs[name]):
                 yield (name, "original"), output, value
-            yield (name, "original"), f"{begins}_margin", found[f"{begins}_similarity"] - null
 
 
 REPRODUCIBILITY = Metric(

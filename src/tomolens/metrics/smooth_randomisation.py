@@ -16,7 +16,7 @@ from ..declarations import Declaration, Output
 from ..estimators.subject import Scene
 from ..randomness import generator
 from .evaluand import ANOTHER, Evaluand
-from .likeness import alike, magnitudes
+from .likeness import alike, magnitudes, rank_correlation
 from .metric import Metric, Reading
 from .randomisation import margin
 
@@ -41,7 +41,7 @@ def measure_smooth_randomisation(evaluand: Evaluand) -> Iterator[Reading]:
         found = dict(alike("smooth_weights", values, [shuffled[name]]))
         for output, value in found.items():
             yield key, output, value
-        null = dict(alike("smooth_pair", values, [pairs[name]]))["smooth_pair_similarity"]
+        null = rank_correlation(values, pairs[name])
         yield key, "smooth_margin", margin(null, found["smooth_weights_similarity"])
 
 

@@ -39,11 +39,11 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         sections=sections(findings),
         pictures={name: base64.b64encode(path.read_bytes()).decode() for name, path in figures.items()},
         charts=drawn,
-        charts_data=_json(drawn),
+        charts_data=in_script(drawn),
         viewer=shown,
         groups=groups(findings),
         orders=ORDERS,
-        viewer_data=_json(shown),
+        viewer_data=in_script(shown),
         paragraphs=paragraphs(findings),
         parameters=parameters(findings),
         hashes=hashes(findings),
@@ -65,7 +65,7 @@ def groups(findings: Findings) -> dict[str, list[str]]:
     return found if sum(map(len, found.values())) > MANY else {}
 
 
-def _json(content: Any) -> Markup:
+def in_script(content: Any) -> Markup:
     """JSON inside a script element: nothing in it can end the element."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))

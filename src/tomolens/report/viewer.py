@@ -44,7 +44,7 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
             for one in findings.description.views
         ],
         "two_views": any(one["tau"] is not None for one in packed),
-        "colours": {"original": _colours(SIGNED), "absolute": _colours(MAGNITUDE)},
+        "colours": {"original": colours(SIGNED), "absolute": colours(MAGNITUDE)},
         "percentile": round(PERCENTILE),
         "first": _first(findings, names),
         "cases": packed,
@@ -147,7 +147,7 @@ def _resized(plane: NDArray[np.uint8], shape: tuple[int, int], how: Image.Resamp
     return np.asarray(Image.fromarray(plane).resize(shape[::-1], how))
 
 
-def _colours(name: str) -> list[int]:
+def colours(name: str) -> list[int]:
     """256 colours as red, green, blue in turn."""
     table = colormaps[name](np.linspace(0, 1, 256))[:, :3]
     return [int(value) for value in np.round(255 * table).ravel()]

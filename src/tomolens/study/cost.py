@@ -140,8 +140,8 @@ def estimate(
     seconds["explaining"] += held_out * asked.scores * decision
     # A rival explains each case twice: for its likeness to the study's own network, and to be measured itself.
     seconds["explaining"] *= 1 + 2 * rivals + sum(METRICS[name].explanations for name in plan.metrics.names)
+    asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
     if shown:
-        asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
         seconds["decisions"] = held_out * asked_share * shown * decision
         masking = _masking_time(case, classifier, plan, twins)
         seconds["masking"] = held_out * asked_share * sum(masking.values())
@@ -149,7 +149,6 @@ def estimate(
     if exact:
         seconds["scores of altered images"] = held_out * exact * plain
     if rivals:
-        asked_share = USUALLY_ASKED if settings.precision == "auto" else 1.0
         own = 2 * len(plan.estimators) / maps  # no blind maps and no blurred ones
         seconds["measuring by other trainings"] = held_out * rivals * own * (asked_share * shown + exact) * plain
     workers = workers_for(held_out, device)

@@ -72,14 +72,14 @@ def _told(network: NetworkFile, content: Mapping[str, Any]) -> dict[str, Any]:
     classifier = content.get("classifier")
     label = classifier.get("label", "") if isinstance(classifier, Mapping) else ""
     if network.task == "labels" and label:
-        name = _name_of(label, network.classes)
+        name = name_of_label(label, network.classes)
         told["classes"] = [f"no {name}", name]
     elif network.task == "classes" and network.classes:
         told["classes"] = list(network.classes)
     return told
 
 
-def _name_of(label: str, names: Sequence[str]) -> str:
+def name_of_label(label: str, names: Sequence[str]) -> str:
     """What a label that may be given by its number is called."""
     if label in names or not label.isdecimal():
         return label
@@ -103,7 +103,7 @@ def classifier_of(network: NetworkFile, settings: StudySettings) -> Classifier:
             f"{', '.join(network.classes)}"
         )
     if network.task == "labels":
-        return classifier.of_label(_label(network, settings.classifier.label, outputs))
+        return classifier.of_label(label_of(network, settings.classifier.label, outputs))
     if settings.classifier.label:
         raise SettingsError(f"classifier.label '{settings.classifier.label}': {name} has classes and no labels")
     if network.classes and network.classes != cases.classes:
@@ -193,7 +193,7 @@ def require_agreement(contract: InputContract, settings: StudySettings, name: st
     differing = {
         "size": (contract.size, size),
         "window": (contract.windows, cases.preprocessing.windows),
-        "spacing": (contract.spacing, _each(spacing, len(contract.spacing))),
+        "spacing": (contract.spacing, one_an_axis(spacing, len(contract.spacing))),
     }
     for setting, (wanted, given) in differing.items():
         if wanted and wanted != given:
@@ -207,7 +207,18 @@ def _loaded(network: NetworkFile, settings: StudySettings) -> Classifier:
     return classifier
 
 
-def _label(network: NetworkFile, label: str, count: int | None) -> int:
+def label_of(network: NetworkFile, label: str, count: int | None, asked: str = "classifier.label") -> int:
+    """Which output of a network of labels is meant by a name or number.
+
+    Args:
+        network: of the labels.
+        label: its name or number.
+        count: of the outputs, where it is known.
+        asked: how it is asked for, as an error says it.
+
+    Raises:
+        SettingsError: none is named, or one that there is not.
+    """
     if label in network.classes:
         return network.classes.index(label)
     if label.isdecimal() and (count is None or int(label) < count):
@@ -218,14 +229,15 @@ def _label(network: NetworkFile, label: str, count: int | None) -> int:
     )
     if not label:
         raise SettingsError(
-            f"{name}: has several labels ({', '.join(known)}), and a study is of one: give classifier.label"
+            f"{name}: has several labels ({', '.join(known)}), and one of them is explained: give {asked}"
         )
     near = get_close_matches(label, known, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
-    raise SettingsError(f"classifier.label '{label}': {hint}the labels of {name} are {', '.join(known)}")
+    raise SettingsError(f"{asked} '{label}': {hint}the labels of {name} are {', '.join(known)}")
 
 
-def _each(value: float | tuple[float, ...] | None, axes: int) -> tuple[float, ...]:
+def one_an_axis(value: float | tuple[float, ...] | None, axes: int) -> tuple[float, ...]:
+    """A number for each axis, of one for all of them; none of None."""
     if value is None:
         return ()
     return tuple(value) if isinstance(value, tuple) else (float(value),) * axes
