@@ -1,6 +1,7 @@
 """`tomolens explain`: one command from a scan to files, with trust, resumed, and one line where something is wrong."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 import ct_files as files
 from tomolens.api import Study
@@ -69,7 +72,7 @@ def test_files_that_say_all_of_it(tomolens, place, tmp_path):
     files_of = report["maps"]["backpropagation"]["files"]
     assert sorted(files_of) == sorted(file.name for file in folder.iterdir() if file.name != "explain.json")
     assert report["files"] == {name: (folder / name).stat().st_size for name in files_of}
-    assert not list((tmp_path / "maps").glob("*.partial"))
+    assert {one.name for one in (tmp_path / "maps").iterdir()} == {"scan", "other"}  # nothing half done is left
     assert report["maps"]["backpropagation"]["trust"] == "trust not assessed"
     assert "not for diagnosis" in report["maps"]["backpropagation"]["use"]
     assert np.abs(np.asarray(nib.load(folder / "backpropagation.nii.gz").dataobj)).max() > 0
@@ -119,6 +122,8 @@ def test_a_scan_that_fails_is_told_and_the_others_are_done(tomolens, place, tmp_
         (("--device", "cuda:9"), "cuda"),
         (("--label", "nodule"), "classes and no labels"),
         (("--slices", "5-2"), "numbers that rise"),
+        (("--slices", "some"), "expected all, every=N, count=N, or numbers as 3,10-14"),
+        (("--slices", "largest-mask"), "has no mask"),
         (("--slices", "0-999999999"), "has 6, 0"),
         (("--estimator", "random"), "never looks at the network"),
         (("--estimator", "centre-prior"), "never looks at the network"),
@@ -252,6 +257,62 @@ def test_maps_of_another_scan_are_never_taken_for_these(tomolens, place, tmp_pat
     assert (tmp_path / "full" / "ct" / "thesis.txt").exists()
 
 
+def test_what_is_not_of_the_maps_is_never_touched(tomolens, place, tmp_path):
+    asked = ["explain", place / "scan", "--model", weights(place), "--slices", "1", "--format", "nifti", "-q"]
+    beside = tmp_path / "scan.partial"
+    beside.mkdir()
+    (beside / "thesis.txt").write_text("years of work")
+    assert tomolens(*asked, "--out", tmp_path)[0] == 0
+    assert tomolens(*asked, "--out", tmp_path, "--seed", 1)[0] == 0
+    assert (beside / "thesis.txt").exists()
+    mine = tmp_path / "scan" / "notes.txt"
+    mine.write_text("what I saw")
+    assert tomolens(*asked, "--out", tmp_path, "--seed", 1)[0] == 0  # nothing to write
+    code, _, err = tomolens(*asked, "--out", tmp_path, "--seed", 2)
+    assert (code, mine.read_text()) == (2, "what I saw")
+    assert "holds notes.txt, which is not of its maps" in err
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "scan").symlink_to(tmp_path / "elsewhere")
+    code, _, err = tomolens(*asked, "--out", tmp_path / "linked")
+    assert code == 2
+    assert "is a file or a link" in err
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_folder_comes_back_where_another_cannot_take_its_place(tomolens, place, tmp_path, monkeypatch):
+    asked = ["explain", place / "scan", "--model", weights(place), "--slices", "1", "--format", "nifti", "-q"]
+    assert tomolens(*asked, "--out", tmp_path)[0] == 0
+    before = (tmp_path / "scan" / "explain.json").read_text()
+    replaced = os.replace
+
+    def full(source, target):
+        if Path(source).name == "made":
+            raise OSError(28, "No space left on device")
+        replaced(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    code, _, err = tomolens(*asked, "--out", tmp_path, "--seed", 1)
+    assert code == 2
+    assert "cannot be written" in err
+    assert "No space left on device" in err
+    assert (tmp_path / "scan" / "explain.json").read_text() == before
+
+
+def test_what_weights_are_shown_is_part_of_what_they_are(place, tmp_path):
+    with safe_open(weights(place), "pt") as file:
+        notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    changed = next(name for name, value in notes.items() if "-160" in value)
+    save_file(tensors, tmp_path / "wide.safetensors", {**notes, changed: notes[changed].replace("-160", "-1000")})
+    network, wide = read_network(weights(place)), read_network(tmp_path / "wide.safetensors")
+    assert wide.window != network.window
+    assert wide.known_as == network.known_as
+    assert wide.hash != network.hash  # so maps of one are not taken for maps of the other
+    read_trust(place / "results", network)
+    with pytest.raises(SettingsError, match="takes something else"):
+        read_trust(place / "results", wide)
+
+
 def test_folders_are_told_apart(tmp_path, monkeypatch):
     asked = Request(None, ())  # of which nothing is asked here
     for name in ("p/x.nii.gz", "q/x.nii.gz", "x-2.nii.gz", "1.2.840.1", "1.2.840.2"):
@@ -286,12 +347,22 @@ def test_names_stay_out_of_what_is_anonymous(tomolens, place, tmp_path):
         "-q",
     )
     assert code == 0
-    written = [file for file in (tmp_path / "m").rglob("*") if file.is_file()]
-    assert len(written) == 4
+    linked = tmp_path / "MAYER_ANNA.nii.gz"
+    linked.symlink_to(scan)
+    code, _, _ = tomolens(
+        "explain", linked, "--model", weights(place), "--format", "nifti,html", "--anonymous", "--out", tmp_path / "l",
+        "-q",
+    )  # fmt: skip
+    assert code == 0
+    written = [file for folder in "ml" for file in (tmp_path / folder).rglob("*") if file.is_file()]
+    assert len(written) == 8
     for file in written:
-        assert not {"DOE", "SMITH"} & {*str(file.relative_to(tmp_path)).replace("/", "_").replace(".", "_").split("_")}
+        assert not {"DOE", "SMITH", "MAYER"} & {
+            *str(file.relative_to(tmp_path)).replace("/", "_").replace(".", "_").split("_")
+        }
         assert b"DOE_JANE" not in file.read_bytes()
         assert b"SMITH_JOHN" not in file.read_bytes()
+        assert b"MAYER_ANNA" not in file.read_bytes()
 
 
 def test_an_estimator_that_has_no_map_is_told(tomolens, place, tmp_path):

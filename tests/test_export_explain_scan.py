@@ -11,10 +11,11 @@ import torch
 import ct_files as files
 from conftest import convolutional
 from tomolens.classifier import Classifier, Intensity
-from tomolens.errors import CaseError, NetworkError, SettingsError
+from tomolens.errors import CaseError, MapError, NetworkError, SettingsError
 from tomolens.estimators.baselines import Baseline
+from tomolens.estimators.estimator import spelled
 from tomolens.estimators.registry import make_estimator
-from tomolens.export.explain_scan import explain_scan
+from tomolens.export.explain_scan import AT_A_TIME, explain_scan
 from tomolens.export.given import GivenNetwork
 from tomolens.export.nifti import write_nifti
 from tomolens.regions import xrai
@@ -167,6 +168,26 @@ def test_an_estimator_that_fails_costs_its_own_map_alone(tmp_path):
     assert "training images" in explained.left_out["expected-gradients"]
     with pytest.raises(NetworkError, match="no estimator has a map"):
         explain_scan(tmp_path / "scan.nii.gz", network(), estimators[:1], slices="1")
+
+
+def test_of_two_estimators_of_one_name_the_one_that_works_keeps_its_map(tmp_path):
+    """One fails behind the first images that are in memory together; from there on its name is the other's alone."""
+    files.write_volume(tmp_path / "scan.nii.gz", volume((AT_A_TIME + 4, 20, 24)))
+    seen = []
+
+    def breaking(subject):
+        seen.append(len(subject.grey))
+        if sum(seen) > AT_A_TIME:
+            raise MapError("no more")
+        return 5 * subject.grey
+
+    both = [IMAGE, Baseline("image", "Five times the image", breaking)]
+    assert spelled(both[0]) != spelled(both[1])
+    explained = explain_scan(tmp_path / "scan.nii.gz", network(), both)
+    alone = explain_scan(tmp_path / "scan.nii.gz", network(), IMAGE)
+    assert set(explained.maps) == {spelled(IMAGE)}
+    np.testing.assert_array_equal(explained.maps[spelled(IMAGE)].values, map_of(alone, "image").values)
+    assert "no more" in explained.left_out[spelled(both[1])]
 
 
 def test_the_top_of_a_map_takes_no_part_of_what_is_equal():

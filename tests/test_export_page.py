@@ -96,6 +96,11 @@ def test_a_browser_scrolls_reads_and_hides(made, browser):
     )
     shown.get_by_role("button", name="bone").click()
     assert shown.locator("#wide").inner_text() == "1500"
+    for width, level in (("4095", "1023.5"), ("1", "-1900")):  # all that a scanner can write
+        shown.locator("#width").fill(width)
+        shown.locator("#level").fill(level)
+        assert shown.locator("#width").input_value() == width
+        assert shown.locator("#level").input_value() == level
     assert shown.evaluate("document.documentElement.scrollWidth") <= 390
     assert asked == [file.as_uri()]
     assert said == []

@@ -312,6 +312,24 @@ def test_a_network_that_learned_nothing_has_nothing_to_depend_on(tmp_path, right
         assert f"but {check.reason}" in changed.verdict.sentence
 
 
+def test_chance_is_that_of_the_classes_there_are(tmp_path):
+    """Of three classes two are there: who always says one of them is right in half of them, and knows nothing."""
+    findings = judged(tmp_path, {("steep-slope", "depends"): 0.5, "positive": 0.46}, metrics=(*made.METRICS, DEPENDING))
+    cases = findings.measured.cases
+
+    def state(measured, **description):
+        described = replace(findings.description, **description)
+        changed = replace(findings, description=described, measured=replace(findings.measured, cases=measured))
+        card = next(card for card in changed.verdict.cards if card.estimator == "steep-slope")
+        (check,) = card.of("weights")
+        return check.state
+
+    three = (*findings.description.classes, "a third")
+    assert state(cases.assign(predicted=1), classes=three) == "failed"
+    assert state(cases.assign(label=1, predicted=1)) == "not assessed"
+    assert state(cases.assign(label=1, predicted=0)) == "failed"
+
+
 def test_what_was_not_measured_is_not_assessed(tmp_path):
     card = judged(tmp_path).verdict.cards[0]
     for question in ("weights", "repeatable", "choices"):

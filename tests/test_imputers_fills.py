@@ -115,6 +115,37 @@ def test_road_knows_volumes():
 
 
 @pytest.mark.usefixtures("solver")
+def test_road_of_one_slice_thick_volumes_is_that_of_the_slice():
+    image = np.random.default_rng(6).random((1, 20, 17)).astype(np.float32)
+    hidden = np.random.default_rng(7).random((1, 20, 17)) < 0.6
+    wanted = direct(image[0], hidden[0])
+    for axis in (1, 2, 3):
+        flat, holes = (torch.from_numpy(np.expand_dims(one, axis)) for one in (image, hidden))
+        found = imputed(flat, holes, torch.zeros_like(flat)).numpy()
+        np.testing.assert_allclose(found[0].squeeze(axis)[0], wanted, atol=1e-4)
+
+
+@pytest.mark.usefixtures("solver")
+def test_road_of_flat_volumes_and_single_pixels():
+    ramp = torch.linspace(0, 1, 64).expand(1, 8, 64, 64).contiguous()
+    hidden = torch.zeros(1, 8, 64, 64, dtype=bool)
+    hidden[0, 2:6, 10:50, 20:40] = True
+    torch.testing.assert_close(imputed(ramp, hidden, torch.zeros_like(ramp))[0], ramp, atol=1e-3, rtol=0)
+    single = torch.full((1, 1, 1), 0.5)
+    assert imputed(single, torch.ones(1, 1, 1, dtype=bool), torch.zeros(1, 1, 1)).item() == 0.5
+
+
+@pytest.mark.usefixtures("solver")
+def test_road_says_that_nan_is_no_solution():
+    image = torch.from_numpy(IMAGE).clone()
+    image[0, 5, 5] = torch.nan
+    hidden = torch.zeros(1, 12, 9, dtype=bool)
+    hidden[0, 4:7, 3:5] = True
+    with pytest.raises(MapError, match="not solved"):
+        imputed(image, hidden, torch.zeros(1, 12, 9))
+
+
+@pytest.mark.usefixtures("solver")
 def test_road_keeps_channels_and_masks_apart():
     random = np.random.default_rng(5)
     image = random.random((2, 20, 17)).astype(np.float32)

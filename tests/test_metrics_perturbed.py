@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import pearsonr, spearmanr
-from torch import nn
+from torch import jit, nn
 
 from test_metrics_contract import evaluand
 from tomolens.classifier import Classifier
@@ -204,6 +204,42 @@ def test_stability_against_the_representation_by_hand():
     )
     without = {name: value for _, name, value in METRICS["stability"].measure(blind)}
     assert np.isnan(without["representation_stability"])  # a network without layers that have weights
+
+
+@pytest.mark.parametrize("scripted", [False, True])
+def test_the_representation_is_of_the_layer_that_runs_last(scripted):
+    class HeadFirst(nn.Module):
+        def __init__(self, in_order):
+            super().__init__()
+            if in_order:
+                self.body = nn.Conv2d(1, 3, 3)
+            self.head = nn.Linear(3, 2)
+            if not in_order:
+                self.body = nn.Conv2d(1, 3, 3)
+
+        def forward(self, x):
+            return self.head(self.body(x).relu().mean(dim=(2, 3)))
+
+    torch.manual_seed(0)
+    ordered, swapped = HeadFirst(True).eval(), HeadFirst(False).eval()
+    swapped.load_state_dict(ordered.state_dict())
+    given, found = evaluand(outputs=2), []
+    for network in (ordered, jit.script(swapped) if scripted else swapped):
+        changed = replace(given, classifier=Classifier(network, "logits"))
+        found.append({(*key, name): value for key, name, value in METRICS["stability"].measure(changed)})
+    for key, value in found[0].items():
+        hidden = scripted and key[-1] == "representation_stability"  # which takes no hooks
+        assert found[1][key] == pytest.approx(np.nan if hidden else value, nan_ok=True)
+    assert any(np.isfinite(value) for key, value in found[0].items() if key[-1] == "representation_stability")
+
+
+def test_an_image_is_not_its_own_representation():
+    given = evaluand(outputs=2)
+    pixels = given.image[0].numel()
+    given = replace(given, classifier=Classifier(nn.Sequential(nn.Flatten(), nn.Linear(pixels, 2)), "logits"))
+    found = {name: value for _, name, value in METRICS["stability"].measure(given)}
+    assert np.isnan(found["representation_stability"])
+    assert np.isfinite(found["input_stability"])
 
 
 class Mean(nn.Module):

@@ -1,5 +1,6 @@
 """From a scan and a network to maps on the scan's own voxels."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -166,7 +167,8 @@ class _Sums:
             batch_size=batch_size,
         )
         # Several of one name are told apart by what they change.
-        by_name = {one.name: name for name, one in self.estimators.items()} | {name: name for name in self.estimators}
+        times = Counter(one.name for one in working)
+        by_name = {one.name if times[one.name] == 1 else spelled(one): spelled(one) for one in working}
         for name, error in made.failed.items():
             self.failed[by_name[name]] = str(error)
             self.values.pop(by_name[name], None)
@@ -273,11 +275,11 @@ def _slices(text: str, count: int, place: Path) -> list[int]:
     """
     if text.replace(",", "").replace("-", "").replace(" ", "").isdecimal():
         return sorted({number for part in text.split(",") for number in _range(part, text, count, place)})
+    kind = text.partition("=")[0]
+    if kind not in ("all", "every", "count"):
+        without = ": a scan to explain has no mask" if kind == "largest-mask" else ""
+        raise SettingsError(f"slices '{text}'{without}, expected all, every=N, count=N, or numbers as 3,10-14")
     choice = SliceChoice.parse(text)
-    if choice.kind == "largest-mask":
-        raise SettingsError(
-            f"slices '{text}': a scan to explain has no mask; expected all, every=N, count=N or numbers"
-        )
     return choice.of(range(count), lambda _: 0)
 
 

@@ -1,7 +1,9 @@
 """A network with all that must be known to show it a scan: window, pixels, axes and names of its classes."""
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,7 +29,8 @@ class GivenNetwork:
         classes: names of what it tells apart, as far as they are known.
         place: its file.
         hash: of all that is declared of it, or of its weights.
-        known_as: what a study of it has in its description: ``weights`` or ``file_hash``, and ``input``.
+        known_as: what a study of it says of its network: ``weights``, or ``file_hash`` and ``input``.
+        cases_as: what a study of it says of its cases, where the network's file has no input: ``size``, ...
         label: which of several labels is explained; empty where there are classes.
         notes: what must be said of it, in words.
     """
@@ -43,6 +46,7 @@ class GivenNetwork:
     known_as: Mapping[str, str]
     label: str = ""
     notes: tuple[str, ...] = ()
+    cases_as: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
@@ -111,7 +115,8 @@ def _of_weights(place: Path) -> GivenNetwork:
     pixel = one_an_axis(tuple(spacing) if isinstance(spacing, list) else spacing, len(several)) or None
     classifier = Classifier(classifier.network, classifier.output, intensity=Intensity(hounsfield=limits))
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
-    hash = weights_hash(classifier.network)
+    weights, seen = weights_hash(classifier.network), {"window": window, "size": size, "spacing": spacing}
+    said = json.dumps([weights, seen, names])
     return GivenNetwork(
         classifier,
         limits,
@@ -120,8 +125,9 @@ def _of_weights(place: Path) -> GivenNetwork:
         3 if len(several) == 3 else 2,
         names,
         place,
-        hash,
-        {"weights": hash},
+        hashlib.blake2b(said.encode(), digest_size=16).hexdigest(),
+        {"weights": weights},
+        cases_as=seen,
     )
 
 

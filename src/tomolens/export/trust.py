@@ -85,8 +85,9 @@ def _require_same(folder: Path, description: Description, network: GivenNetwork)
         SettingsError: another file or weights, input, label or classes.
     """
     about = f"{folder}: study “{description.name}”"
-    networks = description.get("networks", [])
-    if not any(all(one.get(name) == value for name, value in network.known_as.items()) for one in networks):
+    networks, cases = description.get("networks", []), description.settings["cases"]
+    same = any(all(one.get(name) == value for name, value in network.known_as.items()) for one in networks)
+    if not same or any(cases.get(name) != value for name, value in network.cases_as.items()):
         raise SettingsError(
             f"{about} is of another network than {network.place}, or one that takes something else: its trust cards "
             "say nothing about this one's maps"

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from ..cases.formats import IMAGE_SUFFIXES
 from ..cases.geometry import Volume
 from ..cases.places import suffix
 from ..cases.pseudonyms import own_salt
-from ..errors import SettingsError
+from ..errors import SettingsError, reason_of
 from ..estimators.estimator import spelled
 from ..progress import Progress, silent
 from ..study.provenance import provenance
@@ -55,7 +54,7 @@ def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progre
     before = _report_of(folder)
     if before is not None and _is_whole(folder, before) and before.get("asked") == known:
         return {**before, "again": True}
-    _require_ours(folder, before, known["scan"])
+    _require_ours(folder, before or {}, known["scan"])
     sources = _sources(scan, stored, request)
     explained = explain_scan(
         scan,
@@ -68,21 +67,29 @@ def explain_into(folder: Path, scan: Path, request: Request, *, progress: Progre
         regions="dicom" in request.formats,
         progress=progress,
     )
-    made = folder.with_name(f"{folder.name}.partial")
     try:
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
-        report = {**_all_written(made, scan, explained, sources, request), "asked": known}
-        report["seconds"] = round(time.perf_counter() - began, 2)
-        (made / REPORT).write_text(f"{json.dumps(report, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(made, folder)
+        with tempfile.TemporaryDirectory(prefix=".tomolens-", dir=folder.parent) as beside:
+            made, old = Path(beside) / "made", Path(beside) / "old"
+            made.mkdir()
+            report = {**_all_written(made, scan, explained, sources, request), "asked": known}
+            report["seconds"] = round(time.perf_counter() - began, 2)
+            (made / REPORT).write_text(f"{json.dumps(report, indent=2, ensure_ascii=False)}\n", encoding="utf-8")
+            _swap(made, folder, old)
     except OSError as error:
-        raise SettingsError(f"{folder} cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        raise SettingsError(f"{folder} cannot be written ({reason_of(error)})") from error
     return report
+
+
+def _swap(made: Path, folder: Path, old: Path) -> None:
+    """Put a folder in the place of another, which comes back where that fails."""
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(made, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
 
 
 def _hash_of(stored: Volume) -> str:
@@ -108,8 +115,8 @@ def _is_whole(folder: Path, report: Mapping[str, Any]) -> bool:
     return all((folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items())
 
 
-def _require_ours(folder: Path, before: Mapping[str, Any] | None, scan: str) -> None:
-    """Refuse to write over what is no report of this scan, and a place that cannot be written.
+def _require_ours(folder: Path, before: Mapping[str, Any], scan: str) -> None:
+    """Refuse to write over what is not all of a report of this scan, and a place that cannot be written.
 
     Raises:
         SettingsError: naming the folder.
@@ -118,15 +125,19 @@ def _require_ours(folder: Path, before: Mapping[str, Any] | None, scan: str) -> 
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder.parent):
             pass
-        taken = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+        there = {one.name for one in folder.iterdir()} if folder.is_dir() else set()
     except OSError as error:
-        raise SettingsError(f"{folder} cannot be written ({error.strerror})") from error
-    if not taken:
+        raise SettingsError(f"{folder} cannot be written ({reason_of(error)})") from error
+    if folder.is_symlink() or folder.is_file():
+        raise SettingsError(f"{folder} is a file or a link, expected a folder to write: give another --out")
+    if not there:
         return
-    asked = {} if before is None else before.get("asked", {})
-    if not isinstance(asked, dict) or asked.get("scan") != scan:
+    asked, ours = before.get("asked"), before.get("files")
+    if not isinstance(asked, dict) or not isinstance(ours, dict) or asked.get("scan") != scan:
         what = "maps of another scan" if asked else "something else"
         raise SettingsError(f"{folder} holds {what}: give another --out, or remove it")
+    if others := sorted(there - ours.keys() - {REPORT}):
+        raise SettingsError(f"{folder} holds {others[0]}, which is not of its maps: move it, or give another --out")
 
 
 def _sources(scan: Path, stored: Volume, request: Request) -> Sources | None:
@@ -157,7 +168,9 @@ def _hidden(scan: Path, explained: ExplainedScan, request: Request) -> Explained
     """What came of a scan without the places of its files in any words."""
 
     def plainly(words: str) -> str:
-        for place in (str(scan.resolve()), str(scan), scan.resolve().name):
+        for place in (str(scan.resolve()), str(scan), scan.resolve().name, scan.name):
+            if not place:
+                continue  # of a folder that is called "."
             words = words.replace(place, request.called(scan))
         return words
 

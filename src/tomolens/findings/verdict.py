@@ -245,26 +245,30 @@ def _answered(findings: "Findings", estimator: str) -> Iterator[Check]:
                 if len(rows)
                 else Check(question, "not assessed", name, reason="no number")
             )
-            nothing = nothing_learned(findings) if question == "weights" else ""
-            yield replace(check, state="failed", reason=nothing) if nothing else check
+            yield _of_what_was_learned(findings, check) if question == "weights" else check
 
 
-def nothing_learned(findings: "Findings") -> str:
-    """Why the weights hold nothing that a map could depend on; empty where the network is surely right by more than
-    chance, or where there are too few patients to tell.
+def _of_what_was_learned(findings: "Findings", check: Check) -> Check:
+    """The check of whether a map depends on the weights, where they hold something to depend on.
 
-    Maps of a network with random weights change with these weights as those of any other do.
+    Maps of a network with random weights change with these weights as those of any other do. So it fails where the
+    network is not surely right more often than by chance, and cases of one class cannot let it pass.
     """
     cases = findings.measured.cases
     labels = cases["label"].to_numpy()
     right = (cases["predicted"].to_numpy() == labels).astype(np.float64)[:, None]
     values = grouped(right, labels, cases["patient"].tolist())
     (low,), (high,) = interval(values, findings.resampling)
-    accuracy, chance = float(class_balanced_mean(values)[0]), 1 / len(findings.description.classes)
-    if np.isnan(low) or low > chance:
-        return ""
-    ends = f"{100 * low:.0f} to {100 * high:.0f} %"
-    return f"the network is not surely right more often than by chance ({100 * accuracy:.0f} %, {ends})"
+    present = len(np.unique(labels))
+    accuracy, chance = float(class_balanced_mean(values)[0]), 1 / max(present, 2)
+    if low <= chance:
+        ends = f"{100 * accuracy:.0f} %, {100 * low:.0f} to {100 * high:.0f} %"
+        return replace(
+            check, state="failed", reason=f"the network is not surely right more often than by chance ({ends})"
+        )
+    if present < 2 and check.state == "passed":
+        return replace(check, state="not assessed", reason="cases of one class do not tell what the network learned")
+    return check
 
 
 def _by_sign(question: Question, name: str, row: pd.Series) -> Check:

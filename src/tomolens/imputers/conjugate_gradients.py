@@ -44,13 +44,14 @@ def solved(
     degree = np.zeros(len(places))
     for step, weight in zip(steps, weights, strict=True):
         degree += weight * within.ravel()[places + step]
+    places, degree = places[degree > 0], degree[degree > 0]  # a single pixel has no neighbours
     found, left = np.empty_like(values), 0.0
     for channel, plane in enumerate(values):
         padded = np.zeros(shape)
         padded[inner] = plane
-        left = max(left, _solve(padded.ravel(), places, steps, weights, degree, small, rounds))
+        left = np.maximum(left, _solve(padded.ravel(), places, steps, weights, degree, small, rounds))
         found[channel] = padded[inner]
-    return found, left
+    return found, float(left)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -75,9 +76,9 @@ def _solve(
         residual[n] = total
         direction[at] = total / degree[n]
         power += total * total / degree[n]
-        largest = max(largest, abs(total))
+        largest = np.maximum(largest, abs(total))  # which keeps NaN
     for _ in range(rounds):
-        if largest <= small:
+        if largest <= small or np.isnan(largest):
             break
         energy = 0.0
         for n in range(len(places)):
@@ -93,7 +94,7 @@ def _solve(
             values[places[n]] += step * direction[places[n]]
             residual[n] -= step * moved[n]
             power += residual[n] * residual[n] / degree[n]
-            largest = max(largest, abs(residual[n]))
+            largest = np.maximum(largest, abs(residual[n]))
         for n in range(len(places)):
             at = places[n]
             direction[at] = residual[n] / degree[n] + power / before * direction[at]

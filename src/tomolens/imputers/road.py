@@ -64,7 +64,7 @@ def _small(spatial: Sequence[int]) -> float:
 
 
 def _require_solved(left: float, small: float, rounds: int) -> None:
-    if left > small:
+    if not left <= small:  # NaN is no solution
         error = left / small * TOLERANCE
         raise MapError(f"ROAD's imputation is not solved after {rounds} steps: an error of up to {error:.1g} is left")
 
@@ -110,7 +110,8 @@ def _estimate(known: Tensor, weight: Tensor, image: Tensor) -> Tensor:
         mean = known.flatten(2).sum(dim=2) / total.clamp(min=1e-12)
         mean = torch.where(total > 0, mean, image.flatten(1).mean(dim=1))
         return mean.reshape(*mean.shape, *[1] * axes).expand_as(known)
-    halved = [pool(part, 2, ceil_mode=True, count_include_pad=False) for part in (known, weight.expand_as(known))]
+    sides = [min(2, length) for length in known.shape[2:]]  # an axis of one pixel stays one
+    halved = [pool(part, sides, ceil_mode=True, count_include_pad=False) for part in (known, weight.expand_as(known))]
     coarse = _estimate(halved[0], halved[1], image)
     smooth = functional.interpolate(
         coarse, size=known.shape[2:], mode="bilinear" if axes == 2 else "trilinear", align_corners=False

@@ -1,8 +1,8 @@
 """F-Fidelity (Zheng et al. 2025, arXiv 2410.02970): fidelity by a network that was refined on randomly masked images.
 
 A copy of the network goes on learning from images of which a random tenth of the pixels is the image's mean, whatever
-any map says. Then it is asked about images of which no more than that is masked: of the pixels that a map ranks highest
-(FFid+) or lowest (FFid-), each with a chance that keeps to it. Nothing that it is shown is foreign to it.
+any map says. Then it is asked about images of which no more than that is masked in the mean: of the pixels that a map
+ranks highest (FFid+) or lowest (FFid-), each with a chance that keeps to it. What it is shown is not foreign to it.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def _right(evaluand: Evaluand, hidden: Iterator[NDArray[np.bool_]]) -> NDArray[n
 
 
 def measure_f_fidelity(evaluand: Evaluand) -> Iterator[Reading]:
-    """How much a refined network misses the most, and the least, important pixels, a tenth of the image at most.
+    """How much a refined network misses the most, and the least, important pixels, a tenth of the image in the mean.
 
     FFid+ and FFid- are 1[y = f(x)] less the share of right decisions with them masked: `right_without`.
     """

@@ -5,11 +5,12 @@ The same noisy and shifted copies of the image serve all estimators, which expla
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, jit, nn
 
 from ..declarations import Declaration, Output
 from ..randomness import generator
@@ -33,7 +34,8 @@ class Moved:
         image: ``(C, *spatial)``.
         maps: of each estimator.
         scores: of every class.
-        representation: what the network's last layer with weights is given; empty where that cannot be seen.
+        representation: what the last layer with weights that runs is given; empty where that cannot be seen, or is
+            the image.
     """
 
     image: Tensor
@@ -119,21 +121,26 @@ def _seen(evaluand: Evaluand, image: Tensor) -> Moved:
 
 
 def _looked_at(evaluand: Evaluand, image: Tensor) -> tuple[NDArray[np.float32], Values]:
-    """Scores of an image, and what the last layer with weights, as the network lists them, is given on the way."""
+    """Scores of an image, and what the last layer with weights that runs is given; empty where that is the image."""
     kept: list[Tensor] = []
-    last = next((one for one in reversed(list(evaluand.classifier.network.modules())) if _has_weights(one)), None)
-    handle = None if last is None else last.register_forward_pre_hook(lambda _, given: kept.extend(given[:1]))
+
+    def keep(_: nn.Module, given: tuple[Any, ...]) -> None:
+        kept[:] = [one for one in given[:1] if isinstance(one, Tensor)]
+
+    layers = [one for one in evaluand.classifier.network.modules() if _can_be_watched(one)]
+    handles = [one.register_forward_pre_hook(keep) for one in layers]
     try:
         scores = evaluand.scores(image[None])[0]
     finally:
-        if handle is not None:
+        for handle in handles:
             handle.remove()
-    seen = [one for one in kept if isinstance(one, Tensor)]
-    return scores, _flat(seen[-1]) if seen else np.empty(0)
+    inside = _flat(kept[0]) if kept else np.empty(0)
+    return scores, np.empty(0) if np.array_equal(inside, _flat(image)) else inside
 
 
-def _has_weights(module: nn.Module) -> bool:
-    return any(True for _ in module.parameters(recurse=False))
+def _can_be_watched(module: nn.Module) -> bool:
+    """Whether a module has weights of its own, and takes hooks."""
+    return not isinstance(module, jit.ScriptModule) and any(True for _ in module.parameters(recurse=False))
 
 
 def _flat(values: Tensor) -> Values:
