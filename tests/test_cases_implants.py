@@ -313,6 +313,31 @@ def test_a_finding_smaller_than_a_pixel_has_a_mask(tmp_path):
             assert case.mask.sum() < 12
 
 
+@pytest.mark.parametrize(("implant", "usual", "waves"), [("nodule", (4.0, 20.0), 0.1), ("lesion", (8.0, 24.0), 0.08)])
+def test_implants_are_as_large_as_is_asked(implant, usual, waves):
+    slice = chest(1)
+    pixel = slice.spacing[0]
+    for seed in range(6):
+        alter = IMPLANTS[implant].alter
+        own, same = alter(slice, 0, generator(seed)), alter(slice, 0, generator(seed), usual)
+        np.testing.assert_array_equal(own.hu, same.hu)
+        for least, largest in ((8.0, 9.0), (14.0, 14.0)):
+            longest, _ = diameters(alter(slice, 0, generator(seed), (least, largest)).coverage, pixel)
+            # The outline waves about an ellipse; between centres of pixels up to two pixels are not counted.
+            assert (1 - waves) * least - 2.5 * pixel < longest < (1 + waves) * largest + pixel
+
+
+def test_how_large_implants_are_is_kept_for_reading_them(tmp_path):
+    cases = from_manifest(write_cases(tmp_path, [0] * 4), Preprocessing(96, LUNG))
+    small, large = (implanted(cases, "nodule", 2, 1.0, mm) for mm in ((5.0, 6.0), (16.0, 18.0)))
+    for one, other in zip(small, large, strict=True):
+        assert one.mask.sum() < other.mask.sum()
+    with pytest.raises(SettingsError, match="contrast agent has no size"):
+        implanted(cases, "contrast", diameters=(4.0, 20.0))
+    with pytest.raises(SettingsError, match="expected the least diameter and the largest"):
+        implanted(cases, "nodule", diameters=(20.0, 4.0))
+
+
 def test_what_cannot_take_implants_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="come from PhantomReader, and implants need images in HU"):
         implanted(phantom.cases(2), "nodule")

@@ -315,6 +315,8 @@ def test_what_a_finding_brings_is_read_again_as_it_was_stored(finding):
         ({"source": "phantom", "finding": "tumour"}, "cases.finding: Input should be 'contrast', 'nodule'"),
         ({"source": "phantom", "finding": ["nodule"]}, "cases.finding: "),
         ({"source": "phantom", "finding_mm": [8, 20]}, "contrast agent has no size"),
+        ({"implant": "contrast", "finding_mm": [8, 20]}, "contrast agent has no size"),
+        ({"finding_mm": [8, 20]}, "finding_mm: it is of simulated cases and of implants; here is neither"),
         ({"source": "phantom", "finding": "nodule", "finding_mm": [20, 8]}, "expected the least diameter"),
         ({"source": "phantom", "finding": "nodule", "classes": ["a", "b", "c"]}, "simulated cases have two"),
     ],

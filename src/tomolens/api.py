@@ -152,7 +152,8 @@ class Study:
         chosen, cases = self.settings.cases, self._original_cases(progress)
         if chosen.implant is None:
             return cases
-        return replace(implanted(cases, chosen.implant, self.settings.seed), classes=chosen.classes)
+        altered = implanted(cases, chosen.implant, self.settings.seed, diameters=chosen.finding_mm)
+        return replace(altered, classes=chosen.classes)
 
     def _original_cases(self, progress: Progress) -> Cases:
         if self.cases is not None:

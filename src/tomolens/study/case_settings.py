@@ -46,7 +46,8 @@ class CaseSettings(Section):
     slices of training scans, as the paper does.
 
     ``implant`` puts findings into the slices of a manifest, each of which then has a twin; see `implanted`. Its window
-    and its two classes are the defaults, and slices that cannot take it are left out and counted.
+    and its two classes are the defaults, ``finding_mm`` says how large nodules and lesions are, and slices that cannot
+    take it are left out and counted.
 
     ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
     maps that have no names, and ``resample_masks`` allows masks on another grid. ``anatomy`` and ``anatomy_names`` are
@@ -133,12 +134,14 @@ class CaseSettings(Section):
         if self.source == "phantom" and len(self.classes) != 2:
             raise ValueError(f"classes: simulated cases have two, and {len(self.classes)} are named")
         self._of_as_many_axes()
-        if self.source != "phantom" and (self.finding != "contrast" or self.finding_mm is not None):
+        if self.source != "phantom" and self.finding != "contrast":
             raise ValueError(
                 f"finding '{self.finding}': only simulated cases (source = 'phantom') are given one; of other cases it "
                 "is the label"
             )
-        require_finding(self.finding, self.finding_mm)
+        if self.source != "phantom" and self.implant is None and self.finding_mm is not None:
+            raise ValueError("finding_mm: it is of simulated cases and of implants; here is neither")
+        require_finding(self.task_finding, self.finding_mm)
         if self.source != "phantom" and self.marker is not None:
             raise ValueError("marker: only simulated cases can carry a planted shortcut")
         if self.implant is not None and self.source == "phantom":

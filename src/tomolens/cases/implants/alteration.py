@@ -9,6 +9,9 @@ from ..files import Upright
 from ..phantom.drawing import Coverage
 from ..phantom.scanner import Slice
 
+Diameters = tuple[float, float]
+"""Least and largest, mm."""
+
 
 @dataclass(frozen=True, eq=False)
 class Alteration:
@@ -26,13 +29,16 @@ class Alteration:
 class Alter(Protocol):
     """Alters a slice."""
 
-    def __call__(self, slice: Upright, label: int, random: np.random.Generator) -> Alteration:
+    def __call__(
+        self, slice: Upright, label: int, random: np.random.Generator, diameters: Diameters | None = None
+    ) -> Alteration:
         """Put a finding into a slice, or take it out.
 
         Args:
             slice: the original.
             label: of the original.
             random: of place, size and density.
+            diameters: between which the finding's is drawn; by default its own. Contrast agent has none.
 
         Raises:
             CaseError: a slice that cannot take it.

@@ -8,7 +8,7 @@ from ...errors import CaseError
 from ..files import Upright
 from ..phantom.drawing import Coverage
 from ..phantom.scanner import Slice, smooth
-from .alteration import Alteration
+from .alteration import Alteration, Diameters
 from .noise import noise_of
 from .sharpness import blur_of
 from .tissue import Region, find_soft_tissue, pixel_of
@@ -33,7 +33,9 @@ RIM = 2.0
 """mm that hand-drawn masks may be too small by: enhanced blood is taken away there too."""
 
 
-def alter_contrast(slice: Upright, label: int, random: np.random.Generator) -> Alteration:
+def alter_contrast(
+    slice: Upright, label: int, random: np.random.Generator, diameters: Diameters | None = None
+) -> Alteration:
     """Raise the blood in the mask to 150-400 HU, or bring it down to 35-50 HU where the label says it is enhanced.
 
     What is added or taken away is smooth, so that the noise stays, and soft-edged as the slice is sharp. At the blood's

@@ -11,13 +11,13 @@ from ..files import Upright
 from ..phantom.drawing import Blob, Coverage, coverage_of
 from ..phantom.measures import waves
 from ..phantom.scanner import smooth
-from .alteration import Alteration
+from .alteration import Alteration, Diameters
 from .noise import noise_of
 from .sharpness import blur_of
 from .tissue import Spacing, draw_place, find_lungs, find_soft_tissue, pixel_of
 
-NODULE_RADIUS, LESION_RADIUS = (2.0, 10.0), (4.0, 12.0)
-"""mm."""
+NODULE_MM, LESION_MM = (4.0, 20.0), (8.0, 24.0)
+"""Least and largest diameter, mm."""
 SOLID, GLASS, DEPTH = (20.0, 60.0), (-700.0, -400.0), (40.0, 80.0)
 """HU of solid nodules and of ground glass, and by how much a lesion is darker than what is around it."""
 WATER = 40.0
@@ -26,8 +26,10 @@ LEAST_DENSER = 100.0
 """HU by which ground glass is denser than the lung that it lies in."""
 
 
-def implant_nodule(slice: Upright, label: int, random: np.random.Generator) -> Alteration:
-    """A round thing in the lung, 4 to 20 mm across: solid, or one time in three ground glass with its vessels visible.
+def implant_nodule(
+    slice: Upright, label: int, random: np.random.Generator, diameters: Diameters | None = None
+) -> Alteration:
+    """A round thing in the lung, 4 to 20 mm across by default: solid, or one time in three ground glass.
 
     Both put a share of soft tissue in the place of what is there, all of it where the nodule is solid: vessels within
     ground glass stay what they are. The noise is the slice's own in its soft tissue, and as strong at the edges, where
@@ -40,8 +42,9 @@ def implant_nodule(slice: Upright, label: int, random: np.random.Generator) -> A
     lungs = find_lungs(hu, slice.spacing)
     blur, noise = blur_of(hu), noise_of(hu, find_soft_tissue(hu, slice.spacing))
     margin = 1.0 + 2 * blur * pixel_of(slice.spacing)
-    wanted = float(random.uniform(*NODULE_RADIUS))
-    x, y, radius = draw_place(lungs, wanted, NODULE_RADIUS[0], margin, slice.spacing, random)
+    least, largest = diameters or NODULE_MM
+    wanted = float(random.uniform(least / 2, largest / 2))
+    x, y, radius = draw_place(lungs, wanted, least / 2, margin, slice.spacing, random)
     round_off = random.uniform(0.75, 1.0)
     blob = Blob(x, y, radius, radius * round_off, random.uniform(0, np.pi), waves(random, 0.1))
     coverage = smooth(_coverage(blob, hu.shape, slice.spacing), blur)
@@ -57,17 +60,20 @@ def implant_nodule(slice: Upright, label: int, random: np.random.Generator) -> A
     return Alteration(np.asarray(hu + change + fresh, dtype=np.float32), coverage)
 
 
-def implant_lesion(slice: Upright, label: int, random: np.random.Generator) -> Alteration:
-    """A darker place of 8 to 24 mm in soft tissue; the noise stays, because a smooth amount is taken away.
+def implant_lesion(
+    slice: Upright, label: int, random: np.random.Generator, diameters: Diameters | None = None
+) -> Alteration:
+    """A darker place in soft tissue, 8 to 24 mm by default; the noise stays: a smooth amount is taken away.
 
     Raises:
         CaseError: no soft tissue that is large enough, or too few edges to tell the sharpness from.
     """
     hu = slice.hu
     blur = blur_of(hu)
-    wanted = float(random.uniform(*LESION_RADIUS))
+    least, largest = diameters or LESION_MM
+    wanted = float(random.uniform(least / 2, largest / 2))
     try:
-        place = draw_place(find_soft_tissue(hu, slice.spacing), wanted, LESION_RADIUS[0], 0.0, slice.spacing, random)
+        place = draw_place(find_soft_tissue(hu, slice.spacing), wanted, least / 2, 0.0, slice.spacing, random)
     except CaseError as error:
         raise CaseError(f"no soft tissue in this slice that is large enough for a lesion: {error}") from error
     x, y, radius = place

@@ -13,7 +13,7 @@ from ..phantom.drawing import Coverage
 from ..phantom.findings import mostly_covered, window_of
 from ..preprocessing import Preprocessing, Spacing
 from ..windows import in_words
-from .alteration import Alteration
+from .alteration import Alteration, Diameters
 from .registry import IMPLANTS, Implant
 
 
@@ -28,12 +28,14 @@ class ImplantReader:
         implant: what is put in, or taken out.
         seed: of place, size and density, with the case's name.
         shown: names of the cases that show the altered version.
+        diameters: between which the finding's is drawn, mm; None for its own.
     """
 
     files: FileReader
     implant: Implant
     seed: int
     shown: frozenset[str]
+    diameters: Diameters | None = None
 
     def __call__(self, entry: CaseEntry) -> Case:
         """Read, alter, window and resize.
@@ -45,7 +47,8 @@ class ImplantReader:
         original = self.files.upright(entry)
         label = 1 - entry.label if kind.both_ways and is_altered else entry.label
         try:
-            alteration = kind.alter(original, label, generator(self.seed, "implant", self.implant, entry.name))
+            random = generator(self.seed, "implant", self.implant, entry.name)
+            alteration = kind.alter(original, label, random, self.diameters)
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
         # Of the finding alone, where that is what a map must find: nothing else of the manifest's masks is used.

@@ -10,12 +10,15 @@ from ...errors import CaseError, SettingsError
 from ...randomness import generator
 from ..case import CaseEntry, Cases
 from ..files import FileReader
-from ..phantom.findings import classes_of
+from ..phantom.findings import classes_of, require_finding
+from .alteration import Diameters
 from .reader import ImplantReader
 from .registry import IMPLANTS, Implant
 
 
-def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5) -> Cases:
+def implanted(
+    cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5, diameters: Diameters | None = None
+) -> Cases:
     """Cases with findings put into their slices, each with its other version as the twin.
 
     ``nodule`` and ``lesion`` go into slices without one: the label is 1 where the altered version is shown, the mask is
@@ -29,9 +32,10 @@ def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5)
         implant: ``nodule``, ``lesion`` or ``contrast``.
         seed: of every draw, with the case's name: another order of the cases changes nothing.
         share: of the cases that show the altered version, within each label and side of the split; 1 shows it in all.
+        diameters: least and largest of a nodule or lesion, mm; 4 to 20 and 8 to 24 by default.
 
     Raises:
-        SettingsError: no such implant or share, images that are not read from files in HU, or volumes.
+        SettingsError: no such implant, share or diameters, images that are not read from files in HU, or volumes.
         CaseError: cases that are said to have the finding already.
 
     Example:
@@ -49,6 +53,7 @@ def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5)
     """
     if implant not in get_args(Implant):
         raise SettingsError(f"implant {implant!r}, expected {', '.join(get_args(Implant))}")
+    require_finding(implant, diameters)
     if not 0 <= share <= 1:
         raise SettingsError(f"share {share} of the cases with an implant, expected 0 to 1")
     if not isinstance(cases.read, FileReader):
@@ -64,7 +69,7 @@ def implanted(cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5)
     entries = tuple(
         replace(entry, label=1 - entry.label if entry.name in shown else entry.label) for entry in cases.entries
     )
-    return Cases(entries, ImplantReader(cases.read, implant, seed, shown), classes_of(implant))
+    return Cases(entries, ImplantReader(cases.read, implant, seed, shown, diameters), classes_of(implant))
 
 
 def _require_labels(cases: Cases, implant: str, both_ways: bool) -> None:
