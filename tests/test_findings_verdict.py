@@ -314,24 +314,28 @@ def test_a_network_that_learned_nothing_has_nothing_to_depend_on(tmp_path, right
 
 def test_chance_is_that_of_the_classes_there_are(tmp_path):
     """Of three classes two are there: who always says one of them is right in half of them, and knows nothing."""
-    findings = judged(tmp_path, {("steep-slope", "depends"): 0.5, "positive": 0.46}, metrics=(*made.METRICS, DEPENDING))
+    three, metrics = ("without", "with", "a third"), (*made.METRICS, DEPENDING)
+    skill = {("steep-slope", "depends"): 0.5, "positive": 0.46}
+    findings = judged(tmp_path, skill, metrics=metrics, classes=three, count=36)
+    there = findings.measured.cases["label"].to_numpy() < 2
+    findings = replace(findings, measured=findings.measured.of_cases(there))
     cases = findings.measured.cases
 
-    def state(measured, **description):
-        described = replace(findings.description, **description)
-        changed = replace(findings, description=described, measured=replace(findings.measured, cases=measured))
+    def state(measured):
+        changed = replace(findings, measured=replace(findings.measured, cases=measured))
         card = next(card for card in changed.verdict.cards if card.estimator == "steep-slope")
         (check,) = card.of("weights")
         return check.state
 
-    three = (*findings.description.classes, "a third")
-    assert state(cases.assign(predicted=1), classes=three) == "failed"
+    assert state(cases.assign(predicted=1)) == "failed"
     assert state(cases.assign(label=1, predicted=1)) == "not assessed"
     assert state(cases.assign(label=1, predicted=0)) == "failed"
 
 
 def test_what_was_not_measured_is_not_assessed(tmp_path):
     card = judged(tmp_path).verdict.cards[0]
-    for question in ("weights", "repeatable", "choices"):
+    for question in ("weights", "draws", "repeatable"):
         (check,) = card.of(question)
         assert (check.state, check.reason) == ("not assessed", "not measured in this study")
+    (check,) = card.of("choices")
+    assert (check.state, check.reason) == ("not assessed", "no choice was varied in this study")

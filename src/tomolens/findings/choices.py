@@ -20,6 +20,8 @@ from .tables import means_table
 OWN = "the study's own"
 NO_CHOICE = {CALIBRATION, NETWORK}
 """Options of these are other cases and networks, which nobody chooses."""
+OF_CLASS = "class"
+"""The choice of another class to explain."""
 OF_ORIGINAL = "direction"
 """The choice whose options are ranked among the maps as they are."""
 

@@ -27,6 +27,7 @@ from .inference import (
 )
 from .measured import BOTH, Measured, read_measured
 from .metric_agreement import metrics_table
+from .over_choices import option_gains_table
 from .sentence import verdict_of
 from .shortcut import Shortcut, shortcut_of
 from .strata import patients_table, strata_table
@@ -147,6 +148,7 @@ class Findings:
             "shortcut": pd.DataFrame() if self.shortcut is None else self.shortcut.maps,
             "choices": choices,
             "rank_ranges": rank_ranges_table(choices),
+            "option_gains": self._option_gains(),
             "trainings": trainings_table(explained, numbers, self.architectures, resampling),
             "metrics": metrics_table(numbers, self.means),
         }
@@ -177,6 +179,18 @@ class Findings:
         names = ["baseline", "baseline_value", "gain", "ci_low", "ci_high", "p", "p_holm", "beats"]
         renamed = beside[["view", *MAP, *names]].rename(columns={name: f"{name}_without_masks" for name in names})
         return every.merge(renamed, on=["view", *MAP], how="left")
+
+    def _option_gains(self) -> pd.DataFrame:
+        """Gain of each map over the best blind baseline under each option that was varied."""
+        return option_gains_table(
+            self.measured,
+            list(self.views.values()),
+            self.description,
+            self.can_judge,
+            self.resampling,
+            self.confidence,
+            self.least_turned,
+        )
 
     def _baselines(self) -> pd.DataFrame:
         """Value of each blind baseline in each view: what an estimator reaches without looking at the network.

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..declarations import BLURRED, Output
+from .cards import cards_of
 from .controls import turned
 from .printing import map_title, printed, title
-from .verdict import ASKED, Check, TrustCard, Verdict, cards_of
+from .verdict import ASKED, Check, TrustCard, Verdict
 
 if TYPE_CHECKING:
     from .findings import Findings

@@ -4,20 +4,14 @@ To be believed is to be faithful to the network. Agreement with the expert's mas
 for: a network may look elsewhere, and an honest map then shows it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
-from ..declarations import Output
-from .bootstrap import class_balanced_mean, grouped, interval
-from .controls import CanJudge, turned
-from .measured import BOTH, Key
-
-if TYPE_CHECKING:
-    from .findings import Findings
+from .controls import CanJudge
+from .measured import Key
 
 State = Literal["passed", "failed", "not assessed"]
 Question = Literal["faithful", "truth", "expert", "weights", "draws", "repeatable", "choices"]
@@ -31,12 +25,8 @@ QUESTIONS: dict[Question, str] = {
     "choices": "holds over the choices that the literature leaves open",
 }
 """What each check asks of a map."""
-JUDGES: dict[str, Question] = {"model": "faithful", "truth": "truth", "expert": "expert"}
-"""Which question a view answers, by its judge."""
 ASKED: tuple[Question, ...] = ("faithful", "truth", "weights")
 """What a map must pass to be believed, as far as it could be assessed; the first must be."""
-LATER: tuple[Question, ...] = ("weights", "draws", "repeatable", "choices")
-"""What no view answers, but a number of its own where a study measures one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,7 @@ class Check:
         interval: of the gain, over patients; NaN where there are too few.
         p: one-sided, corrected for all maps and views (Holm).
         cases, patients: that it rests on.
-        reason: why it was not assessed.
+        reason: why it was not assessed, or what else decided.
     """
 
     question: Question
@@ -167,128 +157,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and np.isnan(value) else value
-
-
-def cards_of(findings: "Findings") -> tuple[TrustCard, ...]:
-    """A trust card for every estimator that looks at the network; best first in the first view that decides."""
-    description, gains = findings.description, findings.tables["gains"]
-    if gains.empty:
-        return ()
-    found: dict[str, list[TrustCard]] = {}
-    for (estimator, form), rows in gains.groupby(["estimator", "form"], sort=False):
-        if estimator not in description.blind:
-            checks = (*_checks(findings, str(estimator), rows), *_answered(findings, str(estimator)))
-            found.setdefault(str(estimator), []).append(TrustCard(str(estimator), str(form), checks))
-    best = [max(cards, key=_standing) for cards in found.values()]
-    return tuple(sorted(best, key=lambda card: (not card.believed, -_lead(card))))
-
-
-def _checks(findings: "Findings", estimator: str, rows: pd.DataFrame) -> Iterator[Check]:
-    """The checks that the views of the study make."""
-    for name, view in findings.views.items():
-        question = JUDGES[view.judges.judge]
-        row = rows[rows["view"] == name]
-        if row.empty:
-            yield Check(question, "not assessed", name, reason="no number")
-            continue
-        one = row.iloc[0]
-        reason = _not_assessed(findings, estimator, question, view, one)
-        state: State = "not assessed" if reason else "passed" if one["beats"] else "failed"
-        yield Check(
-            question,
-            state,
-            name,
-            float(one["value"]),
-            str(one["baseline"]),
-            float(one["baseline_value"]),
-            float(one["gain"]),
-            (float(one["ci_low"]), float(one["ci_high"])),
-            float(one["p_holm"]),
-            int(one["cases"]),
-            int(one["patients"]),
-            reason,
-        )
-
-
-def _not_assessed(findings: "Findings", estimator: str, question: Question, view: Output, row: pd.Series) -> str:
-    """Why a view does not check a map; empty where it does."""
-    if findings.can_judge[view.judges.name] == "no":
-        return "this view cannot judge maps here: the truth does not beat every negative control"
-    if pd.isna(row["p"]):
-        return "too few patients"
-    if question != "expert" and estimator in findings.description.of_twin:
-        return "it has seen the twin, and with it where the truth is"
-    if question == "truth" and findings.shortcut is not None:
-        return "a shortcut was planted: two places carry the class"
-    count, of = turned(findings.measured)
-    if question == "truth" and of and count < findings.least_turned * of:
-        return f"the network tells {count} of {of} cases from their twins"
-    return ""
-
-
-def _answered(findings: "Findings", estimator: str) -> Iterator[Check]:
-    """The checks that a number of an estimator's map as it is answers by being above 0."""
-    outputs = findings.description.outputs
-    for question in LATER:
-        answers = [
-            name
-            for name, output in outputs.items()
-            if output.answers == question and not findings.means.get(name, pd.DataFrame()).empty
-        ]
-        if not answers:
-            yield Check(question, "not assessed", reason="not measured in this study")
-        for name in answers:
-            table = findings.means[name]
-            rows = table[(table["estimator"] == estimator) & (table["form"].isin(["original", BOTH]))]
-            check = (
-                _by_sign(question, name, rows.iloc[0])
-                if len(rows)
-                else Check(question, "not assessed", name, reason="no number")
-            )
-            yield _of_what_was_learned(findings, check) if question == "weights" else check
-
-
-def _of_what_was_learned(findings: "Findings", check: Check) -> Check:
-    """The check of whether a map depends on the weights, where they hold something to depend on.
-
-    Maps of a network with random weights change with these weights as those of any other do. So it fails where the
-    network is not surely right more often than by chance, and cases of one class cannot let it pass.
-    """
-    cases = findings.measured.cases
-    labels = cases["label"].to_numpy()
-    right = (cases["predicted"].to_numpy() == labels).astype(np.float64)[:, None]
-    values = grouped(right, labels, cases["patient"].tolist())
-    (low,), (high,) = interval(values, findings.resampling)
-    present = len(np.unique(labels))
-    accuracy, chance = float(class_balanced_mean(values)[0]), 1 / max(present, 2)
-    if low <= chance:
-        ends = f"{100 * accuracy:.0f} %, {100 * low:.0f} to {100 * high:.0f} %"
-        return replace(
-            check, state="failed", reason=f"the network is not surely right more often than by chance ({ends})"
-        )
-    if present < 2 and check.state == "passed":
-        return replace(check, state="not assessed", reason="cases of one class do not tell what the network learned")
-    return check
-
-
-def _by_sign(question: Question, name: str, row: pd.Series) -> Check:
-    """Passed where a number's interval over patients lies above 0, failed where it lies below."""
-    low, high = float(row["ci_low"]), float(row["ci_high"])
-    state: State = "passed" if low > 0 else "failed" if high < 0 else "not assessed"
-    reason = "" if state != "not assessed" else "too few patients" if np.isnan(low) else "cannot be told"
-    value = float(row["value"])
-    counts = int(row["cases"]), int(row["patients"])
-    return Check(question, state, name, value, "", float("nan"), value, (low, high), float("nan"), *counts, reason)
-
-
-def _standing(card: TrustCard) -> tuple[bool, int, float, bool]:
-    """By which of its maps an estimator is judged: the one that passes most of what is asked, then the better one."""
-    passed = sum(card.state(question) == "passed" for question in ASKED)
-    return card.believed, passed, _lead(card), card.form in ("absolute", BOTH)
-
-
-def _lead(card: TrustCard) -> float:
-    """Gain in the first view that decides, or in the first there is."""
-    deciding = [check for check in card.of(ASKED[0]) if check.state != "not assessed"] or list(card.checks)
-    gains = [check.gain for check in deciding if not np.isnan(check.gain)]
-    return gains[0] if gains else -np.inf

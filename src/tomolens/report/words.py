@@ -12,9 +12,8 @@ from ..findings import Findings
 from ..findings.measured import BOTH
 from ..findings.printing import NOTHING, interval_words, judged, not_above_blind, number, printed, title, values_of
 from ..findings.tables import class_columns, keys_of
-from ..findings.verdict import LATER
 from .answer import class_names, headline, warnings
-from .trust import CAN_JUDGE, SHORT, card_columns, card_rows
+from .trust import CAN_JUDGE, card_columns, card_rows
 
 
 def summary(findings: Findings, width: int = 100) -> str:
@@ -42,11 +41,12 @@ def summary(findings: Findings, width: int = 100) -> str:
 
 def _cards(findings: Findings) -> Table:
     drawn = Table(title="Trust cards", box=box.SIMPLE_HEAD, title_justify="left")
-    later = {SHORT[question] for question in LATER}
-    shown = [place for place, name in enumerate(card_columns()) if name not in later]
+    rows = card_rows(findings)
+    assessed = [any(row[place] != "not assessed" for row in rows) for place in range(len(card_columns()))]
+    shown = [place for place, one in enumerate(assessed) if one]
     for place in shown:
         drawn.add_column(card_columns()[place])
-    for row in card_rows(findings):
+    for row in rows:
         drawn.add_row(*(row[place] for place in shown))
     return drawn
 
