@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from html import unescape
 
 import numpy as np
@@ -10,12 +11,14 @@ import torch
 from conftest import SMALL_STUDY, convolutional
 from tomolens.api import Study, simulated_cases
 from tomolens.cases import Case, CaseEntry, Cases
+from tomolens.cases.phantom import PhantomReader
 from tomolens.classifier import Classifier
 from tomolens.classifier.intensity import Intensity
 from tomolens.errors import CaseError, NetworkError, SettingsError
 from tomolens.estimators import make_estimator
 from tomolens.findings import Findings
 from tomolens.metrics.evaluand import MetricSettings
+from tomolens.report import write
 from tomolens.report.words import summary
 from tomolens.results.rows import SCHEMA
 from tomolens.results.store import Store
@@ -114,6 +117,33 @@ def test_an_interrupted_study_is_finished_with_the_same_numbers(tmp_path, small_
     findings = Study(SETTINGS).run(tmp_path / "r")
     for name in ("fidelity", "roc", "overlap"):
         pd.testing.assert_frame_equal(findings.table(name), small_study[1].table(name), check_exact=True)
+
+
+def test_of_a_finished_study_nothing_is_read_or_written_again(tmp_path, small_study, monkeypatch):
+    out = tmp_path / "r"
+    shutil.copytree(small_study[0], out)
+    monkeypatch.setattr(PhantomReader, "__call__", None)  # whoever draws a case fails
+    report = out / "report.html"
+    written = [file for file in out.rglob("*") if file.is_file() and file.name != "study.json"]
+    before = {file: file.stat().st_mtime_ns for file in written if "lock" not in file.name}
+    findings = Study(SETTINGS).run(out)
+    pd.testing.assert_frame_equal(findings.table("roc"), small_study[1].table("roc"))
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    (out / "tables" / "roc.csv").unlink()
+    Study(SETTINGS).run(out)  # the cases are known still
+    assert (out / "tables" / "roc.csv").exists()
+    assert report.stat().st_mtime_ns > before[report]
+    for file, content in ((report, b"cut off"), (out / "report.json", b"{")):
+        file.write_bytes(content)
+        Study(SETTINGS).run(out)
+        assert report.stat().st_size > 1000
+    monkeypatch.setattr(write, "code_hash", lambda folder: "another version")
+    last = report.stat().st_mtime_ns
+    Study(SETTINGS).run(out)
+    assert report.stat().st_mtime_ns > last
+    (out / "survey.json").write_bytes(b"[1]")
+    with pytest.raises(TypeError):
+        Study(SETTINGS).run(out)  # what is known is damaged: they are drawn again
 
 
 def test_a_folder_with_another_study_is_refused(tmp_path, small_study):
@@ -230,7 +260,7 @@ def test_a_network_that_gives_nan_is_named_with_its_case(tmp_path):
     ("change", "message"),
     [
         (lambda case: {"image": case.image * np.nan}, "case case-3: 576 pixels are not finite"),
-        (lambda case: {"image": case.image[:, :20]}, r"case case-3: image of shape \(1, 20, 24\), the first case has"),
+        (lambda case: {"image": case.image[:, :20], "mask": None}, r"case case-3: image of shape \(1, 20, 24\), the first case has"),
         (lambda case: {"mask": case.mask[:20]}, r"case case-3: mask of \(20, 24\) on an image of \(24, 24\)"),
     ],
 )

@@ -19,7 +19,7 @@ from .classifier.weights import require_writable
 from .errors import SettingsError
 from .findings import Findings
 from .progress import Progress, silent
-from .report import write_latex, write_report, write_tables
+from .report import is_current, write_latex, write_report, write_tables
 from .results.store import Store
 from .study.cost import StudyCost, estimate
 from .study.fitting_estimators import without_gradients, without_references
@@ -247,6 +247,8 @@ class Study:
     ) -> Findings:
         """Run the study into the folder ``out``, or finish it there, and write tables, figures and page.
 
+        Of a study that is finished, with all of them as this version writes them, nothing is written again.
+
         Args:
             out: folder of the study.
             device: where networks run.
@@ -271,7 +273,7 @@ class Study:
                 on_error=self.on_error,
                 progress=progress,
             )
-            return report(out, progress)
+            return Findings.from_folder(out) if is_current(store) else report(out, progress)
 
 
 def report(out: str | Path, progress: Progress = silent) -> Findings:

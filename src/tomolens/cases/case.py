@@ -241,6 +241,10 @@ class Cases(Sequence[Case]):
         self._seen[entry.name] = case.fingerprint
         return case
 
+    def remember(self, name: str, fingerprint: str) -> None:
+        """Take a case's fingerprint for known, so that its image is not read for it."""
+        self._seen[name] = fingerprint
+
     def select(self, indices: Sequence[int] | NDArray[np.intp]) -> "Cases":
         """The cases at ``indices``, still lazy."""
         return Cases(tuple(self.entries[int(i)] for i in indices), self.read, self.classes, self._seen)

@@ -85,6 +85,10 @@ class FileReader:
         """
         return self.case(entry, self.upright(entry))
 
+    def read_as(self, entry: CaseEntry) -> tuple[str, tuple[str, ...]]:
+        """By what settings an entry is read, and from which files."""
+        return repr(self), (entry.source, *entry.mask, *entry.anatomy)
+
     def upright(self, entry: CaseEntry) -> Upright:
         """What the files hold in Hounsfield units, before window and size.
 

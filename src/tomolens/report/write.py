@@ -1,8 +1,9 @@
 """Everything a study leaves to look at: tables as CSV, figures as PNG and PDF, the page."""
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ..code import code_hash
 from ..errors import SettingsError
 from ..findings import Findings
 from ..progress import Progress
@@ -22,6 +24,8 @@ from .page import write_page
 from .series import views_beside
 from .style import AS_WRITTEN
 
+MADE = "report.json"
+"""What the report of a study was made of."""
 RUN = ("=", "+", "-", "@", "\t", "\r", "\n")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?( [A-Za-z]+)?")
 
@@ -54,8 +58,31 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
         write_checklists(findings, store.folder / "checklists")
         files = _drawn(findings, store, progress)
         write_page(findings, files, list(store.gallery()), store.folder / "report.html")
+        written = [
+            str(file.relative_to(store.folder))
+            for part in ("tables", "figures", "checklists")
+            for file in (store.folder / part).iterdir()
+        ]
+        made = _made(store, sorted([*written, "verdict.json", "report.html"]))
+        (store.folder / MADE).write_text(json.dumps(made, indent=2), encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"{store.folder} cannot be written ({error.strerror})") from error
+
+
+def is_current(store: Store) -> bool:
+    """Whether all that a report leaves is there, and was made of this study as it is by this code."""
+    try:
+        made = json.loads((store.folder / MADE).read_text(encoding="utf-8"))
+        return bool(made == _made(store, made["files"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _made(store: Store, files: Iterable[str]) -> dict[str, object]:
+    """What a report was made of, and how large each of its files is."""
+    description, code = store.description_file.read_bytes(), code_hash(Path(__file__).parents[1])
+    sizes = {name: (store.folder / name).stat().st_size for name in files}
+    return {"of": hashlib.blake2b(description + code.encode(), digest_size=16).hexdigest(), "files": sizes}
 
 
 def _drawn(findings: Findings, store: Store, progress: Progress) -> dict[str, Path]:

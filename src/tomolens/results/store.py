@@ -113,6 +113,34 @@ class Store:
     def _partial_description(self) -> Path:
         return self.description_file.with_suffix(".partial")
 
+    @property
+    def survey_file(self) -> Path:
+        """What a first look at the cases found, by stamps that say nothing of them."""
+        return self.folder / "survey.json"
+
+    def surveyed(self) -> dict[str, Any]:
+        """What was found of the cases, by their stamps; nothing where it cannot be read."""
+        try:
+            content = json.loads(self.survey_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def write_surveyed(self, found: Mapping[str, Any]) -> None:
+        """Keep what was found of the cases, where it is not kept already.
+
+        Raises:
+            SettingsError: it cannot be written.
+        """
+        content = json.dumps(found, sort_keys=True).encode()
+        try:
+            if not self.survey_file.exists() or self.survey_file.read_bytes() != content:
+                partial = self.survey_file.with_suffix(".partial")
+                write_durably(partial, content)
+                os.replace(partial, self.survey_file)
+        except OSError as error:
+            raise SettingsError(f"{self.folder} cannot be written ({error.strerror})") from error
+
     def measurements(self) -> pd.DataFrame:
         """All measurements in memory, one row for (case, estimator, form, metric), in the order of the cases.
 

@@ -5,8 +5,6 @@ out few cases ahead, so that what waits stays small, and no more once it is told
 """
 
 import os
-import pickle
-import signal
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,18 +20,13 @@ import torch
 from loky import ProcessPoolExecutor
 
 from ..errors import CaseError, NetworkError, reason_of
-from .stopping import SIGNALS
+from .processes import ONE_THREAD, UNSENDABLE, leave_stopping_to_the_driver
 from .work import Job, Outcome, Worker, died
 
 AHEAD = 2
 """Cases handed out for each worker: one at work, one waiting."""
 FEWEST_CASES = 4
 """For each worker; for fewer, starting a process takes longer than it saves."""
-UNSENDABLE = (TypeError, RuntimeError, AttributeError, pickle.PicklingError)
-"""What pickling raises of what is no plain data."""
-
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-"""Environment of a worker process: workers times threads is never more than the cores."""
 
 
 class Executor(Protocol):
@@ -101,7 +94,7 @@ class _Pool:
             # A worker that has grown is replaced by a new one, which nobody need be told; networks and maps are large.
             warnings.filterwarnings("ignore", "A worker was restarted", UserWarning)
             self._processes = ProcessPoolExecutor(
-                self.workers, initializer=_leave_stopping_to_the_driver, env=ONE_THREAD
+                self.workers, initializer=leave_stopping_to_the_driver, env=ONE_THREAD
             )
         return self._processes.submit(_evaluate_in_worker, str(file), index)  # type: ignore[no-any-return]
 
@@ -109,11 +102,6 @@ class _Pool:
         if self._processes is not None:
             self._processes.shutdown(kill_workers=True)
             self._processes = None
-
-
-def _leave_stopping_to_the_driver() -> None:
-    for number in SIGNALS:  # a terminal and a batch system send theirs to all processes of a command
-        signal.signal(number, signal.SIG_IGN)
 
 
 _at_work: dict[str, Worker] = {}

@@ -36,6 +36,7 @@ from .executors import Executor, local_executor, workers_for
 from .fitting_estimators import without_gradients, without_references, without_twins
 from .folds import Fold, folds_of
 from .given_network import network_notes, require_outputs
+from .look import Looked
 from .networks import Fitted, networks_of, require_no_repeat
 from .provenance import provenance
 from .ray_executor import ray_executor
@@ -117,7 +118,8 @@ def run_study(
     resources = resources or Resources()
     _require_classes(settings, cases)
     intensity = None if classifier is None else classifier.intensity
-    found = survey(cases, progress, on_error=on_error, intensity=intensity)
+    readers = resources.workers or workers_for(len(cases), "cpu")
+    found = survey(cases, progress, on_error=on_error, intensity=intensity, known=known_cases(store), workers=readers)
     _require_windows(settings, found)
     if classifier is not None:
         require_outputs(classifier, found.cases)
@@ -139,6 +141,7 @@ def run_study(
     description["missing_baselines"] = missing_baselines(settings, found, folds)
     description["missing_estimators"] = left_out
     store.open(description)
+    store.write_surveyed({stamp: one.as_json() for stamp, one in found.known.items()})
     wanted = sorted(int(index) for fold in folds for index in fold.held_out)
     finished = store.shards.finished()
     left = len(set(wanted) - finished)
@@ -159,6 +162,14 @@ def run_study(
     facts = [{**network, **by_fold.get(network["fold"], {})} for network in facts]
     measured = {"measurements": store.shards.names(), "accuracy": accuracy}
     store.write_description({**description, "networks": facts, **measured})
+
+
+def known_cases(store: Store) -> dict[str, Looked]:
+    """What an earlier run of this study found of its cases, by their stamps; what cannot be read is found again."""
+    try:
+        return {stamp: Looked.from_json(one) for stamp, one in store.surveyed().items()}
+    except (TypeError, AttributeError):
+        return {}
 
 
 def _require_classes(settings: StudySettings, cases: Cases) -> None:

@@ -3,17 +3,17 @@
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from ..cases import Case, CaseEntry, Cases
-from ..cases.masks.usable import is_usable
+from ..cases import CaseEntry, Cases
+from ..cases.stamp import Stamps
 from ..classifier.intensity import Intensity
-from ..errors import CaseError, MapError
+from ..errors import CaseError
 from ..progress import Progress, silent
+from .look import Looked, looks
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Survey:
         twins: how many cases have one.
         structures: names of those that any case has, as the cases name them.
         places: hash of every case's structures and tissues.
+        known: what was found of each case that can be known again, by its stamp.
     """
 
     cases: Cases
@@ -41,6 +42,7 @@ class Survey:
     twins: int = 0
     structures: tuple[str, ...] = ()
     places: str = ""
+    known: dict[str, Looked] = field(default_factory=dict, repr=False)
 
 
 def survey(
@@ -49,53 +51,51 @@ def survey(
     *,
     on_error: Literal["stop", "skip"] = "stop",
     intensity: Intensity | None = None,
+    known: Mapping[str, Looked] | None = None,
+    workers: int = 1,
 ) -> Survey:
-    """Read and check every case once.
+    """Read and check every case once; those that are known by their stamps are not read again.
 
     Args:
         cases: to read.
         progress: told how far it is.
         on_error: ``stop`` raises at the first case that cannot be used, ``skip`` leaves it out and says why.
         intensity: which values the classifier takes as black and white; 0 and 1 by default.
+        known: what an earlier pass found of cases, by their stamps.
+        workers: processes that read, where there are many cases.
 
     Raises:
         CaseError: a case that cannot be read, is not finite, reaches outside of the classifier's range, or differs in
             shape from its mask or the others; or no case that can be used.
     """
     digest, places = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
-    structures: dict[str, None] = {}
-    masks: list[str] = []
-    shape: tuple[int, ...] | None = None
+    intensity = intensity or Intensity()
+    stamps, known = _stamps(cases, intensity), known or {}
+    found: list[Looked] = []
     kept: list[int] = []
     skipped: dict[str, str] = {}
-    notes: Counter[str] = Counter()
-    twins = 0
     patients: dict[str, int] = {}
-    for index, entry in enumerate(cases.entries):
+    unknown = [index for index, stamp in enumerate(stamps) if stamp not in known]
+    looked = looks(cases, unknown, intensity, workers)
+    for index, (entry, stamp) in enumerate(zip(cases.entries, stamps, strict=True)):
+        one: Looked | CaseError = next(looked) if stamp is None or stamp not in known else known[stamp]
+        if isinstance(one, Looked) and found and one.shape != found[0].shape:
+            one = CaseError(f"case {entry.name}: image of shape {one.shape}, the first case has {found[0].shape}")
         progress("reading cases", index + 1, len(cases))
-        try:
-            case = cases[index]
-            _check(case, shape or case.image.shape, intensity or Intensity())
-        except CaseError as error:
+        if isinstance(one, CaseError):
             if on_error == "stop":
-                raise
-            skipped[entry.name] = without_places(str(error), entry)
+                raise one
+            skipped[entry.name] = without_places(str(one), entry)
             digest.update(f"{entry.name}\x1fskipped".encode())
             continue
-        shape = shape or case.image.shape
+        cases.remember(entry.name, one.fingerprint)
+        found.append(one)
         kept.append(index)
-        notes.update(case.notes)
         # A patient's number, not the pseudonym, which is another one for every user.
-        patient = patients.setdefault(case.patient, len(patients))
-        mask_bytes = b"none" if case.mask is None else np.packbits(case.mask).tobytes()
-        digest.update(f"{case.name}\x1f{patient}\x1f{case.label}\x1f{case.fingerprint}".encode())
-        digest.update(hashlib.blake2b(mask_bytes, digest_size=16).digest())
-        if case.twin is not None:
-            twins += 1
-            digest.update(hashlib.blake2b(np.ascontiguousarray(case.twin).tobytes(), digest_size=16).digest())
-        masks.append(_mask_state(case))
-        _add_places(places, case)
-        structures |= dict.fromkeys(() if case.anatomy is None else case.anatomy.present)
+        patient = patients.setdefault(entry.patient, len(patients))
+        digest.update(f"{entry.name}\x1f{patient}\x1f{entry.label}\x1f{one.fingerprint}".encode())
+        digest.update(bytes.fromhex(one.mask_hash) + bytes.fromhex(one.twin_hash))
+        places.update(f"{entry.name}\x1f{one.places}".encode())
     if not kept:
         first = next(iter(skipped.items()), ("", "there are none"))
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
@@ -103,23 +103,22 @@ def survey(
     return Survey(
         cases=usable,
         hash=digest.hexdigest(),
-        masks=tuple(masks),
-        shape=shape or (),
+        masks=tuple(one.mask for one in found),
+        shape=found[0].shape,
         skipped=skipped,
-        notes=dict(notes),
-        twins=twins,
-        structures=tuple(structures),
+        notes=dict(Counter(note for one in found for note in one.notes)),
+        twins=sum(bool(one.twin_hash) for one in found),
+        structures=tuple(dict.fromkeys(name for one in found for name in one.structures)),
         places=places.hexdigest(),
+        known={stamp: one for index, one in zip(kept, found, strict=True) if (stamp := stamps[index]) is not None},
     )
 
 
-def _add_places(digest: "hashlib.blake2b", case: Case) -> None:
-    """What of a case says where structures and tissues lie."""
-    digest.update(case.name.encode())
-    if case.anatomy is not None:
-        digest.update(repr(sorted(case.anatomy.names.items())).encode() + case.anatomy.labels.tobytes())
-    if case.tissue is not None:
-        digest.update(case.tissue.tobytes())
+def _stamps(cases: Cases, intensity: Intensity) -> list[str | None]:
+    """Of each case, for a classifier that takes these values; None where only reading it tells what it is."""
+    known_by = Stamps(cases)
+    stamps = [known_by.of(entry) for entry in cases.entries]
+    return [None if stamp is None else f"{stamp} {intensity.black!r} {intensity.white!r}" for stamp in stamps]
 
 
 def without_places(message: str, entry: CaseEntry) -> str:
@@ -135,30 +134,3 @@ def without_places(message: str, entry: CaseEntry) -> str:
             re.escape(place) + r"[/\\][^:;,'()]*", place if place.startswith("its ") else "a file", message
         )
     return message
-
-
-def _check(case: Case, shape: tuple[int, ...], intensity: Intensity) -> None:
-    if case.image.shape != shape:
-        raise CaseError(f"case {case.name}: image of shape {case.image.shape}, the first case has {shape}")
-    if not np.isfinite(case.image).all():
-        raise CaseError(f"case {case.name}: {int((~np.isfinite(case.image)).sum())} pixels are not finite")
-    try:
-        intensity.require(case.image, "its pixels")
-    except MapError as error:
-        raise CaseError(f"case {case.name}: {error}") from error
-    if case.mask is not None and case.mask.shape != shape[1:]:
-        raise CaseError(f"case {case.name}: mask of {case.mask.shape} on an image of {shape[1:]}")
-    labels = None if case.anatomy is None else case.anatomy.labels
-    for what, pixels in (("anatomy", labels), ("tissue", case.tissue)):
-        if pixels is not None and pixels.shape != shape[1:]:
-            raise CaseError(f"case {case.name}: {what} of {pixels.shape} on an image of {shape[1:]}")
-    if case.twin is not None and (case.twin.shape != shape or not np.isfinite(case.twin).all()):
-        raise CaseError(f"case {case.name}: twin of {case.twin.shape} on an image of {shape}, or not finite")
-
-
-def _mask_state(case: Case) -> str:
-    if case.mask is None:
-        return "none"
-    if is_usable(case.mask):
-        return "usable"
-    return "full" if case.mask.any() else "empty"

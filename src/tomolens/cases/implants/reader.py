@@ -37,6 +37,11 @@ class ImplantReader:
     shown: frozenset[str]
     diameters: Diameters | None = None
 
+    def read_as(self, entry: CaseEntry) -> tuple[str, tuple[str, ...]]:
+        """By what settings an entry is read and altered, and from which files."""
+        how, files = self.files.read_as(entry)
+        return f"{how} {self.implant} {self.seed} {self.diameters} {entry.name in self.shown}", files
+
     def __call__(self, entry: CaseEntry) -> Case:
         """Read, alter, window and resize.
 

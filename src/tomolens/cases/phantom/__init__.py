@@ -144,6 +144,10 @@ class PhantomReader:
         self.preprocessing.pixel(2)
         require_finding(self.finding, self.finding_mm)
 
+    def read_as(self, entry: CaseEntry) -> tuple[str, tuple[str, ...]]:
+        """By what settings an entry is drawn; from no files."""
+        return repr(self), ()
+
     def __call__(self, entry: CaseEntry) -> Case:
         """Draw, window and resize."""
         marker = self.marker if int(entry.source) % 2 else None

@@ -1,0 +1,68 @@
+"""By what a case is known to be what it was when it was read last, without reading it again."""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from ..code import code_hash
+from .case import CaseEntry, Cases
+from .places import archive_of, suffix
+
+READ_BY = (
+    "numpy", "scipy", "pydicom", "SimpleITK", "nibabel", "pillow", "highdicom", "pylibjpeg", "pylibjpeg-openjpeg",
+    "pyjpegls", "python-gdcm",
+)  # fmt: skip
+DETACHED = (".mhd", ".nhdr", ".hdr")
+"""Headers whose voxels lie in a file that only reading tells."""
+
+
+class Stamps:
+    """Stamps of the cases of one source, while its files are looked at once.
+
+    A stamp is a hash of the entry, of how the case is read or drawn (settings, code and libraries), and of the size and
+    time of each of its files. A file that changes and keeps both is not noticed.
+    """
+
+    def __init__(self, cases: Cases) -> None:
+        self._read_as = getattr(cases.read, "read_as", None)
+        self._files: dict[Path, str] = {}
+
+    def of(self, entry: CaseEntry) -> str | None:
+        """A case's stamp; None where only reading it tells what it is: cases in memory, headers apart from voxels."""
+        if self._read_as is None:
+            return None
+        how, places = self._read_as(entry)
+        files = [Path(place) for place in places]
+        if any(suffix(file) in DETACHED for file in files):
+            return None
+        parts = [how, repr(entry), *map(self._state, files), code()]
+        return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+
+    def _state(self, place: Path) -> str:
+        file = archive_of(place) or place
+        if file not in self._files:
+            self._files[file] = "\x1e".join(_sizes_and_times(file))
+        return self._files[file]
+
+
+def _sizes_and_times(place: Path) -> Iterator[str]:
+    """Of a file, or of all files of a folder; of what is not there nothing, since reading tells that."""
+    folders = sorted(os.walk(place)) if place.is_dir() else [(str(place.parent), [], [place.name])]
+    for folder, _, names in folders:
+        for name in sorted(names):
+            try:
+                state = os.stat(os.path.join(folder, name))
+            except OSError:
+                continue
+            yield f"{folder}/{name} {state.st_size} {state.st_mtime_ns}"
+
+
+@cache
+def code() -> str:
+    """Of the code of this package's cases and the versions of what reads them."""
+    versions = " ".join(f"{name} {version(name)}" for name in READ_BY)
+    return f"{code_hash(Path(__file__).parent)} Python {platform.python_version()} {versions}"

@@ -1,0 +1,129 @@
+"""A look at all cases: what is known is not read again, and it is the same whoever reads."""
+
+import json
+import os
+import signal
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from tomolens.cases import Case, CaseEntry, Cases, phantom
+from tomolens.errors import CaseError
+from tomolens.study import look
+from tomolens.study.look import Looked
+from tomolens.study.survey import survey
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Reads arrays that a number draws, and writes down which."""
+
+    shapes: dict = field(default_factory=dict)
+    broken: tuple = ()
+    asked: list = field(default_factory=list, repr=False, compare=False)
+
+    def read_as(self, entry):
+        return f"{self.shapes} {self.broken}", ()
+
+    def __call__(self, entry):
+        self.asked.append(entry.name)
+        if entry.name in self.broken:
+            raise CaseError(f"case {entry.name}: broken")
+        number = int(entry.name[1:])
+        random = np.random.default_rng(number)
+        shape = self.shapes.get(entry.name, (8, 8))
+        image, mask = random.random((1, *shape), dtype=np.float32), random.random(shape) < 0.5
+        twin = image * 0.5 if number % 3 == 0 else None
+        notes = ("odd",) if number % 2 else ()
+        seen = mask if number % 4 else None
+        return Case(
+            entry.name, image=image, label=entry.label, mask=seen, patient=entry.patient, notes=notes, twin=twin
+        )
+
+
+def some(count=6, **options):
+    entries = (CaseEntry(f"c{number}", number % 2, f"p{number // 2}") for number in range(count))
+    return Cases(tuple(entries), Counting(**options))
+
+
+def facts(found):
+    return replace(found, cases=None)
+
+
+def test_what_is_known_is_not_read_again():
+    cases = some()
+    first = survey(cases)
+    assert cases.read.asked == list(cases.names)
+    assert len(first.known) == 6
+    stored = json.loads(json.dumps({stamp: one.as_json() for stamp, one in first.known.items()}))
+    known = {stamp: Looked.from_json(one) for stamp, one in stored.items()}
+    again = some()
+    second = survey(again, known=known)
+    assert again.read.asked == []
+    assert facts(second) == facts(first)
+    assert again.fingerprints == cases.fingerprints
+    assert again.read.asked == []
+    more = some(8)
+    whole = survey(more, known=known)
+    assert more.read.asked == ["c6", "c7"]
+    assert facts(whole) == facts(survey(some(8)))
+    assert whole.twins == 3
+    assert whole.notes == {"odd": 4}
+    assert whole.masks == ("none", "usable", "usable", "usable", "none", "usable", "usable", "usable")
+
+
+def test_what_was_broken_is_read_again_and_shapes_are_compared_all_the_same():
+    known = survey(some(broken=("c1",)), on_error="skip").known
+    assert len(known) == 5
+    cases = some(broken=("c1",))
+    found = survey(cases, on_error="skip", known=known)
+    assert cases.read.asked == ["c1"]
+    assert found.skipped == {"c1": "broken"}
+    odd = some(shapes={"c3": (4, 8)})
+    with pytest.raises(CaseError, match=r"case c3: image of shape \(1, 4, 8\), the first case has \(1, 8, 8\)"):
+        survey(odd)
+    skipped = survey(some(shapes={"c3": (4, 8)}), on_error="skip")
+    assert list(skipped.skipped) == ["c3"]
+    assert facts(survey(some(shapes={"c3": (4, 8)}), on_error="skip", known=skipped.known)) == facts(skipped)
+
+
+def test_processes_find_the_same(monkeypatch):
+    monkeypatch.setattr(look, "FEWEST", 4)
+    monkeypatch.setattr(look, "AT_A_TIME", 3)
+    here, there = survey(some(10)), some(10)
+    told = []
+    found = survey(there, lambda *said: told.append(said[:3]), workers=2)
+    assert facts(found) == facts(here)
+    assert there.read.asked == []  # not here
+    assert told == [("reading cases", number, 10) for number in range(1, 11)]
+    drawn = phantom.cases(5, seed=2)
+    assert facts(survey(drawn, workers=2)) == facts(survey(phantom.cases(5, seed=2)))
+    broken = {"broken": ("c2", "c7")}
+    assert facts(survey(some(10, **broken), on_error="skip", workers=2)) == facts(
+        survey(some(10, **broken), on_error="skip")
+    )
+    with pytest.raises(CaseError, match="case c2: broken"):
+        survey(some(10, **broken), workers=2)
+
+
+def test_a_process_that_dies_is_told(monkeypatch):
+    @dataclass(frozen=True)
+    class Deadly(Counting):
+        def __call__(self, entry):
+            if entry.name == "c5":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().__call__(entry)
+
+    monkeypatch.setattr(look, "FEWEST", 4)
+    cases = Cases(some(8).entries, Deadly())
+    with pytest.raises(CaseError, match="a process that reads cases died"):
+        survey(cases, workers=2)
+
+
+def test_cases_that_cannot_be_sent_are_read_here(monkeypatch):
+    monkeypatch.setattr(look, "FEWEST", 4)
+    with open(os.devnull) as opened:
+        cases = Cases(some(6).entries, lambda entry: (opened, Counting()(entry))[1])
+        assert survey(cases, workers=2).hash == survey(some(6)).hash
+        assert survey(cases).known == {}  # a reader that does not say how it reads
