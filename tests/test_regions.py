@@ -146,7 +146,7 @@ def test_a_constant_image_is_one_region():
     ("image", "importance", "message"),
     [
         (np.ones((1, 64, 64)), np.ones((1, 32, 32)), r"importance map of \(32, 32\), image of \(64, 64\)"),
-        (np.ones((1, 8, 8, 8)), np.ones((1, 8, 8, 8)), "regions are made of two-dimensional slices"),
+        (np.ones((1, 1, 8, 8, 8)), np.ones((1, 1, 8, 8, 8)), "regions are made of slices and volumes"),
         (np.ones((1, 64, 64)), np.full((1, 64, 64), np.nan), "importance map: 4096 values are not finite"),
         (np.full((64, 64), np.inf), np.ones((64, 64)), "image: 4096 values are not finite"),
     ],

@@ -10,6 +10,7 @@ from typing import Literal
 
 from .cases import CONTRAST_CLASSES, Cases, from_manifest, phantom
 from .cases.implants import IMPLANTS, implanted
+from .cases.slices import SliceChoice
 from .cases.sources.class_folders import index_folder
 from .cases.sources.dicom_tree import IndexOptions
 from .classifier import Classifier
@@ -29,8 +30,8 @@ from .study.given_network import (
     named_in,
     network_notes,
     require_agreement,
+    require_dimensions,
     require_outputs,
-    require_slices,
     trained_classifier,
     with_network,
 )
@@ -117,10 +118,10 @@ class Study:
             classifier = trained_classifier(place, settings) if network is None else network
         if isinstance(classifier, NetworkFile):
             if not isinstance(cases, Cases):
-                require_slices(classifier.contract, classifier.source.path.name)
+                require_dimensions(classifier.contract, settings, classifier.source.path.name)
             classifier = classifier_of(classifier, settings)
         elif isinstance(classifier, Classifier) and classifier.sourced is not None and not isinstance(cases, Cases):
-            require_slices(classifier.sourced.contract, "the network")
+            require_dimensions(classifier.sourced.contract, settings, "the network")
             require_agreement(classifier.sourced.contract, settings, "the network")
         if isinstance(cases, Cases):
             return cls(settings, cases=cases, classifier=classifier)
@@ -181,6 +182,7 @@ class Study:
                 keep_patients=settings.keep_patients,
                 on_error=self.on_error,
                 masks=settings.masks,
+                slices=SliceChoice("volume" if settings.dimensions == 3 else "all"),
                 progress=progress,
             )
             index = index_folder(self.places[0], options)
@@ -189,13 +191,14 @@ class Study:
                     f"{self.places[0]}: its sub-folders are {', '.join(index.classes[:-1])} and {index.classes[-1]}: "
                     f"give the study cases.classes = {json.dumps(index.classes)}, in the order of the labels 0, 1, ..."
                 )
-            return index.cases(settings.preprocessing, settings.masks)
+            return index.cases(settings.preprocessing, settings.masks, dimensions=settings.dimensions)
         return from_manifest(
             self.places,
             settings.preprocessing,
             settings.classes,
             masks=settings.masks,
             anatomy=settings.structures,
+            dimensions=settings.dimensions,
             keep_patients=settings.keep_patients,
         )
 
@@ -357,6 +360,7 @@ def simulated_cases(settings: StudySettings) -> Cases:
         marker=chosen.marker,
         finding=chosen.finding,
         finding_mm=chosen.finding_mm,
+        dimensions=chosen.dimensions,
     )
     entries = tuple(
         replace(entry, split="train" if index < chosen.train else "test") for index, entry in enumerate(drawn.entries)

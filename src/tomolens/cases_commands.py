@@ -22,7 +22,9 @@ def index(
         Path | None,
         typer.Option(help="CSV: label and one of instance, image, series, scan, patient. Default: the contrast tag."),
     ] = None,
-    slices: Annotated[str, typer.Option(help="all, every=N, count=N (a scan) or largest-mask=N.")] = "all",
+    slices: Annotated[
+        str, typer.Option(help="all, every=N, count=N (a scan), largest-mask=N, or volume: each scan whole.")
+    ] = "all",
     masks: Annotated[bool, typer.Option(help="Put masks that are found into the CSV.")] = True,
     structures: Annotated[
         str | None, typer.Option(help="Structures that count for largest-mask, separated by commas.")

@@ -14,6 +14,8 @@ AIR = -500.0
 def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     """The largest connected part of an image that is not air, with its holes filled.
 
+    In a volume a hole may open at the first or last slice, where a scan cuts lungs.
+
     Args:
         image: ``(C, *spatial)``; a pixel is air where it is in every channel.
         air: the value up to which a pixel is air, i.e. that of `AIR`, or black where the window cuts it off.
@@ -27,7 +29,12 @@ def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     if count == 0:
         return np.zeros(image.shape[1:], dtype=bool)
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return np.asarray(ndimage.binary_fill_holes(parts == largest), dtype=bool)
+    part = parts == largest
+    if part.ndim < 3:
+        return np.asarray(ndimage.binary_fill_holes(part), dtype=bool)
+    # A scan of the chest cuts lungs or airways open at its first and last slice: closed there, they are the body's.
+    closed = np.pad(part, ((1, 1), *[(0, 0)] * (part.ndim - 1)), constant_values=True)
+    return np.asarray(ndimage.binary_fill_holes(closed)[1:-1], dtype=bool)
 
 
 def channel_of_air(windows: Sequence[Window]) -> int:

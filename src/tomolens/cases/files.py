@@ -19,7 +19,7 @@ from .geometry import Values, Volume
 from .grid import Grid
 from .masks import MaskChoice, read_anatomy, read_mask
 from .places import LARGEST_RATIO, suffix
-from .preprocessing import UNKNOWN, Preprocessing, Spacing
+from .preprocessing import UNKNOWN, Preprocessing
 from .sampling import Axis
 from .windows import in_words
 
@@ -104,38 +104,58 @@ class FileReader:
         hu = self._spatial(image.grid.turn_upright(image.hu))
         try:
             self._require_spacing(image)
-            notes = (*image.notes, *odd, *_calibration(hu), *_stretching(hu.shape, self.preprocessing))
+            self._require_volume(image)
+            notes = (*image.notes, *odd, *_calibration(hu))
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
         spacing = image.grid.upright().spacing[-self.dimensions :]
         return Upright(hu, None if mask is None else self._spatial(mask), spacing, notes, anatomy)
 
-    def case(self, entry: CaseEntry, upright: Upright) -> Case:
-        """What a network sees of an upright image: windowed and resized.
+    def framed(self, entry: CaseEntry, upright: Upright) -> Preprocessing:
+        """The preprocessing of one image, in which the body or the lungs are found where that is asked for.
 
         Raises:
-            CaseError: one grey in the window, or in each of several; naming case and file.
+            CaseError: there is none in it; naming case and file.
+        """
+        try:
+            return self.preprocessing.framed(upright.hu, upright.spacing)
+        except CaseError as error:
+            raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
+
+    def case(self, entry: CaseEntry, upright: Upright, framed: Preprocessing | None = None) -> Case:
+        """What a network sees of an upright image: windowed and resized.
+
+        Args:
+            entry: of the case.
+            upright: its image.
+            framed: the preprocessing, where it is that of another version of the image.
+
+        Raises:
+            CaseError: one grey in the window, or in each of several; nothing to crop to; naming case and file.
         """
         hu, mask, anatomy = upright.hu, upright.mask, upright.anatomy
-        seen, axes = self.preprocessing.image(hu, upright.spacing), self.preprocessing.axes(hu.shape, upright.spacing)
+        made = framed or self.framed(entry, upright)
+        seen, axes = made.image(hu, upright.spacing), made.axes(hu.shape, upright.spacing)
         grey = [one for one, channel in zip(self.preprocessing.windows, seen, strict=True) if is_one_grey(channel)]
         if len(grey) == len(seen):
             raise CaseError(
                 f"case {entry.name}: {entry.source}: values from {hu.min():.6g} to {hu.max():.6g} HU are one grey "
                 f"in the window{'s' if len(grey) > 1 else ''} {in_words(grey)}"
             )
-        cut = () if mask is None else self.preprocessing.cut(mask, upright.spacing)
+        cut = () if mask is None else made.cut(mask, upright.spacing)
+        stretched = _stretching(hu.shape, made)
+        dull = (f"it is one grey in the window {in_words(one)}" for one in grey)
         return Case(
             name=entry.name,
             image=seen,
             label=entry.label,
             patient=entry.patient,
-            mask=None if mask is None else self.preprocessing.mask(mask, upright.spacing),
-            notes=(*upright.notes, *cut, *(f"it is one grey in the window {in_words(one)}" for one in grey)),
-            body=self.preprocessing.body(hu, upright.spacing),
+            mask=None if mask is None else made.mask(mask, upright.spacing),
+            notes=(*upright.notes, *stretched, *cut, *dull),
+            body=made.body(hu, upright.spacing),
             grid=self._grid(entry, seen.shape[1:], axes),
-            anatomy=None if anatomy is None else self._seen(anatomy, upright.spacing),
-            tissue=self.preprocessing.tissue(hu, upright.spacing),
+            anatomy=None if anatomy is None else replace(anatomy, labels=made.mask(anatomy.labels, upright.spacing)),
+            tissue=made.tissue(hu, upright.spacing),
         )
 
     def image(self, entry: CaseEntry) -> Volume:
@@ -145,6 +165,11 @@ class FileReader:
             CaseError: unreadable, no such slice, or a volume where a slice is needed.
         """
         path = Path(entry.source)
+        if self.dimensions == 3 and entry.slice is not None:
+            raise CaseError(
+                f"{path}: slice {entry.slice} of a volume, and cases.dimensions = 3 takes whole ones: leave the column "
+                "slice out, or let `tomolens cases index --slices volume` write the CSV"
+            )
         stored = read_source(path, entry.series)
         if entry.slice is not None:
             try:
@@ -159,7 +184,7 @@ class FileReader:
         if slices != 1:
             raise CaseError(
                 f"{path}: a volume of {slices} slices: name one in the column slice (0 is next to the feet), "
-                "or let `tomolens cases index` choose some"
+                "let `tomolens cases index` choose some, or take volumes whole with cases.dimensions = 3"
             )
         return stored
 
@@ -186,9 +211,6 @@ class FileReader:
                 return stored, slice(entry.slice, entry.slice + 1)
         return image, slice(None)
 
-    def _seen(self, anatomy: Anatomy, spacing: Spacing) -> Anatomy:
-        return replace(anatomy, labels=self.preprocessing.mask(anatomy.labels, spacing))
-
     def _require_spacing(self, image: Volume) -> None:
         if self.preprocessing.spacing is None:
             return
@@ -196,6 +218,10 @@ class FileReader:
             raise CaseError(UNKNOWN)
         if self.dimensions == 3 and image.grid.upright().shape[0] == 1:
             raise CaseError("a single slice, whose distance to the next is not known: cases.spacing needs it")
+
+    def _require_volume(self, image: Volume) -> None:
+        if self.dimensions == 3 and image.grid.upright().shape[0] == 1:
+            raise CaseError("a single slice, expected a volume: cases.dimensions = 3")
 
     def _grid(self, entry: CaseEntry, shape: tuple[int, ...], axes: tuple[Axis, ...]) -> Grid:
         source = read_source(Path(entry.source), entry.series).grid  # still in memory
@@ -215,6 +241,8 @@ def _stretching(shape: tuple[int, ...], preprocessing: Preprocessing) -> tuple[s
     if preprocessing.spacing is not None:
         return ()
     wanted = preprocessing.shape(len(shape))
+    if preprocessing.box is not None:
+        shape = tuple(high - low for low, high in preprocessing.box)
     if all(length * wanted[0] == shape[0] * size for length, size in zip(shape, wanted, strict=True)):
         return ()
     sides = " x ".join(map(str, wanted)) if len(set(wanted)) > 1 else "equal sides"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import CaseError, SettingsError
 from .body import AIR, body_of
+from .crop import Box, Crop, box_of
 from .sampling import Axis, Scalar, is_cut, nearest, resampled
 from .tissue import tissue_of
 from .windows import Window, Windows, check_windows, windows_of
@@ -32,6 +33,9 @@ class Preprocessing:
         window: HU that map to [0, 1]; several windows are the channels of an image.
         spacing: mm of a pixel, one for every spatial axis, or one for each. The scan is resampled to such pixels, and
             cut or padded (with air) about its middle to ``size``. None resizes the whole scan to ``size``.
+        crop: what of a scan is looked for in it, ``body`` or ``lungs``: it takes the place of the whole scan. With
+            ``spacing`` the middle of the image is that of its box, without only the box is resized. None takes all.
+        box: of what is looked for, in pixels of one scan, see `framed`.
 
     The defaults are the protocol's: soft tissue -160..240 HU, 224 pixels. Methods take the ``spacing`` of the image in
     mm, which is needed where pixels of a given size are asked for.
@@ -48,6 +52,8 @@ class Preprocessing:
     size: int | tuple[int, ...] = 224
     window: Windows = (-160.0, 240.0)
     spacing: float | Spacing | None = None
+    crop: Crop | None = None
+    box: Box | None = None
 
     def __post_init__(self) -> None:
         check_windows(self.window)
@@ -91,6 +97,14 @@ class Preprocessing:
             )
         return self.spacing
 
+    def framed(self, hu: NDArray[np.floating], spacing: Spacing | None = None) -> "Preprocessing":
+        """The same for one scan, HU ``(*spatial)``, in which the body or the lungs are found where that is asked for.
+
+        Raises:
+            CaseError: there is none in it.
+        """
+        return self if self.crop is None else replace(self, box=box_of(hu, self.crop, spacing))
+
     def axes(self, shape: Sequence[int], spacing: Spacing | None) -> tuple[Axis, ...]:
         """Where pixels of the given size lie on an image; empty where the whole of it is resized.
 
@@ -101,13 +115,19 @@ class Preprocessing:
         Raises:
             CaseError: a pixel size is asked for, and the image's is not known.
         """
-        pixel = self.pixel(len(shape))
+        pixel, counts = self.pixel(len(shape)), self.shape(len(shape))
+        middles = [
+            None if self.box is None else (low + high - 1) / 2 for low, high in self.box or [(0, 0)] * len(shape)
+        ]
         if pixel is None:
-            return ()
-        if spacing is None:
+            if self.box is None:
+                return ()
+            steps = [(high - low) / count for (low, high), count in zip(self.box, counts, strict=True)]
+        elif spacing is None:
             raise CaseError(UNKNOWN)
-        along = zip(shape, pixel, spacing, self.shape(len(shape)), strict=True)
-        return tuple(Axis(length, wanted / own, count) for length, wanted, own, count in along)
+        else:
+            steps = [wanted / own for wanted, own in zip(pixel, spacing, strict=True)]
+        return tuple(map(Axis, shape, steps, counts, middles))
 
     def image(self, hu: NDArray[np.floating], spacing: Spacing | None = None) -> NDArray[np.float32]:
         """HU ``(*spatial)`` to float32 ``(C, *shape)`` in [0, 1], a channel for each window."""
@@ -126,8 +146,7 @@ class Preprocessing:
         # No finer than the scan is: that would tell nothing more, and take long.
         whole = [replace(axis, step=max(axis.step, 1.0)).uncut for axis in axes]
         body = body_of(resampled(seen, whole)[None], 0.5)
-        pairs = zip(axes, whole, strict=True)
-        return nearest(body, [replace(axis, length=one.count, step=axis.step / one.step) for axis, one in pairs])
+        return nearest(body, [axis.on(one) for axis, one in zip(axes, whole, strict=True)])
 
     def tissue(self, hu: NDArray[np.floating], spacing: Spacing | None = None) -> NDArray[np.uint8]:
         """HU ``(*spatial)`` to the band of density of each pixel of the image, whatever the window: uint8 ``(*shape)``.

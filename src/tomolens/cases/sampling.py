@@ -18,12 +18,13 @@ class Axis:
     """One axis of a case whose pixels have a given size.
 
     The whole scan becomes `whole` pixels with the same middle: as many as fit, to the nearest. The case is `count` of
-    them, cut or padded as MONAI's ``ResizeWithPadOrCrop`` does.
+    them, cut or padded as MONAI's ``ResizeWithPadOrCrop`` does, or, where it has a `middle` of its own, about that.
 
     Attributes:
         length: pixels of the scan.
         step: size of a new pixel in pixels of the scan.
         count: pixels of the case.
+        middle: where the middle of the case lies on the scan; None puts it at the scan's own.
 
     Example:
         >>> axis = Axis(length=10, step=2.0, count=7)
@@ -34,6 +35,7 @@ class Axis:
     length: int
     step: float
     count: int
+    middle: float | None = None
 
     @property
     def whole(self) -> int:
@@ -50,20 +52,31 @@ class Axis:
     @property
     def first(self) -> float:
         """Where the centre of the case's first pixel lies on the scan, whose own first one lies at 0."""
+        if self.middle is not None:
+            return self.middle - self.step * (self.count - 1) / 2
         return (self.length - 1) / 2 - self.step * ((self.whole - 1) / 2 - self.start)
 
     @property
     def shown(self) -> tuple[int, int]:
         """The range of the case's pixels that show the scan; the others are padding."""
+        if self.middle is not None:
+            low, high = ((edge - self.first) / self.step for edge in (-0.5, self.length - 0.5))
+            return max(0, ceil(round(low, TIE))), min(self.count, ceil(round(high, TIE)))
         return max(0, -self.start), min(self.count, self.whole - self.start)
 
     @property
     def seen(self) -> tuple[int, int]:
         """The range of the scan's pixels whose centres the case shows: all of them towards a side that is not cut."""
         low, high = (self.first + self.step * (edge - 0.5) for edge in (0, self.count))
+        if self.middle is None:
+            is_whole = self.start <= 0, self.start + self.count >= self.whole
+        else:
+            # No pixel beyond the case's would show more of the scan.
+            before, after = self.first - self.step, self.first + self.step * self.count
+            is_whole = round(before + 0.5, TIE) < 0, round(after - self.length + 0.5, TIE) >= 0
         return (
-            0 if self.start <= 0 else ceil(round(low, TIE)),
-            self.length if self.start + self.count >= self.whole else ceil(round(high, TIE)),
+            0 if is_whole[0] else ceil(round(low, TIE)),
+            self.length if is_whole[1] else ceil(round(high, TIE)),
         )
 
     @property
@@ -74,7 +87,12 @@ class Axis:
     @property
     def uncut(self) -> "Axis":
         """The same for the whole scan."""
-        return replace(self, count=self.whole)
+        return replace(self, count=self.whole, middle=None)
+
+    def on(self, other: "Axis") -> "Axis":
+        """The same pixels, seen from those of another axis of the same scan, as if these were the scan."""
+        middle = None if self.middle is None else (self.middle - other.first) / other.step
+        return replace(self, length=other.count, step=self.step / other.step, middle=middle)
 
 
 def resampled(values: NDArray[np.floating], axes: Sequence[Axis], padding: float = 0.0) -> NDArray[np.float32]:

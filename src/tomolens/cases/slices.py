@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 from ..errors import SettingsError
 
 Item = TypeVar("Item")
-Kind = Literal["all", "every", "count", "largest-mask"]
+Kind = Literal["all", "every", "count", "largest-mask", "volume"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class SliceChoice:
 
     Attributes:
         kind: ``all``; ``every`` n-th from the middle of the first n on; a ``count`` a scan, evenly spaced, in the
-            middles of as many equal parts; or the ones with the ``largest-mask``.
+            middles of as many equal parts; the ones with the ``largest-mask``; or none, because the whole ``volume`` is
+            one case.
         number: of the rule.
     """
 
@@ -25,17 +26,17 @@ class SliceChoice:
 
     @classmethod
     def parse(cls, text: str) -> "SliceChoice":
-        """From ``all``, ``every=10``, ``count=2`` or ``largest-mask=1``.
+        """From ``all``, ``every=10``, ``count=2``, ``largest-mask=1`` or ``volume``.
 
         Raises:
             SettingsError: anything else.
         """
         kind, _, number = text.partition("=")
-        if kind == "all" and not number:
-            return cls()
+        if kind in ("all", "volume") and not number:
+            return cls(kind)  # type: ignore[arg-type]
         if kind in ("every", "count", "largest-mask") and number.isascii() and number.isdigit() and int(number) > 0:
             return cls(kind, int(number))  # type: ignore[arg-type]
-        raise SettingsError(f"slices '{text}', expected all, every=N, count=N or largest-mask=N")
+        raise SettingsError(f"slices '{text}', expected all, every=N, count=N, largest-mask=N or volume")
 
     def of(self, slices: Sequence[Item], area: Callable[[Item], int]) -> list[int]:
         """Indices of the chosen slices, in order.

@@ -1,6 +1,6 @@
 """Importance of whole parts of an image: leave them out one at a time, or many at once and fit a linear model.
 
-Parts are those of `regions.parts` (segments of a slice, blocks of a volume) or the structures of a label map. Each
+Parts are those of `regions.parts` (segments of a slice or volume) or the structures of a label map. Each
 pixel has the number of its part, divided by the pixels of the part and by the channels, so that a map adds up to the
 sum of its parts.
 """
@@ -74,7 +74,7 @@ def _asked(
 def _parts(subject: Subject, of: Parts) -> NDArray[np.int64]:
     """The number of the part of each pixel, from 0 on without gaps."""
     if of == "segments":
-        return parts(subject.grey)
+        return parts(subject.grey, subject.scene.spacing)
     anatomy = np.asarray(subject.scene.anatomy)
     found = np.unique(anatomy, return_inverse=True)[1].reshape(anatomy.shape).astype(np.int64)
     if found.max() >= MOST:

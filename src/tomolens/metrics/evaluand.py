@@ -158,7 +158,7 @@ class Evaluand:
         """
         if self.mask is None or not is_usable(self.mask):
             return {}
-        segments = segment(self.image, self.settings.regions)
+        segments = segment(self.image, self.settings.regions, self.spacing)
         grown = {
             ranked: xrai(
                 self.image, ranked.scores.reshape(ranked.shape), segments=segments, settings=self.settings.regions

@@ -19,7 +19,7 @@ def irof(evaluand: Evaluand, rankings: Sequence[RankedMap], fill: Imputer) -> li
     Parts are those of `regions.parts`; of equal ones the first by number goes first. At most 1; NaN where another class
     than the explained one is predicted: its probability may be nearly 0, and nothing can be a share of that.
     """
-    labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy()))
+    labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy()), evaluand.spacing)
     sizes = np.bincount(labels.ravel())
     every = evaluand.probabilities(fill.image[None])[0]
     whole = float(every[evaluand.explained])

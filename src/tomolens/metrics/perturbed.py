@@ -1,6 +1,6 @@
 """Whether a map foretells what masking parts of an image does to the score: infidelity, sensitivity-n, monotonicity.
 
-Parts are those of `regions.parts`: segments of a slice, blocks of a volume. All maps of a case see the same masked
+Parts are those of `regions.parts`: segments of a slice or volume. All maps of a case see the same masked
 images.
 """
 
@@ -73,7 +73,7 @@ def monotonicity(magnitudes: Values, changed: Values) -> float:
 
 def measure_perturbed(evaluand: Evaluand) -> Iterator[Reading]:
     """Infidelity, sensitivity-n and monotonicity of each estimator's map as it is."""
-    labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy())).ravel()
+    labels = parts(evaluand.classifier.intensity.share(evaluand.image.cpu().numpy()), evaluand.spacing).ravel()
     count = int(labels.max()) + 1
     random = generator(evaluand.seed, evaluand.name, "perturbed")
     sizes = np.array([max(1, round(SHARES[k % len(SHARES)] * count)) for k in range(SETS)])

@@ -1,4 +1,4 @@
-"""Regions: Felzenszwalb segments of a slice, and XRAI's region maps made of them."""
+"""Regions: Felzenszwalb segments of a slice or volume, and XRAI's region maps made of them."""
 
 from .parts import parts
 from .top import count_at, top_regions

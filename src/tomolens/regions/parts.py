@@ -1,44 +1,47 @@
 """Parts of an image that do not overlap, for estimators that leave out a part at a time."""
 
-from math import prod
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .xrai import RegionSettings, as_plane, labels_of
+from .xrai import RegionSettings, as_grey, labels_of, labels_of_volume, without_thin
 
 SCALE = 250.0
 """Of Felzenszwalb's segments: about 50 of them in a slice."""
-BLOCKS = 5
-"""Along each axis of an image of other than two axes."""
+SHARES = tuple(150 / 224**2 / 2**halved for halved in (4, 3, 2, 1, 0))
+"""Of a volume that its parts have at least: the first that leaves few. The last is that of segments of a slice."""
+FEW = 64
+"""Parts of a volume, where any of `SHARES` leaves no more."""
 MOST = 343
-"""Parts at most: more than a slice has segments of their least size, and than a volume has blocks."""
+"""Parts at most: more than an image has segments of their least size."""
 
 
-def parts(image: NDArray[np.floating]) -> NDArray[np.int64]:
+def parts(image: NDArray[np.floating], spacing: Sequence[float] | None = None) -> NDArray[np.int64]:
     """The number of the part of each pixel, int64 ``(*spatial)``, from 0 on without gaps.
 
-    Slices are cut into Felzenszwalb's segments of one scale, and images of other numbers of axes into blocks.
+    They are Felzenszwalb's segments of one scale. Each is masked, and the network asked, so there must be few: those of
+    a volume are as large, at least, as it takes for `FEW`.
 
     Args:
         image: ``(C, *spatial)``; channels are averaged.
+        spacing: of the voxels of a volume, mm; None takes cubes.
 
     Raises:
-        MapError: values that are not finite.
+        MapError: values that are not finite, or other than two or three axes.
 
     Example:
-        >>> int(parts(np.zeros((1, 10, 10, 10))).max()) + 1
-        125
+        >>> image = np.zeros((1, 10, 10, 10))
+        >>> image[0, 2:6, 3:8, 4:8] = 1.0
+        >>> int(parts(image).max()) + 1
+        2
     """
-    if image.ndim != 3:
-        return _blocks(image.shape[1:])
-    (labels,) = labels_of(as_plane(image, "image", mean=True), RegionSettings(scales=(SCALE,)))
+    grey = as_grey(image)
+    plane, sides = without_thin(grey, spacing)
+    if plane.ndim == 2:
+        (labels,) = labels_of(grey, RegionSettings(scales=(SCALE,)))
+    else:
+        settings = RegionSettings(scales=(SCALE,) * len(SHARES))
+        found = labels_of_volume(plane, settings, sides, SHARES)
+        labels = next((one for one in found if one.max() < FEW), found[-1])
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
-
-
-def _blocks(spatial: tuple[int, ...]) -> NDArray[np.int64]:
-    counts = [min(BLOCKS, length) for length in spatial]
-    along = [np.arange(length) * count // length for length, count in zip(spatial, counts, strict=True)]
-    strides = [prod(counts[axis + 1 :]) for axis in range(len(counts))]
-    grids = np.meshgrid(*along, indexing="ij")
-    return np.asarray(sum(grid * stride for grid, stride in zip(grids, strides, strict=True)), dtype=np.int64)

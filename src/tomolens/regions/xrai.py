@@ -7,6 +7,7 @@ once. A segment whose uncovered pixels are all equal has exactly their value, an
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,23 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
 from ..errors import MapError
-from .felzenszwalb import felzenszwalb
+from .felzenszwalb import Neighbours, felzenszwalb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EPSILON = float(np.finfo(np.float64).eps)
+LARGEST_SIDE = 128
+"""Voxels along the longest side in which a volume is segmented; one of fewer is in its own."""
 
 
 @dataclass(frozen=True)
 class RegionSettings:
-    """XRAI's published constants.
+    """XRAI's published constants, which are of slices.
+
+    In volumes lengths keep their share of the longest side and sizes that of the whole, to the power of 3/2: of
+    `min_size` the same diameter is left. Scales grow with `min_size`, so that the smallest segments take as much
+    contrast as in a slice. Where the spacing of the voxels is known, lengths are told in mm.
 
     Attributes:
         scales: of Felzenszwalb's segments.
@@ -36,6 +43,7 @@ class RegionSettings:
         value_range: to which the image's values are stretched.
         dilation: of each segment, pixels of the image.
         min_new_pixels: regions that would add fewer are dropped.
+        neighbours: of a voxel in a volume, 6 or 26.
     """
 
     scales: tuple[float, ...] = (50, 100, 150, 250, 500, 1200)
@@ -45,6 +53,12 @@ class RegionSettings:
     value_range: tuple[float, float] = (-1.0, 1.0)
     dilation: int = 5
     min_new_pixels: int = 50
+    neighbours: Neighbours = 6
+
+    def in_volume(self, pixels: float, voxels: int) -> int:
+        """A number of pixels at ``segmenting_size`` as a number of a volume's voxels."""
+        share = pixels / self.segmenting_size**2
+        return max(1, round(voxels * share * math.sqrt(share)))
 
 
 @dataclass(frozen=True)
@@ -52,14 +66,14 @@ class Segments:
     """The dilated segments of one image at all scales, overlapping, as lists of pixels.
 
     Attributes:
-        shape: ``(H, W)`` of the image.
+        shape: ``(*spatial)`` of the image.
         starts: int64 ``(S + 1,)``; segment s covers ``pixels[starts[s]:starts[s + 1]]``.
         pixels: int32, flat pixel indices, ascending within a segment.
-        owner_starts: int64 ``(H W + 1,)``; the segments that cover a pixel, likewise.
+        owner_starts: int64 ``(pixels + 1,)``; the segments that cover a pixel, likewise.
         owners: int32, segment numbers.
     """
 
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     starts: NDArray[np.int64]
     pixels: NDArray[np.int32]
     owner_starts: NDArray[np.int64]
@@ -69,36 +83,102 @@ class Segments:
         return len(self.starts) - 1
 
     def masks(self) -> NDArray[np.bool_]:
-        """Each segment as a mask, ``(S, H, W)``."""
-        masks = np.zeros((len(self), self.shape[0] * self.shape[1]), dtype=bool)
+        """Each segment as a mask, ``(S, *spatial)``."""
+        masks = np.zeros((len(self), math.prod(self.shape)), dtype=bool)
         masks[np.repeat(np.arange(len(self)), np.diff(self.starts)), self.pixels] = True
         return masks.reshape(len(self), *self.shape)
 
 
-def segment(image: "Tensor | NDArray[np.floating]", settings: RegionSettings | None = None) -> Segments:
+def segment(
+    image: "Tensor | NDArray[np.floating]",
+    settings: RegionSettings | None = None,
+    spacing: Sequence[float] | None = None,
+) -> Segments:
     """The segments of an image, shared by all its maps.
 
     Args:
-        image: ``(C, H, W)`` or ``(H, W)``; channels are averaged.
+        image: ``(C, H, W)`` or ``(H, W)``, a volume ``(C, D, H, W)``; channels are averaged.
         settings: XRAI's published constants by default.
+        spacing: of the voxels of a volume, mm; None takes cubes.
 
     Raises:
-        MapError: not a finite two-dimensional image.
+        MapError: not a finite image of two or three dimensions.
     """
     settings = settings or RegionSettings()
-    grey = as_plane(image, "image", mean=True)
-    reach = _half_widths(settings.dilation)
-    dilated = [_dilated(plane, int(plane.max()) + 1, reach) for plane in labels_of(grey, settings)]
+    grey = as_grey(image)
+    shape = grey.shape
+    grey, spacing = without_thin(grey, spacing)
+    reach = _reach(grey.shape, settings, spacing)
+    labels = (one.reshape((1, *one.shape)[-3:]) for one in labels_of(grey, settings, spacing))
+    dilated = [_dilated(one, int(one.max()) + 1, reach) for one in labels]
     lengths = np.concatenate([counts for _, counts in dilated])
     pixels = np.concatenate([covered for covered, _ in dilated])
     present = lengths > 0  # a segment may fall between the pixels of a small image
     starts = np.concatenate([[0], np.cumsum(lengths[present])]).astype(np.int64)
     owner_starts, owners = _owners(starts, pixels, grey.size)
-    return Segments((grey.shape[0], grey.shape[1]), starts, pixels, owner_starts, owners)
+    return Segments(shape, starts, pixels, owner_starts, owners)
 
 
-def labels_of(grey: NDArray[np.float64], settings: RegionSettings) -> list[NDArray[np.int32]]:
-    """Felzenszwalb's segment of each pixel ``(H, W)`` at each scale; a small image may have none of some of them."""
+def labels_of(
+    grey: NDArray[np.float64],
+    settings: RegionSettings,
+    spacing: Sequence[float] | None = None,
+) -> list[NDArray[np.int32]]:
+    """Felzenszwalb's segment of each pixel ``(*spatial)`` at each scale; a small slice may have none of some of them.
+
+    Args:
+        grey: the slice or volume.
+        settings: of regions.
+        spacing: of a volume's voxels, mm.
+    """
+    shape = grey.shape
+    grey, spacing = without_thin(grey, spacing)
+    if grey.ndim == 3:
+        return labels_of_volume(grey, settings, spacing)
+    return [one.reshape(shape) for one in _labels_of_slice(grey, settings)]
+
+
+def labels_of_volume(
+    grey: NDArray[np.float64],
+    settings: RegionSettings,
+    spacing: Sequence[float] | None = None,
+    shares: Sequence[float] | None = None,
+) -> list[NDArray[np.int32]]:
+    """Those of a volume, in its own voxels, or in fewer where it has many.
+
+    Args:
+        grey: ``(D, H, W)``.
+        settings: of regions.
+        spacing: of the voxels, mm.
+        shares: of the volume that a segment has at least, for each scale; by default that of the settings for all.
+    """
+    factor = max(grey.shape) / LARGEST_SIDE
+    values = _in_range(grey, settings)
+    if factor > 1:
+        values = gaussian_filter(values, (factor - 1) / 2, mode="nearest")
+        values = zoom(values, [max(1, round(side / factor)) / side for side in grey.shape], order=1, grid_mode=True)
+    least = [settings.in_volume(settings.min_size, values.size)] * len(settings.scales)
+    least = least if shares is None else [math.ceil(share * values.size) for share in shares]
+    scales = [scale * size / settings.min_size for scale, size in zip(settings.scales, least, strict=True)]
+    labels = felzenszwalb(values, scales, settings.sigma, least, neighbours=settings.neighbours, spacing=spacing)
+    places = [
+        ((np.arange(length) + 0.5) * small / length).astype(np.intp)
+        for length, small in zip(grey.shape, values.shape, strict=True)
+    ]
+    return [one[np.ix_(*places)] for one in labels] if factor > 1 else labels
+
+
+def without_thin(
+    grey: NDArray[np.float64], spacing: Sequence[float] | None
+) -> tuple[NDArray[np.float64], Sequence[float] | None]:
+    """A volume of one slice as the slice: it has no third dimension to be cut along."""
+    if grey.ndim == 2 or 1 not in grey.shape:
+        return grey, spacing
+    thin = grey.shape.index(1)
+    return grey.squeeze(thin), None if spacing is None else [*spacing[:thin], *spacing[thin + 1 :]]
+
+
+def _labels_of_slice(grey: NDArray[np.float64], settings: RegionSettings) -> list[NDArray[np.int32]]:
     labels = felzenszwalb(_stretched(grey, settings), settings.scales, settings.sigma, settings.min_size)
     rows, columns = (
         ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
@@ -112,6 +192,7 @@ def xrai(
     *,
     segments: Segments | None = None,
     settings: RegionSettings | None = None,
+    spacing: Sequence[float] | None = None,
 ) -> NDArray[np.float64]:
     """Region map: every pixel gets the mean importance of the region with which it was added.
 
@@ -119,21 +200,22 @@ def xrai(
     until none adds ``min_new_pixels``; what is left over gets its own mean.
 
     Args:
-        image: ``(C, H, W)`` or ``(H, W)``, for the segments.
-        importance: map of the same shape; channels are summed.
+        image: ``(C, H, W)`` or ``(H, W)``, a volume ``(C, D, H, W)``, for the segments.
+        importance: map of the same shape, or ``(*spatial)``; channels are summed.
         segments: of the image, where they are known already.
         settings: XRAI's published constants by default.
+        spacing: of the voxels of a volume, mm, for the segments; None takes cubes.
 
     Returns:
-        float64 ``(H, W)``.
+        float64 ``(*spatial)``.
 
     Raises:
-        MapError: shapes that differ, values that are not finite, more than two dimensions.
+        MapError: shapes that differ, values that are not finite, more than three dimensions.
     """
     settings = settings or RegionSettings()
-    scores = as_plane(importance, "importance map")
     if segments is None:
-        segments = segment(image, settings)
+        segments = segment(image, settings, spacing)
+    scores = _plane(importance, "importance map", len(segments.shape), mean=False)
     if scores.shape != segments.shape:
         raise MapError(f"importance map of {scores.shape}, image of {segments.shape}: they must be the same")
     regions = _grow(
@@ -142,31 +224,52 @@ def xrai(
         segments.pixels,
         segments.owner_starts,
         segments.owners,
-        settings.min_new_pixels,
+        settings.min_new_pixels
+        if _is_slice(segments.shape)
+        else settings.in_volume(settings.min_new_pixels, scores.size),
     )
     return np.asarray(regions).reshape(segments.shape)
 
 
-def as_plane(array: "Tensor | NDArray[np.floating]", what: str, mean: bool = False) -> NDArray[np.float64]:
-    """An array as float64 ``(H, W)``: channels averaged (an image) or summed (a map)."""
+def as_grey(image: "Tensor | NDArray[np.floating]") -> NDArray[np.float64]:
+    """An image ``(C, H, W)``, ``(H, W)`` or ``(C, D, H, W)`` as float64 ``(*spatial)``, channels averaged.
+
+    Raises:
+        MapError: another shape, or values that are not finite.
+    """
+    return _plane(image, "image", 3 if len(image.shape) == 4 else 2, mean=True)
+
+
+def _plane(array: "Tensor | NDArray[np.floating]", what: str, axes: int, *, mean: bool) -> NDArray[np.float64]:
+    """An array with or without channels as float64 ``(*spatial)``: channels averaged (an image) or summed (a map)."""
     values = np.asarray(array.detach().cpu().double().numpy() if hasattr(array, "detach") else array)
     values = values.astype(np.float64)
-    if values.ndim == 3:
+    if values.ndim == axes + 1:
         values = values.mean(axis=0) if mean else values.sum(axis=0)
-    if values.ndim != 2:
-        raise MapError(f"regions are made of two-dimensional slices, the {what} has shape {values.shape}")
+    if values.ndim != axes:
+        raise MapError(f"regions are made of slices and volumes, the {what} has shape {values.shape}")
     if not np.isfinite(values).all():
         raise MapError(f"{what}: {int((~np.isfinite(values)).sum())} values are not finite")
     return np.ascontiguousarray(values)
 
 
+def _is_slice(shape: Sequence[int]) -> bool:
+    return len(shape) == 2 or 1 in shape
+
+
+def _in_range(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
+    """Values stretched to the range; constant ones all at its lower limit."""
+    low, high = settings.value_range
+    extent = float(np.ptp(grey))
+    return (grey - grey.min()) / extent * (high - low) + low if extent else np.full(grey.shape, low)
+
+
 def _stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
     """Values stretched to the range and the image resized as the published code does; constant stays constant."""
     low, high = settings.value_range
-    extent = float(np.ptp(grey))
-    if extent == 0:
+    if not np.ptp(grey):
         return np.full((settings.segmenting_size,) * 2, low)
-    values = (grey - grey.min()) / extent * (high - low) + low
+    values = _in_range(grey, settings)
     factors = [length / settings.segmenting_size for length in grey.shape]
     if max(factors) > 1:
         blur = [max(0.0, (factor - 1) / 2) for factor in factors]
@@ -176,55 +279,74 @@ def _stretched(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[n
     return np.asarray(np.clip(resized, low, high))
 
 
-def _half_widths(radius: int) -> NDArray[np.int64]:
-    """How far a disk reaches to the left and right of its centre, in each of its rows."""
-    return np.array([math.isqrt(radius**2 - row**2) for row in range(-radius, radius + 1)], dtype=np.int64)
+def _reach(shape: Sequence[int], settings: RegionSettings, spacing: Sequence[float] | None) -> NDArray[np.int64]:
+    """How far the ball of dilation reaches to the left and right of its centre, in each of its slices and rows.
+
+    -1 where it does not reach the row. A disk is of one slice; the ball of anisotropic voxels is an ellipsoid of them.
+    """
+    if len(shape) == 2:
+        radius = settings.dilation
+        widths = [math.isqrt(radius**2 - row**2) for row in range(-radius, radius + 1)]
+        return np.array([widths], dtype=np.int64)
+    sides = [1.0, 1.0, 1.0] if spacing is None else list(spacing)
+    longest = max(length * side for length, side in zip(shape, sides, strict=True))
+    deep, down, along = (max(settings.dilation * longest / settings.segmenting_size / side, 1e-3) for side in sides)
+    slices, rows = (np.arange(-math.floor(radius), math.floor(radius) + 1) / radius for radius in (deep, down))
+    left = 1.0 - slices[:, None] ** 2 - rows**2
+    return np.where(left < 0, -1, np.floor(along * np.sqrt(np.maximum(left, 0)) + 1e-9)).astype(np.int64)
 
 
 @njit(cache=True)
 def _dilated(labels, count, reach):  # type: ignore[no-untyped-def]
-    """Flat pixel indices of each segment dilated by a disk, one segment after the other, and how many each has.
+    """Flat pixel indices of each segment dilated by a ball, one segment after the other, and how many each has.
 
     Every run of a segment's pixels in a row is widened into the rows around it; pixels are marked with the segment's
     number and collected from its own box.
     """
-    height, width = labels.shape
-    radius = len(reach) // 2
-    top, bottom = np.full(count, height), np.full(count, -1)
-    left, right = np.full(count, width), np.full(count, -1)
-    for y in range(height):
-        for x in range(width):
-            s = labels[y, x]
-            top[s], bottom[s] = min(top[s], y), max(bottom[s], y)
-            left[s], right[s] = min(left[s], x), max(right[s], x)
-    marks = np.full((height, width), -1, dtype=np.int32)
+    depth, height, width = labels.shape
+    deep, radius = reach.shape[0] // 2, reach.shape[1] // 2
+    wide = reach.max()
+    box = np.empty((count, 6), dtype=np.int64)
+    box[:, :3], box[:, 3:] = max(depth, height, width), -1
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                s = labels[z, y, x]
+                box[s, 0], box[s, 3] = min(box[s, 0], z), max(box[s, 3], z)
+                box[s, 1], box[s, 4] = min(box[s, 1], y), max(box[s, 4], y)
+                box[s, 2], box[s, 5] = min(box[s, 2], x), max(box[s, 5], x)
+    marks = np.full((depth, height, width), -1, dtype=np.int32)
     lengths = np.zeros(count, dtype=np.int64)
-    pixels = np.empty(labels.size * 2, dtype=np.int32)
+    pixels = np.empty(2 * labels.size, dtype=np.int32)
     filled = 0
     for s in range(count):
         before = filled
-        for y in range(top[s], bottom[s] + 1):
-            x = left[s]
-            while x <= right[s]:
-                if labels[y, x] != s:
-                    x += 1
-                    continue
-                first = x
-                while x <= right[s] and labels[y, x] == s:
-                    x += 1
-                for row in range(-radius, radius + 1):
-                    if 0 <= y + row < height:
-                        wide = reach[row + radius]
-                        marks[y + row, max(0, first - wide) : min(width, x + wide)] = s
-        for y in range(max(0, top[s] - radius), min(height, bottom[s] + radius + 1)):
-            for x in range(max(0, left[s] - radius), min(width, right[s] + radius + 1)):
-                if marks[y, x] == s:
-                    if filled == len(pixels):
-                        longer = np.empty(2 * len(pixels), dtype=np.int32)
-                        longer[:filled] = pixels
-                        pixels = longer
-                    pixels[filled] = y * width + x
-                    filled += 1
+        front, top, left, back, bottom, right = box[s]
+        for z in range(front, back + 1):
+            for y in range(top, bottom + 1):
+                x = left
+                while x <= right:
+                    if labels[z, y, x] != s:
+                        x += 1
+                        continue
+                    first = x
+                    while x <= right and labels[z, y, x] == s:
+                        x += 1
+                    for slab in range(max(-deep, -z), min(deep, depth - 1 - z) + 1):
+                        for row in range(max(-radius, -y), min(radius, height - 1 - y) + 1):
+                            far = reach[slab + deep, row + radius]
+                            if far >= 0:
+                                marks[z + slab, y + row, max(0, first - far) : min(width, x + far)] = s
+        for z in range(max(0, front - deep), min(depth, back + deep + 1)):
+            for y in range(max(0, top - radius), min(height, bottom + radius + 1)):
+                for x in range(max(0, left - wide), min(width, right + wide + 1)):
+                    if marks[z, y, x] == s:
+                        if filled == len(pixels):
+                            longer = np.empty(2 * len(pixels), dtype=np.int32)
+                            longer[:filled] = pixels
+                            pixels = longer
+                        pixels[filled] = (z * height + y) * width + x
+                        filled += 1
         lengths[s] = filled - before
     return pixels[:filled], lengths
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ..cases import CONTRAST_CLASSES, MaskChoice, Preprocessing
 from ..cases.anatomy import labels_of_names
+from ..cases.crop import Crop
 from ..cases.implants import Implant
 from ..cases.masks.label_maps import LARGEST_LABEL
 from ..cases.phantom.findings import KINDS, Finding, classes_of, require_finding, window_of
@@ -19,6 +20,8 @@ from .section import Count, Section
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
 """Pixels of an image along an axis."""
+SIDE_OF_VOLUMES = 96
+"""Voxels along each axis of a volume, where nothing else is said."""
 
 
 def _size(value: Any) -> int | tuple[int, ...]:
@@ -59,14 +62,20 @@ class CaseSettings(Section):
     or a list with one number for each (``[rows, columns]``). ``window`` has the HU that become black and white; several
     windows (at most eight) are a channel each. With ``spacing``, mm of a pixel or a list with one number for each axis,
     the scan is resampled to such pixels and cut or padded about its middle to ``size``; without, all of it is resized.
+
+    With ``dimensions = 3`` every case is a whole volume, of one CSV row or simulated, and lists have a number for each
+    of ``[slices, rows, columns]``; ``size`` is 96 by default then. ``crop`` takes the ``body`` or the ``lungs`` of a
+    scan in place of all of it, found in HU.
     """
 
     source: Literal["phantom", "manifest"] = "manifest"
     on_error: Literal["stop", "skip"] | None = None
     classes: tuple[str, ...] = CONTRAST_CLASSES
+    dimensions: Literal[2, 3] = 2
     size: Annotated[int | tuple[int, ...], BeforeValidator(_size)] = 224
     window: Annotated[Windows, BeforeValidator(check_window)] = (-160.0, 240.0)
     spacing: Annotated[float | tuple[float, ...] | None, BeforeValidator(check_spacing)] = None
+    crop: Crop | None = None
     train: Count = 240
     test: Count = 24
     finding: Finding = "contrast"
@@ -86,7 +95,7 @@ class CaseSettings(Section):
     @property
     def preprocessing(self) -> Preprocessing:
         """From Hounsfield units to what the network sees."""
-        return Preprocessing(self.size, self.window, self.spacing)
+        return Preprocessing(self.size, self.window, self.spacing, self.crop)
 
     @property
     def masks(self) -> MaskChoice:
@@ -109,6 +118,8 @@ class CaseSettings(Section):
         """Classes and window that go with a finding or an implant, where none are given."""
         if not isinstance(content, Mapping):
             return content
+        if content.get("dimensions") == 3:
+            content = {"size": SIDE_OF_VOLUMES, **content}
         finding = content.get("finding" if content.get("source") == "phantom" else "implant")
         if not isinstance(finding, str) or finding not in KINDS:
             return content
@@ -153,14 +164,13 @@ class CaseSettings(Section):
         return self
 
     def _of_as_many_axes(self) -> None:
-        """Refuse sizes of pixels for other axes than numbers of pixels, or than slices have where there are slices."""
+        """Refuse sizes of pixels for other axes than numbers of pixels, or than the images have."""
         given = {"size": self.size, "spacing": self.spacing}
         several = {name: list(value) for name, value in given.items() if isinstance(value, tuple)}
+        axes = {2: "slices have two axes, rows and columns", 3: "volumes have three axes, slices, rows and columns"}
         for name, numbers in several.items():
-            if self.source == "phantom" and len(numbers) != 2:
-                raise ValueError(f"{name} {numbers}: simulated cases have two axes, rows and columns")
-            if self.implant is not None and len(numbers) != 2:
-                raise ValueError(f"{name} {numbers}: implants go into slices, with two axes, rows and columns")
+            if len(numbers) != self.dimensions and (self.dimensions == 3 or self.source == "phantom" or self.implant):
+                raise ValueError(f"{name} {numbers}: {axes[self.dimensions]} (dimensions = {self.dimensions})")
         if len({len(numbers) for numbers in several.values()}) > 1:
             size, spacing = several["size"], several["spacing"]
             raise ValueError(f"size {size} and spacing {spacing}: one has a number for each of two axes, one of three")

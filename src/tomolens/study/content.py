@@ -10,6 +10,8 @@ from .settings import NOT_IN_THE_NUMBERS, RefiningSettings, StudySettings
 ADDED: Mapping[tuple[str, ...], Any] = {
     ("cases", "anatomy"): None,
     ("cases", "anatomy_names"): {},
+    ("cases", "dimensions"): 2,
+    ("cases", "crop"): None,
     ("repeat", "architectures"): [],
     ("classifier", "recipe", "perturb"): False,
     ("classifier", "pretraining", "recipe", "perturb"): False,

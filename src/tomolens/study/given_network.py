@@ -62,6 +62,8 @@ def with_network(content: Mapping[str, Any], network: NetworkFile, *, over: bool
 def _told(network: NetworkFile, content: Mapping[str, Any]) -> dict[str, Any]:
     contract = network.contract
     told: dict[str, Any] = {}
+    if len(contract.size) == 3:
+        told["dimensions"] = 3
     if contract.size:
         told["size"] = contract.size[0] if len(set(contract.size)) == 1 else list(contract.size)
     if contract.windows:
@@ -168,16 +170,18 @@ def network_notes(classifier: Classifier | None) -> list[str]:
     return [*found.notes, *told]
 
 
-def require_slices(contract: InputContract, name: str) -> None:
-    """Refuse a network of volumes where a study reads its cases from files, which are slices.
+def require_dimensions(contract: InputContract, settings: StudySettings, name: str) -> None:
+    """Refuse a network of volumes where a study reads slices, and one of slices where it reads volumes.
 
     Raises:
         SettingsError: with what to do.
     """
-    if len(contract.size) > 2:
+    wanted, given = len(contract.size), settings.cases.dimensions
+    if wanted and wanted != given:
+        kinds = {2: "slices", 3: "volumes"}
         raise SettingsError(
-            f"{name}: takes volumes of {' x '.join(map(str, contract.size))}, and a study reads slices: volumes go in "
-            "from Python, as Study(settings, cases=tl.from_manifest(csv, preprocessing, dimensions=3), classifier=...)"
+            f"{name}: takes {kinds.get(wanted, 'images')} of {' x '.join(map(str, contract.size))}, and the study "
+            f"reads {kinds[given]}: give it cases.dimensions = {wanted}"
         )
 
 
@@ -252,7 +256,7 @@ def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
 
     Raises:
         NetworkError: see `load_weights`.
-        SettingsError: the network was trained at another size, window or pixel size.
+        SettingsError: the network was trained at another size, window or pixel size, or on slices and not on volumes.
     """
     if "architecture" not in read_weights(path)[1]:
         raise NetworkError(
@@ -262,8 +266,8 @@ def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
     classifier, notes = load_weights(path)
     chosen = settings.model_dump(mode="json")["cases"]
     if "size" in notes:  # before pixels could have a size, whole scans were resized
-        notes = {"spacing": None, **notes}
-    for name in ("size", "window", "spacing"):
+        notes = {"dimensions": 2, "crop": None, "spacing": None, **notes}
+    for name in ("dimensions", "size", "window", "spacing", "crop"):
         if notes.get(name, chosen[name]) != chosen[name]:
             raise SettingsError(f"{path}: trained with cases.{name} = {notes[name]}, the study has {chosen[name]}")
     return classifier

@@ -216,6 +216,7 @@ def _pretrained(
             preprocessing=settings.cases.preprocessing,
             finding=settings.cases.task_finding,
             finding_mm=settings.cases.finding_mm,
+            dimensions=settings.cases.dimensions,
         )
         stage = f"pretraining {architecture} on simulated cases".replace("  ", " ")
         recipe = Training(architecture=architecture).recipe(chosen.recipe)
@@ -255,6 +256,8 @@ def _train_into(
         "size": seen["size"],
         "window": seen["window"],
         "spacing": seen["spacing"],
+        "dimensions": seen["dimensions"],
+        "crop": seen["crop"],
         "classes": list(settings.cases.classes),
         **({"told": [AUGMENTED]} if recipe.perturb else {}),
     }

@@ -60,11 +60,12 @@ class ImplantReader:
         original = original if kind.both_ways else replace(original, mask=None)
         altered = replace(original, hu=alteration.hu)
         image, twin = (altered, original) if is_altered else (original, altered)
-        case = self.files.case(entry, image)
-        other = self.files.preprocessing.image(twin.hu, twin.spacing)
+        framed = self.files.framed(entry, original)  # what is put in moves no box
+        case = self.files.case(entry, image, framed)
+        other = framed.image(twin.hu, twin.spacing)
         evidence = np.abs(case.image - other).max(axis=0)
         if float(evidence.max()) < LEAST_CONTRAST:
-            raise CaseError(f"case {entry.name}: {entry.source}: {self._unseen(alteration, original.spacing)}")
+            raise CaseError(f"case {entry.name}: {entry.source}: {self._unseen(alteration, original.spacing, framed)}")
         # Two files of one slice get different implants, and must not part in a split for all that.
         origin = replace(case, image=other).fingerprint if is_altered else case.fingerprint
         case = replace(case, origin=origin)
@@ -73,22 +74,22 @@ class ImplantReader:
         # Nothing tells where a finding would be that is not there.
         if not is_altered:
             return replace(case, twin=other, evidence=None, mask=None)
-        mask = finding_mask(alteration.coverage, self.files.preprocessing, original.spacing)
-        notes = (*case.notes, *self._cut(alteration, original.spacing))
+        mask = finding_mask(alteration.coverage, framed, original.spacing)
+        notes = (*case.notes, *self._cut(alteration, original.spacing, framed))
         return replace(case, twin=other, evidence=evidence, mask=mask, notes=notes)
 
-    def _cut(self, alteration: Alteration, spacing: Spacing) -> tuple[str, ...]:
-        return self.files.preprocessing.cut(mostly_covered(alteration.coverage), spacing, self.implant)
+    def _cut(self, alteration: Alteration, spacing: Spacing, seen: Preprocessing) -> tuple[str, ...]:
+        return seen.cut(mostly_covered(alteration.coverage), spacing, self.implant)
 
-    def _unseen(self, alteration: Alteration, spacing: Spacing) -> str:
+    def _unseen(self, alteration: Alteration, spacing: Spacing, seen: Preprocessing) -> str:
         """Why an implant does not show."""
-        for reason in self._cut(alteration, spacing):
+        for reason in self._cut(alteration, spacing, seen):
             return reason
-        seen, shows = self.files.preprocessing, in_words(window_of(self.implant))
+        shows = in_words(window_of(self.implant))
         windows = f"window{'s' if len(seen.windows) > 1 else ''} {in_words(seen.windows)}"
         return (
-            f"the {self.implant} does not show in {seen.pixels_in_words(2)} and the {windows}; in more pixels, or in "
-            f"{shows}, it may"
+            f"the {self.implant} does not show in {seen.pixels_in_words(len(spacing))} and the {windows}; in more "
+            f"pixels, or in {shows}, it may"
         )
 
 

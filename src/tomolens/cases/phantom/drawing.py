@@ -1,14 +1,23 @@
-"""A canvas in millimetres on which soft-edged shapes are painted twice: without and with contrast agent."""
+"""A canvas in millimetres on which soft-edged shapes are painted twice: without and with contrast agent.
+
+It is of one slice, or of all slices of a volume at once: a shape's measures are then numbers, the same in all slices,
+or arrays ``(slices, 1, 1)`` with a number for each.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Coverage = NDArray[np.float32]
+Measure = Any
+"""A number, or one for each slice of a volume: an array ``(slices, 1, 1)``."""
+FADING = 0.03
+"""Of a level, to either side of one at which anatomy changes: in a volume it does so within some mm."""
 STRUCTURES: tuple[str, ...] = (
     "chest wall",
     "lungs",
@@ -33,11 +42,11 @@ class Blob:
         power: 2 is an ellipse, more is boxier.
     """
 
-    x: float
-    y: float
-    rx: float
-    ry: float
-    angle: float = 0.0
+    x: Measure
+    y: Measure
+    rx: Measure
+    ry: Measure
+    angle: Measure = 0.0
     waves: tuple[tuple[int, float, float], ...] = ()
     power: float = 2.0
 
@@ -78,10 +87,20 @@ class Canvas:
         fov: field of view in mm.
         tilt: rotation of the patient in radians.
         shift: position of the patient's axis in the field of view, mm.
+        heights: of the slices of a volume, mm from its middle, from the feet; None for one slice.
     """
 
-    def __init__(self, size: int, fov: float, tilt: float, shift: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        size: int,
+        fov: float,
+        tilt: float,
+        shift: tuple[float, float],
+        heights: NDArray[np.float64] | None = None,
+    ) -> None:
         self.size = size
+        self.heights = heights
+        self.shape: tuple[int, ...] = (size, size) if heights is None else (len(heights), size, size)
         self.pixel = fov / size
         self._cos, self._sin = float(np.cos(tilt)), float(np.sin(tilt))
         self._shift = shift
@@ -89,10 +108,38 @@ class Canvas:
         across, down = ticks[None, :] - np.float32(shift[0]), ticks[:, None] - np.float32(shift[1])
         self.x = self._cos * across + self._sin * down
         self.y = -self._sin * across + self._cos * down
-        self.hu = np.full((2, size, size), -1000.0, dtype=np.float32)
-        self.blood = np.zeros((size, size), dtype=np.float32)
-        self.labels = np.zeros((size, size), dtype=np.uint8)
+        self.hu = np.full((2, *self.shape), -1000.0, dtype=np.float32)
+        self.blood = np.zeros(self.shape, dtype=np.float32)
+        self.labels = np.zeros(self.shape, dtype=np.uint8)
         self._structure: int | None = None
+        self._shown: NDArray[np.float32] | None = None
+
+    def below(self, level: Measure, limit: float) -> Measure:
+        """Whether a level is below a limit, 1 or 0; in a volume how far each slice is, from 1 to 0 within some mm."""
+        if self.heights is None:
+            return float(level < limit)
+        return np.clip((limit + FADING - level) / (2 * FADING), 0.0, 1.0)
+
+    @contextmanager
+    def shown(self, share: Measure) -> Iterator[None]:
+        """What is painted meanwhile covers this share of what it would, in each slice of a volume."""
+        before = self._shown
+        if self.heights is not None:
+            self._shown = np.asarray(share, dtype=np.float32) * (1.0 if before is None else before)
+        yield
+        self._shown = before
+
+    @contextmanager
+    def short(self, length: float, random: np.random.Generator) -> Iterator[None]:
+        """What is painted meanwhile is so many mm long in a volume, at a random height; in a slice it is as it is."""
+        if self.heights is None:
+            yield
+            return
+        height = float(random.uniform(self.heights[0], self.heights[-1]))
+        step = float(self.heights[1] - self.heights[0]) if len(self.heights) > 1 else length
+        share = np.clip((length / 2 - np.abs(self.heights - height)) / step + 0.5, 0.0, 1.0)
+        with self.shown(share.reshape(-1, 1, 1)):
+            yield
 
     @contextmanager
     def of(self, structure: str) -> Iterator[None]:
@@ -101,56 +148,79 @@ class Canvas:
         yield
         self._structure = before
 
-    def window(self, x: float, y: float, reach: float) -> tuple[slice, slice]:
-        """The rows and columns within ``reach`` mm of a point: shapes are drawn in their own box only."""
+    def window(self, x: Measure, y: Measure, reach: float) -> tuple[slice, slice]:
+        """The rows and columns within ``reach`` mm of a point in any slice: shapes are drawn in their box only."""
         across = self._cos * x - self._sin * y + self._shift[0]
         down = self._sin * x + self._cos * y + self._shift[1]
         half = self.size * self.pixel / 2
         bounds = []
         for centre in (down, across):
-            low = int(np.floor((centre - reach + half) / self.pixel)) - 1
-            high = int(np.ceil((centre + reach + half) / self.pixel)) + 2
+            low = int(np.min(np.floor((centre - reach + half) / self.pixel))) - 1
+            high = int(np.max(np.ceil((centre + reach + half) / self.pixel))) + 2
             bounds.append(slice(min(max(low, 0), self.size), min(max(high, 0), self.size)))
         return bounds[0], bounds[1]
 
     def coverage(self, blob: Blob, where: tuple[slice, slice] | None = None) -> tuple[tuple[slice, slice], Coverage]:
-        """The share of each pixel that a blob covers, within its own box (or within ``where``)."""
-        reach = max(blob.rx, blob.ry) * (1.5 if blob.power > 2 else 1.0)
+        """The share of each pixel that a blob covers, within its own box (or within ``where``).
+
+        In a volume it is of one slice where the blob is the same in all.
+        """
+        reach = float(max(np.max(blob.rx), np.max(blob.ry))) * (1.5 if blob.power > 2 else 1.0)
         reach *= 1.0 + sum(abs(amplitude) for _, amplitude, _ in blob.waves)
         box = where or self.window(blob.x, blob.y, reach)
         return box, coverage_of(blob, self.x[box], self.y[box], self.pixel)
 
     def lay(
         self,
-        box: tuple[slice, slice],
+        box: tuple[slice, ...],
         coverage: Coverage,
         plain: float | Coverage,
         enhanced: float | Coverage | None = None,
         blood: bool = False,
     ) -> None:
-        """Put a material over what is there: ``plain`` HU without contrast, ``enhanced`` HU with."""
+        """Put a material over what is there: ``plain`` HU without contrast, ``enhanced`` HU with.
+
+        The box is of rows and columns, in a volume after slices where it is not of all.
+        """
+        at: Any = (..., *box)
+        if self._shown is not None:
+            coverage = coverage * (self._shown[box[0]] if len(box) == 3 else self._shown)
         for layer, value in zip(self.hu, (plain, plain if enhanced is None else enhanced), strict=True):
-            layer[box] += coverage * (value - layer[box])
-        self.blood[box] += coverage * (np.float32(blood) - self.blood[box])
+            layer[at] += coverage * (value - layer[at])
+        self.blood[at] += coverage * (np.float32(blood) - self.blood[at])
         if self._structure is not None:
-            self.labels[box][coverage > 0.5] = self._structure
+            labels = self.labels[at]
+            labels[np.broadcast_to(coverage > 0.5, labels.shape)] = self._structure
 
     def paint(
-        self, blob: Blob, plain: float, enhanced: float | None = None, blood: bool = False, clip: Coverage | None = None
+        self,
+        blob: Blob,
+        plain: float,
+        enhanced: float | None = None,
+        blood: bool = False,
+        clip: Coverage | None = None,
+        slices: slice | None = None,
     ) -> None:
-        """Paint a blob, where ``clip`` (a coverage of the whole canvas) lets it show."""
-        box, coverage = self.coverage(blob)
-        self.lay(box, coverage if clip is None else coverage * clip[box], plain, enhanced, blood)
+        """Paint a blob, where ``clip`` (a coverage of the whole canvas) lets it show; in a volume in some slices."""
+        inside, coverage = self.coverage(blob)
+        box = inside if slices is None else (slices, *inside)
+        self.lay(box, coverage if clip is None else coverage * clip[(..., *box)], plain, enhanced, blood)
 
     def paint_tube(
-        self, points: Sequence[tuple[float, float]], radius: float, plain: float, enhanced: float | None, blood: bool
+        self,
+        points: Sequence[tuple[Measure, Measure]],
+        radius: Measure,
+        plain: float,
+        enhanced: float | None,
+        blood: bool,
     ) -> None:
         """Paint a tube of constant radius along a line of points, as vessels that run in the slice."""
         for (x0, y0), (x1, y1) in pairwise(points):
-            reach = float(np.hypot(x1 - x0, y1 - y0)) / 2 + radius
+            reach = float(np.max(np.hypot(x1 - x0, y1 - y0))) / 2 + float(np.max(radius))
             box = self.window((x0 + x1) / 2, (y0 + y1) / 2, reach)
             dx, dy = self.x[box] - np.float32(x0), self.y[box] - np.float32(y0)
-            length = max((x1 - x0) ** 2 + (y1 - y0) ** 2, 1e-6)
+            length: Measure = (x1 - x0) ** 2 + (y1 - y0) ** 2
+            length = max(length, 1e-6) if np.ndim(length) == 0 else np.maximum(length, 1e-6)
             along = np.clip((dx * (x1 - x0) + dy * (y1 - y0)) / length, 0.0, 1.0)
             distance = np.hypot(dx - along * (x1 - x0), dy - along * (y1 - y0)) - radius
             self.lay(box, np.clip(0.5 - distance / self.pixel, 0.0, 1.0).astype(np.float32), plain, enhanced, blood)

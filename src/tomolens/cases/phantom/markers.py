@@ -20,10 +20,11 @@ def plant(canvas: Canvas, body: Body, marker: Marker, random: np.random.Generato
     elif marker == "port":
         side, height = float(random.uniform(0.42, 0.5)), float(random.uniform(6.0, 9.0))
         port = Blob(-side * body.wall_x, -0.86 * body.wall_y + height, 11.0, 7.0)
-        canvas.paint(port, METAL)
-        canvas.paint(port.grown(-3.0), 300.0)
+        with canvas.short(22.0, random):
+            canvas.paint(port, METAL)
+            canvas.paint(port.grown(-3.0), 300.0)
     else:
-        rail = Blob(float(random.uniform(-4.0, 4.0)), body.wall_y + body.fat + 16.0, 60.0, 3.5, power=6.0)
+        rail = Blob(float(random.uniform(-4.0, 4.0)), body.flat.wall_y + body.fat + 16.0, 60.0, 3.5, power=6.0)
         canvas.paint(rail, METAL)
 
 
@@ -35,4 +36,4 @@ def _paint_letter(canvas: Canvas, random: np.random.Generator) -> None:
     row, column = (int(value) for value in random.integers(2 * pixel, 4 * pixel, size=2))
     place = slice(row, row + drawn.shape[0]), slice(column, column + drawn.shape[1])
     for layer in canvas.hu:
-        layer[place][drawn] = METAL
+        layer[(..., *place)][..., drawn] = METAL

@@ -1,5 +1,6 @@
 """What the scanner adds: blur of its kernel and noise with the grain of filtered back-projection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,15 +31,18 @@ def draw_scanner(random: np.random.Generator, size: int) -> Scanner:
     )
 
 
-def correlated_noise(random: np.random.Generator, size: int, grain: float) -> Slice:
-    """Noise of unit variance whose spectrum is a ramp times a Gaussian, as in filtered back-projection."""
-    white = random.standard_normal((size, size), dtype=np.float32)
+def correlated_noise(random: np.random.Generator, size: int, grain: float, slices: int | None = None) -> Slice:
+    """Noise of unit variance whose spectrum is a ramp times a Gaussian, as in filtered back-projection.
+
+    That of several slices ``(slices, size, size)`` is of each its own.
+    """
+    white = random.standard_normal((size, size) if slices is None else (slices, size, size), dtype=np.float32)
     frequency = np.hypot(fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None, :]).astype(np.float32)
     spectrum = (0.05 + frequency) * np.exp(-2 * np.square(np.pi * frequency * grain))
     noise = fft.irfft2(fft.rfft2(white) * spectrum, s=(size, size))
     return np.asarray(noise / noise.std(), dtype=np.float32)
 
 
-def smooth(image: Slice, sigma: float) -> Slice:
-    """The kernel's blur."""
+def smooth(image: Slice, sigma: float | Sequence[float]) -> Slice:
+    """The kernel's blur, the same along all axes or of each its own."""
     return np.asarray(gaussian_filter(image, sigma, truncate=3.0), dtype=np.float32)

@@ -26,7 +26,7 @@ def paint_wall(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
     outer = Blob(0, 1, body.wall_x + body.fat, body.wall_y + 0.75 * body.fat, 0.0, outline, 2.3)
     breasts = []
     if random.uniform() < 0.5:
-        size = random.uniform(0.7, 1.2) * (18 + body.fat)
+        size = random.uniform(0.7, 1.2) * (18 + body.fat) * body.bust
         for side in (-1, 1):
             x = side * (0.52 * body.wall_x + random.normal(0, 3))
             y = -0.80 * body.wall_y - 0.35 * body.fat - 0.15 * size
@@ -39,7 +39,8 @@ def paint_wall(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
         for _ in range(int(random.integers(2, 7))):
             x, y = breast.x + random.normal(0, 0.3) * breast.rx, breast.y + random.normal(0, 0.25) * breast.ry
             gland = Blob(x, y, random.uniform(2, 9), random.uniform(1, 3), random.uniform(0, 3), waves(random, 0.2))
-            canvas.paint(gland, random.uniform(0, 35))
+            with canvas.short(14.0, random):
+                canvas.paint(gland, random.uniform(0, 35))
     muscle = random.uniform(48, 62)
     canvas.paint(Blob(0, 0, body.wall_x, body.wall_y, 0.0, waves(random, 0.012), 2.3), muscle)
     for side in (-1, 1):  # pectoral muscles, the fat plane under them, the back's long muscles, latissimus
@@ -59,7 +60,7 @@ def paint_wall(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
 def paint_lungs(canvas: Canvas, body: Body, random: np.random.Generator) -> Coverage:
     """Both lungs with their density falling from back to front; returns their coverage of the canvas."""
     density = random.uniform(-880, -800)
-    lungs = np.zeros((canvas.size, canvas.size), dtype=np.float32)
+    lungs = np.zeros(canvas.shape, dtype=np.float32)
     everywhere = (slice(None), slice(None))
     chest = Blob(0, 0, body.lung_x, body.lung_y, 0.0, waves(random, 0.015), 2.35)
     _, coverage = canvas.coverage(chest, everywhere)
@@ -87,7 +88,8 @@ def paint_mediastinum(canvas: Canvas, body: Body, random: np.random.Generator) -
             random.uniform(1.5, 4),
             random.uniform(1.5, 3.5),
         )
-        canvas.paint(node, random.uniform(20, 45))
+        with canvas.short(6.0, random):
+            canvas.paint(node, random.uniform(20, 45))
 
 
 def paint_spine(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
@@ -117,19 +119,23 @@ def paint_spine(canvas: Canvas, body: Body, random: np.random.Generator) -> None
 def paint_ribs(canvas: Canvas, body: Body, random: np.random.Generator) -> None:
     """Ribs cut obliquely along the chest wall, the sternum, and at high levels the shoulder blades."""
     cortex, spongy = random.uniform(520, 850), random.uniform(140, 280)
-    bones = []
+    bones: list[Blob] = []
+    blades: list[Blob] = []
+    high = canvas.below(body.level, 0.45)
     count = int(random.integers(5, 8))
     for side in (-1, 1):
         for index in range(count):
-            angle = -1.05 + 2.15 * (index + random.uniform(0.2, 0.8)) / count
+            angle = -1.05 + 2.15 * ((index + random.uniform(0.2, 0.8) + body.ribs) % count) / count
             x = side * (body.lung_x + 4.5) * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.87
             y = (body.lung_y + 4.5) * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.87
             along = np.arctan2(body.lung_y * np.cos(angle), -side * body.lung_x * np.sin(angle))
             bones.append(Blob(x, y, random.uniform(6, 15), random.uniform(3.0, 4.4), along))
-        if body.level < 0.45:
+        if np.any(high):
             x, y = side * 0.80 * body.wall_x, 0.74 * body.wall_y
-            bones.append(Blob(x, y, random.uniform(18, 32), random.uniform(2.4, 4.0), side * -0.75))
+            blades.append(Blob(x, y, random.uniform(18, 32), random.uniform(2.4, 4.0), side * -0.75))
+            bones.append(blades[-1])
     sternum = Blob(random.normal(0, 2), -body.lung_y - 3.5, random.uniform(14, 22), random.uniform(5, 7))
     for bone in (*bones, sternum):
-        canvas.paint(bone, cortex)
-        canvas.paint(bone.grown(-1.5), spongy)
+        with canvas.shown(high if any(bone is blade for blade in blades) else 1.0):
+            canvas.paint(bone, cortex)
+            canvas.paint(bone.grown(-1.5), spongy)

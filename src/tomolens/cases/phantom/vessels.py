@@ -5,6 +5,10 @@ import numpy as np
 from .drawing import Blob, Canvas, Coverage
 from .measures import Blood, Body, waves
 
+HALF_LENGTHS = (10.0, 35.0)
+"""mm of height by which half of a vessel of the lungs rises."""
+MEAN_HALF = 22.5
+
 
 def paint_lung_vessels(canvas: Canvas, body: Body, blood: Blood, lungs: Coverage, random: np.random.Generator) -> None:
     """Vessels of the lungs, thicker and denser towards the hila, some running in the slice."""
@@ -23,11 +27,42 @@ def paint_lung_vessels(canvas: Canvas, body: Body, blood: Blood, lungs: Coverage
         canvas.paint(vessel, blood.plain, level, blood=True, clip=lungs)
 
 
+def paint_branches(canvas: Canvas, body: Body, blood: Blood, lungs: Coverage, random: np.random.Generator) -> None:
+    """The same vessels of the lungs in a volume: tubes that run outwards from the hila, up or down, and taper.
+
+    As many cross a slice as there are in one that is drawn alone.
+    """
+    assert canvas.heights is not None
+    heights = canvas.heights
+    extent = float(heights[-1] - heights[0])
+    for _ in range(int(random.integers(70, 110) * (1.0 + extent / (2 * MEAN_HALF)))):
+        side = random.choice((-1, 1))
+        depth, angle = random.beta(1.1, 1.5), random.uniform(-1.5, 1.5)
+        middle, half = random.uniform(heights[0] - MEAN_HALF, heights[-1] + MEAN_HALF), random.uniform(*HALF_LENGTHS)
+        slope, turn = random.normal(0, 0.9), random.normal(0, 0.3)
+        radius = (3.4 * (1 - depth) ** 1.5 + 0.7) * random.uniform(0.6, 1.2)
+        level = blood.right if random.uniform() < 0.5 else blood.left
+        inside = np.flatnonzero(np.abs(heights - middle) < half)
+        if not len(inside):
+            continue
+        where = slice(int(inside[0]), int(inside[-1]) + 1)
+        rise = (heights[where] - middle).reshape(-1, 1, 1)
+        lung_x, lung_y = body.lung_x[where], body.lung_y[where]
+        hilum_x, hilum_y = side * 0.30 * lung_x, body.heart_y[where] + 0.25 * lung_y
+        x = hilum_x + side * depth * 0.72 * lung_x * np.cos(angle)
+        y = hilum_y + depth * 0.95 * lung_y * np.sin(angle)
+        direction = float(np.arctan2(np.mean(y - hilum_y), np.mean(x - hilum_x))) + turn
+        x, y = x + slope * rise * np.cos(direction), y + slope * rise * np.sin(direction)
+        thick = np.maximum(radius * np.sqrt(1.0 - np.square(rise / half)), 0.05)
+        vessel = Blob(x, y, thick * float(np.hypot(1.0, slope)), thick, direction)
+        canvas.paint(vessel, blood.plain, level, blood=True, clip=lungs, slices=where)
+
+
 def paint_great_vessels(canvas: Canvas, body: Body, blood: Blood, random: np.random.Generator) -> None:
     """The level of the pulmonary trunk: trunk and its branches, ascending aorta, superior vena cava, bronchi."""
     s, x0, y0 = body.scale, body.heart_x - 6, body.heart_y
     trunk = (x0 + 17 * s, y0 - 12 * s)
-    low = body.level > 0.25
+    low = 1.0 - canvas.below(body.level, 0.25)
     right_end = (x0 - random.uniform(42, 54) * s, y0 + random.uniform(8, 16) * s)
     canvas.paint_tube(
         [trunk, (x0 + 4 * s, y0 + 9 * s), (x0 - 22 * s, y0 + 11 * s), right_end],
@@ -93,14 +128,16 @@ def paint_heart(canvas: Canvas, body: Body, blood: Blood, random: np.random.Gene
     canvas.paint(ventricle, *muscle)
     canvas.paint(ventricle.grown(-random.uniform(8, 11) * s), blood.plain, blood.left, blood=True)
     chamber(4 + 4 * depth, -23 + 3 * depth, 24 + 8 * depth, 12 + 4 * depth, 0.25, blood.right)  # right ventricle
-    if depth < 0.45:
-        canvas.paint(Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05)).grown(1.4), *muscle)
-        canvas.paint(
-            Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05)), blood.plain, blood.left, blood=True
-        )
-    else:
+    root = canvas.below(depth, 0.45)
+    if np.any(root):
+        with canvas.shown(root):
+            canvas.paint(Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05)).grown(1.4), *muscle)
+            aorta = Blob(x0 - 6 * s, y0 - 1 * s, 15 * s, 14 * s, 0.0, waves(random, 0.05))
+            canvas.paint(aorta, blood.plain, blood.left, blood=True)
+    if not np.all(root):
         cava = Blob(x0 - 42 * s, y0 + 20 * s, 11 * s, 9 * s)
-        canvas.paint(cava, blood.plain, 0.5 * (blood.right + blood.plain), blood=True)
+        with canvas.shown(1.0 - root):
+            canvas.paint(cava, blood.plain, 0.5 * (blood.right + blood.plain), blood=True)
 
 
 def paint_descending(canvas: Canvas, body: Body, blood: Blood, random: np.random.Generator) -> None:

@@ -1,5 +1,6 @@
 """Cases from a tree of DICOM files: folders, nested folders and archives with many series."""
 
+import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -18,10 +19,10 @@ from ..dicom.series import Series, group_series
 from ..dicom.tree import OnError, Tree, read_tree
 from ..files import FileReader
 from ..masks import MaskChoice
-from ..places import Unusable, open_place
+from ..places import Unusable, archive_of, open_place
 from ..pseudonyms import own_salt, pseudonym
 from ..slices import SliceChoice
-from .index import Index, Plane, Scan, choose_slices
+from .index import Index, Plane, Scan, choose_slices, left_whole
 from .labels import TAG_RULE, Labels, contrast_from_tags, read_labels
 
 
@@ -160,7 +161,11 @@ class DicomScans:
         remarks = (*series.notes, *(f"no volume: {fault}" for fault in series.faults))
         if remarks:
             self.notes[series.name] = remarks
-        return Scan(series.name, series.patient, tuple(planes), consensus)
+        fault = series.faults[0] if series.faults else ""
+        if not fault and not series.is_multi_frame and len(planes) < series.frames:
+            fault = "slices without a label"
+        place, uid = ("", "") if series.is_multi_frame else (_together(series), series.uid)
+        return Scan(series.name, series.patient, tuple(planes), consensus, place, uid, fault)
 
     def index(self, scans: Sequence[Scan | None], companions: dict[str, str] | None = None) -> Index:
         """The index of the scans that could be used."""
@@ -170,7 +175,7 @@ class DicomScans:
             self.options.classes or CONTRAST_CLASSES,
             TAG_RULE if self.labels is None else self.labels.rule,
             dict(self.values.most_common()),
-            dict(self.left_out),
+            {**self.left_out, **left_whole(usable, self.options.slices)},
             tuple(self.unusable),
             self.notes,
             companions or {},
@@ -208,6 +213,16 @@ class DicomScans:
         if found is None:
             self.left_out[f"slices without a label in {self.labels.source.name}"] += 1
         return found
+
+
+def _together(series: Series) -> str:
+    """The folder or archive that holds all slices of a series."""
+    archives = [archive_of(place) for place in series.places]
+    folders = [
+        place.parent if archive is None else archive for place, archive in zip(series.places, archives, strict=True)
+    ]
+    first = folders[0]
+    return str(first) if len(set(folders)) == 1 else os.path.commonpath([str(folder) for folder in folders])
 
 
 def masks_by_series(

@@ -45,12 +45,43 @@ class Scan:
         patient: pseudonym, unless asked otherwise.
         planes: its axial slices.
         consensus: how many readers of a mask must agree.
+        place: file, folder or archive that holds all of it; empty where that is the one of its planes.
+        series: Series Instance UID, where the place may hold several.
+        fault: why its slices make no volume, in words; empty where they do.
     """
 
     name: str
     patient: str
     planes: tuple[Plane, ...]
     consensus: int | None = None
+    place: str = ""
+    series: str = ""
+    fault: str = ""
+
+    @property
+    def no_volume(self) -> str:
+        """Why it is no case of its own as a whole, in words; empty where it is one."""
+        if self.fault:
+            return self.fault
+        if len(self.planes) == 1:
+            return "a single slice"
+        if len({plane.label for plane in self.planes}) > 1:
+            return "slices of several labels"
+        return ""
+
+    def volume(self) -> CaseEntry:
+        """The case of the whole scan."""
+        first = self.planes[0]
+        return CaseEntry(
+            name=self.name,
+            label=first.label,
+            patient=self.patient or self.name,
+            source=self.place or first.place,
+            mask=first.mask,
+            series=self.series,
+            scan=self.name,
+            consensus=self.consensus if first.mask else None,
+        )
 
     def entry(self, index: int) -> CaseEntry:
         """The case of one slice."""
@@ -166,14 +197,22 @@ class Index:
             raise CaseError(f"{error.filename}: cannot be written ({error.strerror})") from error
 
 
+def left_whole(scans: Sequence[Scan], choice: SliceChoice) -> dict[str, int]:
+    """How many scans are no volumes, by reason, where volumes are asked for."""
+    reasons = Counter(scan.no_volume for scan in scans if choice.kind == "volume" and scan.no_volume)
+    return {f"scans that are no volumes: {reason}": count for reason, count in reasons.items()}
+
+
 def choose_slices(
     scans: Sequence[Scan], choice: SliceChoice, reader: FileReader, told: Callable[[int, int], None]
 ) -> tuple[CaseEntry, ...]:
-    """The slices of each scan that become cases.
+    """The slices of each scan that become cases, or the scans themselves; see `left_whole` for those that cannot.
 
     Raises:
         CaseError: a mask that cannot be read where it decides.
     """
+    if choice.kind == "volume":
+        return tuple(scan.volume() for scan in scans if not scan.no_volume)
     chosen: list[CaseEntry] = []
     for done, scan in enumerate(scans, start=1):
         entries = [scan.entry(index) for index in range(len(scan.planes))]

@@ -10,7 +10,7 @@ from ..formats import read_grid
 from ..places import Unusable, files_of
 from ..tables import read_rows
 from .dicom_tree import IndexOptions
-from .index import Index, Plane, Scan
+from .index import Index, Plane, Scan, left_whole
 
 _SCAN = re.compile(r"LNDb-(\d{4})\.mhd", re.IGNORECASE)
 _MASK = re.compile(r"LNDb-(\d{4})_rad(\d+)\.mhd", re.IGNORECASE)
@@ -60,7 +60,12 @@ def index_lndb(root: Path, options: IndexOptions | None = None) -> Index:
     if missing:
         left_out["scans of trainCTs.csv that are not here"] += missing
     return Index(
-        options.choose(made), options.classes or CONTRAST_CLASSES, labels.rule, {}, dict(left_out), tuple(unusable)
+        options.choose(made),
+        options.classes or CONTRAST_CLASSES,
+        labels.rule,
+        {},
+        {**left_out, **left_whole(made, options.slices)},
+        tuple(unusable),
     )
 
 
