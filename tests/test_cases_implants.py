@@ -352,7 +352,7 @@ def test_what_cannot_take_implants_is_refused(tmp_path):
     with pytest.raises(CaseError, match="case c0: .*no mask"):
         implanted(cases, "contrast")[0]
     volumes = from_manifest(path, Preprocessing(32), dimensions=3)
-    with pytest.raises(SettingsError, match="volumes take no implants yet"):
+    with pytest.raises(SettingsError, match="into slices .2 dimensions. alone; into volumes go nodule, lesion"):
         implanted(volumes, "contrast")
     dark = implanted(from_manifest(path, Preprocessing(128, (300.0, 600.0))).select([0]), "nodule")
     with pytest.raises(

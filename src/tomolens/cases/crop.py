@@ -18,8 +18,8 @@ MARGIN = 5.0
 """mm that the box is larger by on each side, so that skin and pleura are in it."""
 LUNG = (-950.0, -500.0)
 """Median HU of lung: gas in bowel is near -1000."""
-LEAST = 0.1
-"""Share of the largest lung's size that a part of them has at least."""
+LEAST, LEAST_OF_ALL = 0.1, 0.002
+"""Share of the largest lung, and of the scan, that a part of them has at least."""
 
 
 def box_of(hu: NDArray[np.floating], crop: Crop, spacing: tuple[float, ...] | None = None) -> Box:
@@ -41,9 +41,11 @@ def box_of(hu: NDArray[np.floating], crop: Crop, spacing: tuple[float, ...] | No
     """
     strides = [ceil(length / FINEST) for length in hu.shape]
     coarse = hu[tuple(slice(stride // 2, None, stride) for stride in strides)]
-    found = body_of(coarse[None], AIR)
+    found = body = body_of(coarse[None], AIR)
     if crop == "lungs":
-        found = _lungs(coarse, found)
+        # A field of view may cut lungs open, which are no part of the body then; a table's foam is as light as they.
+        found = _lungs(coarse, body)
+        found = found if found.any() else _lungs(coarse, np.ones_like(body))
     if not found.any():
         raise CaseError(f"no {crop} in it to crop to: cases.crop = '{crop}' is for scans that show it")
     box = []
@@ -55,11 +57,11 @@ def box_of(hu: NDArray[np.floating], crop: Crop, spacing: tuple[float, ...] | No
     return tuple(box)
 
 
-def _lungs(hu: NDArray[np.floating], body: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The parts of a body that hold air as lungs do, without those that are small beside the largest."""
+def _lungs(hu: NDArray[np.floating], within: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts within a region that hold air as lungs do, without those that are small beside the largest."""
     from scipy import ndimage  # here, because finding and listing cases does without it
 
-    parts, count = ndimage.label(body & (hu < AIR))
+    parts, count = ndimage.label(within & ndimage.binary_opening(hu < AIR))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
     like_lung = [
@@ -69,5 +71,6 @@ def _lungs(hu: NDArray[np.floating], body: NDArray[np.bool_]) -> NDArray[np.bool
     ]
     if not like_lung:
         return np.zeros(hu.shape, dtype=bool)
-    large = [part for part in like_lung if sizes[part] >= LEAST * sizes[like_lung[0]]]
+    least = max(LEAST * sizes[like_lung[0]], LEAST_OF_ALL * hu.size)
+    large = [part for part in like_lung if sizes[part] >= least]
     return np.isin(parts, large)

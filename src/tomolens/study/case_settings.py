@@ -48,9 +48,9 @@ class CaseSettings(Section):
     patients is kept for the test, and without either the CSV's ``split`` column decides. ``train_per_scan`` thins the
     slices of training scans, as the paper does.
 
-    ``implant`` puts findings into the slices of a manifest, each of which then has a twin; see `implanted`. Its window
-    and its two classes are the defaults, ``finding_mm`` says how large nodules and lesions are, and slices that cannot
-    take it are left out and counted.
+    ``implant`` puts findings into the slices or volumes of a manifest, each of which then has a twin; see `implanted`.
+    Its window and its two classes are the defaults, ``finding_mm`` says how large nodules and lesions are, and images
+    that cannot take it are left out and counted.
 
     ``mask`` names the structures whose union is the expert's mask (all by default), ``mask_names`` the labels of label
     maps that have no names, and ``resample_masks`` allows masks on another grid. ``anatomy`` and ``anatomy_names`` are

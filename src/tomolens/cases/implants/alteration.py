@@ -15,11 +15,11 @@ Diameters = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Alteration:
-    """A slice with something put in, or taken out.
+    """A slice or volume with something put in, or taken out.
 
     Attributes:
-        hu: float32 ``(H, W)``; equal to the original where nothing was changed.
-        coverage: float32 ``(H, W)``, the finding's share of each pixel.
+        hu: float32 ``(*spatial)``; equal to the original where nothing was changed.
+        coverage: float32 ``(*spatial)``, the finding's share of each pixel.
     """
 
     hu: Slice
@@ -27,19 +27,19 @@ class Alteration:
 
 
 class Alter(Protocol):
-    """Alters a slice."""
+    """Alters a slice or a volume."""
 
     def __call__(
-        self, slice: Upright, label: int, random: np.random.Generator, diameters: Diameters | None = None
+        self, image: Upright, label: int, random: np.random.Generator, diameters: Diameters | None = None, /
     ) -> Alteration:
-        """Put a finding into a slice, or take it out.
+        """Put a finding into a slice or volume, or take it out.
 
         Args:
-            slice: the original.
+            image: the original.
             label: of the original.
             random: of place, size and density.
             diameters: between which the finding's is drawn; by default its own. Contrast agent has none.
 
         Raises:
-            CaseError: a slice that cannot take it.
+            CaseError: an image that cannot take it.
         """

@@ -19,7 +19,7 @@ from .registry import IMPLANTS, Implant
 
 @dataclass(frozen=True)
 class ImplantReader:
-    """Reads the files of an entry and shows one version of its slice; the other one is its twin.
+    """Reads the files of an entry and shows one version of its slice or volume; the other one is its twin.
 
     Both are made in HU on the scanner's grid, and go through the same window and size.
 
@@ -52,8 +52,9 @@ class ImplantReader:
         original = self.files.upright(entry)
         label = 1 - entry.label if kind.both_ways and is_altered else entry.label
         try:
+            alter = kind.alter if original.hu.ndim == 2 or kind.alter_volume is None else kind.alter_volume
             random = generator(self.seed, "implant", self.implant, entry.name)
-            alteration = kind.alter(original, label, random, self.diameters)
+            alteration = alter(original, label, random, self.diameters)
         except CaseError as error:
             raise CaseError(f"case {entry.name}: {entry.source}: {error}") from error
         # Of the finding alone, where that is what a map must find: nothing else of the manifest's masks is used.

@@ -19,23 +19,25 @@ from .registry import IMPLANTS, Implant
 def implanted(
     cases: Cases, implant: Implant, seed: int = 0, share: float = 0.5, diameters: Diameters | None = None
 ) -> Cases:
-    """Cases with findings put into their slices, each with its other version as the twin.
+    """Cases with findings put into their slices or volumes, each with its other version as the twin.
 
-    ``nodule`` and ``lesion`` go into slices without one: the label is 1 where the altered version is shown, the mask is
+    ``nodule`` and ``lesion`` go into those without one: the label is 1 where the altered version is shown, the mask is
     the finding, and a case that shows the original has neither mask nor evidence. ``contrast`` raises the blood in the
     mask of a case without contrast agent and takes it away in one with it: the label turns where the altered version is
     shown, and the mask stays the expert's. Evidence is |image - twin|, of several channels the largest, and an implant
     must show in one at least. Names, patients, sides and notes stay.
 
     Args:
-        cases: slices whose images are read from files in HU, so that a scanner's own noise and sharpness are there.
+        cases: slices or volumes whose images are read from files in HU, so that a scanner's own noise and sharpness are
+            there.
         implant: ``nodule``, ``lesion`` or ``contrast``.
         seed: of every draw, with the case's name: another order of the cases changes nothing.
         share: of the cases that show the altered version, within each label and side of the split; 1 shows it in all.
         diameters: least and largest of a nodule or lesion, mm; 4 to 20 and 8 to 24 by default.
 
     Raises:
-        SettingsError: no such implant, share or diameters, images that are not read from files in HU, or volumes.
+        SettingsError: no such implant, share or diameters, images that are not read from files in HU, or volumes that
+            cannot take it: contrast agent goes into slices alone.
         CaseError: cases that are said to have the finding already.
 
     Example:
@@ -61,9 +63,10 @@ def implanted(
             f"implant {implant!r}: the cases come from {type(cases.read).__name__}, and implants need images in HU "
             "read from files: those of a manifest or a folder"
         )
-    if cases.read.dimensions != 2:
-        raise SettingsError(f"implant {implant!r}: volumes take no implants yet, give slices (2 dimensions)")
     kind = IMPLANTS[implant]
+    if cases.read.dimensions != 2 and kind.alter_volume is None:
+        able = ", ".join(name for name, one in IMPLANTS.items() if one.alter_volume is not None)
+        raise SettingsError(f"implant {implant!r}: it goes into slices (2 dimensions) alone; into volumes go {able}")
     _require_labels(cases, implant, kind.both_ways)
     shown = _shown(cases.entries, implant, seed, share)
     entries = tuple(
