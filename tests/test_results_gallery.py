@@ -9,7 +9,15 @@ import synthetic_results as made
 from tomolens.errors import SettingsError
 from tomolens.report.viewer import fitted, pack
 from tomolens.results.example import Example
-from tomolens.results.gallery import STEPS, by_rank, encode, read_gallery_case, write_gallery_case
+from tomolens.results.gallery import (
+    STEPS,
+    by_rank,
+    encode,
+    height_to_look_at,
+    projected,
+    read_gallery_case,
+    write_gallery_case,
+)
 from tomolens.results.rows import Measurement
 
 OUTPUTS = made.description().outputs
@@ -81,19 +89,21 @@ def test_what_is_written_is_read(tmp_path, spatial):
     viewed = read_gallery_case(tmp_path / "gallery" / "00000007.npz")
     assert (viewed.name, viewed.label, viewed.predicted, viewed.fill) == ("a/b <c>", 1, 0, (0.25, 0.5))
     assert viewed.image.shape == (2, *viewed.mask.shape) == (2, 24, 24)
-    seen = example.image if spatial == 2 else example.image[:, 12]
+    height = height_to_look_at(example)
+    seen = example.image if spatial == 2 else example.image[:, height]
+    assert viewed.height == height
     np.testing.assert_array_equal(viewed.image, np.round(255 * seen))
     assert set(viewed.maps) == {("one", "original"), ("two", "original"), ("two", "absolute")}
     assert viewed.planes == (1 if spatial == 2 else 24)
     for key, ranks in viewed.maps.items():
-        whole = example.maps[key] if spatial == 2 else example.maps[key][12]
+        whole = example.maps[key] if spatial == 2 else example.maps[key][height]
         order = np.argsort(np.abs(whole), axis=None)
         assert (np.diff(np.abs(ranks.ravel()[order].astype(int))) >= 0).all()
     assert set(viewed.regions) == set(viewed.correct) == set(viewed.numbers)
     assert viewed.correct["one", "absolute"].tolist() == [[1, 0, 0], [1, 1, 0]]
     assert viewed.numbers["two", "original"] == {"drop": 0.25}
     plane = example.region_maps["one", "original"]
-    plane = plane if spatial == 2 else plane[12]
+    plane = plane if spatial == 2 else plane[height]
     order = np.argsort(plane, axis=None)
     assert (np.diff(viewed.regions["one", "original"].ravel()[order].astype(int)) >= 0).all()
 
@@ -141,3 +151,25 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
     assert 20 < packed[0]["rows"] < 96
     assert packed[0]["fine"] * packed[0]["rows"] <= 96
     assert packed[0]["full"] == [96, 96]
+
+
+def test_of_a_volume_the_slice_with_most_of_the_mask_is_shown():
+    image, mask = np.zeros((1, 9, 6, 6), np.float32), np.zeros((9, 6, 6), bool)
+    assert height_to_look_at(Example("a", 0, 0, image)) == height_to_look_at(Example("a", 0, 0, image, mask)) == 4
+    mask[1, 2:4, 2:4], mask[6, 1:5, 1:5], mask[7, 2, 2] = True, True, True
+    assert height_to_look_at(Example("a", 0, 0, image, mask)) == 6
+    mask[7] = mask[6]
+    mask[8] = mask[6]
+    assert height_to_look_at(Example("a", 0, 0, image, mask)) == 7  # the middle of those that are alike
+    assert height_to_look_at(Example("a", 0, 0, image[:, 0], mask[0])) == 0
+
+
+def test_a_map_is_projected_with_its_sign():
+    random = np.random.default_rng(0)
+    importance = random.normal(size=(5, 7, 6))
+    seen = projected(importance)
+    for row, column in np.ndindex(7, 6):
+        column_of = importance[:, row, column]
+        assert seen[row, column] == max(column_of, key=abs)
+    assert projected(importance[0]) is not None
+    np.testing.assert_array_equal(projected(importance[0]), importance[0])

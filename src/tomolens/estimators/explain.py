@@ -121,7 +121,7 @@ def explain(
             backpropagation, deconvolution and SmoothGrad always of class 1, as in the paper; two classes only.
         seed: of all random draws.
         names: identifies each image in those draws; its position by default.
-        batch_size: images the network sees at a time, for every estimator.
+        batch_size: images the network sees at a time, for every estimator; halved where they do not fit in memory.
 
     Returns:
         For each estimator's name the maps, ``(N, C, *spatial)``, not normalised; float32 where images have fewer

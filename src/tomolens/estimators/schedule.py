@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..errors import MapError, SettingsError, TomolensError, is_out_of_memory, reason_of
@@ -84,7 +85,7 @@ class Schedule:
 
     Attributes:
         answer: answers questions of one kind about some points.
-        batch_size: questions answered at a time.
+        batch_size: questions answered at a time; halved where that does not fit in memory.
         done: told of each map that is made.
         failed: told of each failure.
         note: told what must be said beside an estimator's maps.
@@ -147,7 +148,10 @@ class Schedule:
             given = self.answer(kind, [(readers[0][0].subject, key[2]) for key, readers in batch.items()])
         except Exception as error:
             if is_out_of_memory(error):
-                raise
+                if len(batch) == 1:
+                    raise
+                self._answer_halves(kind, batch)
+                return
             if len(batch) > 1:
                 for key, readers in batch.items():
                     self._answer(kind, {key: readers})
@@ -159,6 +163,16 @@ class Schedule:
             for work, number in readers:
                 own = copied(value) if len(readers) > 1 else value  # what one does to it is not the others'
                 self._hand_on(work, number, kind, own, clamped, given.notes)
+
+    def _answer_halves(self, kind: Kind, batch: Mapping[Key, list[tuple[Work, int]]]) -> None:
+        """Answer a batch that did not fit in memory in parts; no later one is larger, and no number depends on it."""
+        self.batch_size = max(1, len(batch) // 2)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        keys = list(batch)
+        while keys:
+            part, keys = keys[: self.batch_size], keys[self.batch_size :]
+            self._answer(kind, {key: batch[key] for key in part})
 
     def _hand_on(self, work: Work, number: int, kind: Kind, value: Any, clamped: bool, notes: Sequence[str]) -> None:
         if not self.alive(work.name):

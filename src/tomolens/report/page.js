@@ -228,7 +228,7 @@ class Viewer {
     this.root.querySelector(".facts").textContent =
       `Case ${this.index + 1} of ${count}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}` +
       `${one.mask ? "" : "; no mask"}.${smaller}` +
-      (one.planes > 1 ? ` The middle one of ${one.planes} slices: its shares are of this slice, numbers and decisions of the volume.` : "");
+      (one.planes > 1 ? ` Slice ${one.height + 1} of ${one.planes} from the feet: its shares are of this slice, numbers and decisions of the volume.` : "");
     const steps = Object.values(one.correct)[0];
     this.controls.masked.max = steps ? steps[0].length - 1 : 0;
     this.controls.outline.disabled = !one.mask;

@@ -10,7 +10,7 @@ from ..declarations import FORMS
 from ..regions import top_regions
 from ..results.description import Description
 from ..results.example import Example
-from ..results.gallery import to_look_at
+from ..results.gallery import height_to_look_at, projected, to_look_at
 from . import style
 from .channels import channels_of
 
@@ -21,6 +21,22 @@ MAPS = (
 REGIONS = (
     "The top 1 to 5 % of the region map (XRAI) of each estimator over the image, with the outline of the expert's mask."
 )
+
+
+def caption(words: str, example: Example, *, of_maps: bool) -> str:
+    """The caption of a case's figure; of a volume it says what is shown of it.
+
+    Args:
+        words: what the figure shows.
+        example: the case.
+        of_maps: whether it shows importance maps, which are projected.
+    """
+    if example.image.ndim < 4:
+        return words
+    which = "the middle one" if example.mask is None or not example.mask.any() else "the one with most of its mask"
+    height, count = height_to_look_at(example) + 1, example.image.shape[1]
+    shown = f"{words} The case is a volume: slice {height} of {count} from the feet is shown, {which}"
+    return f"{shown}, and of each map the largest value along the scan." if of_maps else f"{shown}."
 
 
 def maps_figure(example: Example, description: Description) -> Figure:
@@ -41,8 +57,7 @@ def maps_figure(example: Example, description: Description) -> Figure:
         for offset, (form, (cmap, low)) in enumerate(zip(FORMS, colours, strict=True)):
             axes = figure.add_subplot(grid[row, column + 1 + offset])
             style.bare(axes)
-            plane = to_look_at(example.maps[name, form])
-            axes.imshow(plane, cmap=cmap, vmin=low, vmax=limit, interpolation="nearest")
+            axes.imshow(projected(example.maps[name, form]), cmap=cmap, vmin=low, vmax=limit, interpolation="nearest")
             axes.set_title(f"{description.titles.get(name, name)}\n{form}", fontsize=7)
     figure.suptitle(_heading(example, description), fontsize=style.TITLE)
     return figure
@@ -50,7 +65,7 @@ def maps_figure(example: Example, description: Description) -> Figure:
 
 def regions_figure(example: Example, description: Description) -> Figure:
     """The top 1 to 5 % of each region map over the image, with the mask's outline (the paper's Fig. 3)."""
-    names = list(dict.fromkeys(name for name, _ in example.region_maps))
+    names, height = list(dict.fromkeys(name for name, _ in example.region_maps)), height_to_look_at(example)
     columns = min(8, len(names))
     bands = -(-len(names) // columns)
     figure = style.figure(1.6 * columns + 0.4, 3.7 * bands + 0.7)
@@ -61,9 +76,9 @@ def regions_figure(example: Example, description: Description) -> Figure:
         band, column = divmod(place, columns)
         for row, form in enumerate(FORMS):
             axes = panels[2 * band + row, column]
-            axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
+            axes.imshow(to_look_at(example.image[0], height), cmap="gray", vmin=0, vmax=1)
             for share, colour in style.TOP:
-                region = top_regions(to_look_at(example.region_maps[name, form]), share)
+                region = to_look_at(top_regions(example.region_maps[name, form], share), height)
                 axes.imshow(np.where(region, 1.0, np.nan), cmap=ListedColormap([colour]), alpha=0.85)
             _outline(axes, example)
             if row == 0:
@@ -87,7 +102,8 @@ def _heading(example: Example, description: Description) -> str:
 
 def _show_image(axes: Axes, example: Example, with_mask: bool) -> None:
     style.bare(axes)
-    axes.imshow(to_look_at(example.image[0]), cmap="gray", vmin=0, vmax=1)
+    height = height_to_look_at(example)
+    axes.imshow(to_look_at(example.image[0], height), cmap="gray", vmin=0, vmax=1)
     if with_mask:
         _outline(axes, example)
     axes.set_title(
@@ -97,4 +113,5 @@ def _show_image(axes: Axes, example: Example, with_mask: bool) -> None:
 
 def _outline(axes: Axes, example: Example) -> None:
     if example.mask is not None and example.mask.any():
-        axes.contour(to_look_at(example.mask).astype(float), levels=[0.5], colors=[style.OUTLINE], linewidths=0.9)
+        outlined = to_look_at(example.mask, height_to_look_at(example)).astype(float)
+        axes.contour(outlined, levels=[0.5], colors=[style.OUTLINE], linewidths=0.9)

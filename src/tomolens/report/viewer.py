@@ -97,6 +97,7 @@ def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
         "maps": ["/".join(key) for key in case.maps],
         "limits": limits,
         "planes": case.planes,
+        "height": case.height,
         "regions": ["/".join(key) for key in case.regions],
         "correct": {"/".join(key): ["".join(map(str, way)) for way in one] for key, one in case.correct.items()},
         "numbers": {

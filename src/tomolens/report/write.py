@@ -160,6 +160,8 @@ def _figures(findings: Findings, store: Store) -> Iterator[Drawing]:
         yield Drawing("metrics", metric_agreement.CAPTION, draw)
     for place, example in enumerate(store.examples(), start=1):
         given = example, findings.description
-        yield Drawing(f"example-{place}-maps", panels.MAPS, partial(panels.maps_figure, *given))
+        words = panels.caption(panels.MAPS, example, of_maps=True)
+        yield Drawing(f"example-{place}-maps", words, partial(panels.maps_figure, *given))
         if example.region_maps:
-            yield Drawing(f"example-{place}-regions", panels.REGIONS, partial(panels.regions_figure, *given))
+            words = panels.caption(panels.REGIONS, example, of_maps=False)
+            yield Drawing(f"example-{place}-regions", words, partial(panels.regions_figure, *given))

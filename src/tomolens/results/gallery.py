@@ -26,7 +26,7 @@ ORDERS = ("most important", "least important")
 
 @dataclass(frozen=True)
 class GalleryCase:
-    """What the page shows of a case; of a volume, its middle slice.
+    """What the page shows of a case; of a volume, the slice with most of its mask, or the middle one without.
 
     Attributes:
         name: of the case.
@@ -35,7 +35,8 @@ class GalleryCase:
         fill: mean value of masked pixels in each channel, 0 (black) to 1 (white).
         image: uint8 ``(C, rows, columns)``, 0..255 for [0, 1]; of more channels the first `MOST_CHANNELS`.
         mask: bool ``(rows, columns)``, or None.
-        planes: of the volume that the image is the middle of; 1 for a slice.
+        planes: of the volume that the image is a slice of; 1 for a slice.
+        height: which of them it is, counted from the feet.
         maps: int8 ``(rows, columns)`` by rank, for each estimator as it is, and absolute where that is more than its
             magnitude: of several channels it is the sum of theirs.
         values: float32 ``(128,)``: mean magnitude of each step of each of these, 0 first.
@@ -51,6 +52,7 @@ class GalleryCase:
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
     planes: int
+    height: int
     maps: Mapping[tuple[str, str], NDArray[np.int8]]
     values: Mapping[tuple[str, str], NDArray[np.float32]]
     regions: Mapping[tuple[str, str], NDArray[np.uint8]]
@@ -85,8 +87,9 @@ def encode(
         fill: mean value of masked pixels in each channel, 0 (black) to 1 (white).
     """
     original = {name: plane for (name, form), plane in example.maps.items() if form == "original"}
+    height = height_to_look_at(example)
     maps = {
-        key: to_look_at(plane)
+        key: to_look_at(plane, height)
         for key, plane in example.maps.items()
         if key[1] == "original" or not np.array_equal(plane, np.abs(original[key[0]]))
     }
@@ -95,15 +98,16 @@ def encode(
         "facts": np.array([example.label, example.predicted]),
         "fill": np.array(fill[:MOST_CHANNELS]),
         "planes": np.array(1 if example.image.ndim < 4 else example.image.shape[1]),
-        "image": np.stack([_bytes(channel) for channel in example.image[:MOST_CHANNELS]]),
+        "height": np.array(height),
+        "image": np.stack([_bytes(to_look_at(channel, height)) for channel in example.image[:MOST_CHANNELS]]),
     }
     if example.mask is not None:
-        arrays["mask"] = to_look_at(example.mask)
+        arrays["mask"] = to_look_at(example.mask, height)
     for key, importance in maps.items():
         name = "/".join(key)
         arrays[f"map/{name}"], arrays[f"values/{name}"] = by_rank(importance)
     for key, regions in example.region_maps.items():
-        plane = to_look_at(regions)
+        plane = to_look_at(regions, height)
         levels, position = np.unique(plane, return_inverse=True)
         ranks = position.reshape(plane.shape) * (255 / max(1, len(levels) - 1))
         arrays[f"regions/{'/'.join(key)}"] = np.round(ranks).astype(np.uint8)
@@ -151,6 +155,7 @@ def _gallery_case(parts: Parts) -> GalleryCase:
         image,
         parts["mask"][()] if "mask" in parts else None,
         int(parts["planes"][()]),
+        int(parts["height"][()]) if "height" in parts else int(parts["planes"][()]) // 2,
         maps,
         {key: parts["values"][key] for key in maps},
         {(estimator, form): one for (estimator, form), one in parts.get("regions", {}).items()},
@@ -160,11 +165,36 @@ def _gallery_case(parts: Parts) -> GalleryCase:
 
 
 def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return np.round(255 * to_look_at(channel).clip(0, 1)).astype(np.uint8)
+    return np.round(255 * channel.clip(0, 1)).astype(np.uint8)
 
 
-def to_look_at(array: NDArray[Any]) -> NDArray[Any]:
-    """A slice to look at: the array itself, or the middle of a volume."""
-    while array.ndim > 2:
-        array = array[array.shape[0] // 2]
-    return array
+def height_to_look_at(example: Example) -> int:
+    """Which slice of a volume is shown, counted from the feet: that with most of its mask, or the middle one without.
+
+    0 for a slice.
+    """
+    if example.image.ndim < 4:
+        return 0
+    areas = np.zeros(example.image.shape[1]) if example.mask is None else example.mask.sum(axis=(1, 2))
+    most = np.flatnonzero(areas == areas.max())  # all of them without a mask
+    return int(most[len(most) // 2])
+
+
+def to_look_at(array: NDArray[Any], height: int) -> NDArray[Any]:
+    """A slice to look at: the array ``(*spatial)`` itself, or that slice of a volume."""
+    plane: NDArray[Any] = array if array.ndim == 2 else array[height]
+    return plane
+
+
+def projected(importance: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A map to look at: itself, or of a volume the value of the largest magnitude along the scan, with its sign.
+
+    Example:
+        >>> projected(np.array([[[1.0, 0.0]], [[-3.0, 2.0]]])).tolist()
+        [[-3.0, 2.0]]
+    """
+    if importance.ndim == 2:
+        return importance
+    largest = np.abs(importance).argmax(axis=0)
+    found: NDArray[np.floating] = np.take_along_axis(importance, largest[None], axis=0)[0]
+    return found
