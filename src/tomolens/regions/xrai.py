@@ -156,7 +156,8 @@ def labels_of_volume(
     values = _in_range(grey, settings)
     if factor > 1:
         values = gaussian_filter(values, (factor - 1) / 2, mode="nearest")
-        values = zoom(values, [max(1, round(side / factor)) / side for side in grey.shape], order=1, grid_mode=True)
+        fewer = [max(1, round(side / factor)) / side for side in grey.shape]
+        values = zoom(values, fewer, order=1, mode="nearest", grid_mode=True)
     least = [settings.in_volume(settings.min_size, values.size)] * len(settings.scales)
     least = least if shares is None else [math.ceil(share * values.size) for share in shares]
     scales = [scale * size / settings.min_size for scale, size in zip(settings.scales, least, strict=True)]
