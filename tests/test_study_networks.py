@@ -283,7 +283,7 @@ def test_a_classifier_of_labels_or_volumes_is_not_priced(file, tmp_path):
     with pytest.raises(SettingsError, match="several labels: give one of them"):
         tl.Study.from_toml(tmp_path / "study.toml", classifier=tl.load_classifier(file)).estimate()
     file.write_text(text.replace("size = [32, 32]", "size = [32, 32, 32]"))
-    with pytest.raises(SettingsError, match="takes volumes of 32 x 32 x 32, and a study reads slices"):
+    with pytest.raises(SettingsError, match="takes volumes of 32 x 32 x 32, and the study reads slices: .* = 3"):
         tl.Study.from_toml(tmp_path / "study.toml", classifier=tl.load_classifier(file))
 
 
@@ -299,8 +299,12 @@ def test_weights_of_others_and_volumes_are_told_what_to_do(tomolens, tmp_path):
         *("--arguments", arguments, "--out", tmp_path / "network.toml"),
     )
     assert code == 0, error
-    code, _, error = tomolens("study", "--model", tmp_path / "network.toml", "--out", tmp_path / "results")
-    assert (code, "takes volumes of 32 x 32 x 32, and a study reads slices" in error) == (2, True)
+    (tmp_path / "study.toml").write_text(
+        SMALL.format(cases=PHANTOMS + "\ndimensions = 2", names=GRADIENTS, parameters=FEWER)
+    )
+    network = ("--model", tmp_path / "network.toml", "--out", tmp_path / "results")
+    code, _, error = tomolens("study", tmp_path / "study.toml", *network)
+    assert (code, "takes volumes of 32 x 32 x 32, and the study reads slices" in error) == (2, True), error
 
 
 def test_networks_of_which_nothing_is_declared(tomolens, tmp_path):

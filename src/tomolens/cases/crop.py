@@ -18,8 +18,10 @@ MARGIN = 5.0
 """mm that the box is larger by on each side, so that skin and pleura are in it."""
 LUNG = (-950.0, -500.0)
 """Median HU of lung: gas in bowel is near -1000."""
-LEAST, LEAST_OF_ALL = 0.1, 0.002
+LEAST, LEAST_OF_ALL = 0.1, 0.0005
 """Share of the largest lung, and of the scan, that a part of them has at least."""
+LEAST_SIZE = {2: 1000.0, 3: 20_000.0}
+"""mm^2 of a slice or mm^3 of a volume that it has at least, where the size of the pixels is known."""
 
 
 def box_of(hu: NDArray[np.floating], crop: Crop, spacing: tuple[float, ...] | None = None) -> Box:
@@ -44,8 +46,11 @@ def box_of(hu: NDArray[np.floating], crop: Crop, spacing: tuple[float, ...] | No
     found = body = body_of(coarse[None], AIR)
     if crop == "lungs":
         # A field of view may cut lungs open, which are no part of the body then; a table's foam is as light as they.
-        found = _lungs(coarse, body)
-        found = found if found.any() else _lungs(coarse, np.ones_like(body))
+        least = LEAST_OF_ALL * coarse.size
+        if spacing is not None:
+            least = LEAST_SIZE[hu.ndim] / float(np.prod(spacing) * np.prod(strides))
+        found = _lungs(coarse, body, least)
+        found = found if found.any() else _lungs(coarse, np.ones_like(body), least)
     if not found.any():
         raise CaseError(f"no {crop} in it to crop to: cases.crop = '{crop}' is for scans that show it")
     box = []
@@ -57,7 +62,7 @@ def box_of(hu: NDArray[np.floating], crop: Crop, spacing: tuple[float, ...] | No
     return tuple(box)
 
 
-def _lungs(hu: NDArray[np.floating], within: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _lungs(hu: NDArray[np.floating], within: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
     """The parts within a region that hold air as lungs do, without those that are small beside the largest."""
     from scipy import ndimage  # here, because finding and listing cases does without it
 
@@ -71,6 +76,6 @@ def _lungs(hu: NDArray[np.floating], within: NDArray[np.bool_]) -> NDArray[np.bo
     ]
     if not like_lung:
         return np.zeros(hu.shape, dtype=bool)
-    least = max(LEAST * sizes[like_lung[0]], LEAST_OF_ALL * hu.size)
+    least = max(LEAST * sizes[like_lung[0]], least)
     large = [part for part in like_lung if sizes[part] >= least]
     return np.isin(parts, large)

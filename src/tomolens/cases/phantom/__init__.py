@@ -29,9 +29,10 @@ from .volume_findings import paint_in_volume
 
 Slice = NDArray[np.float32]
 EXTENT, SLICES = 160.0, 64
-"""mm of a volume from its first slice to its last, and how many there are at least."""
+"""mm of a volume from its first slice to its last, and how many there are at least where they are drawn in full."""
 MATRICES = (64, 96, 128, 192)
-"""Pixels along the sides of a volume's slices that are drawn where the image has fewer."""
+FEWER_SLICES = (32, 48)
+"""Pixels along the sides of a volume's slices, and slices, that are drawn where the image has fewer."""
 NAMES = {name: number for number, name in enumerate(STRUCTURES, start=1)}
 
 
@@ -157,8 +158,8 @@ def draw(
 class PhantomReader:
     """Draws the phantom of an entry, whose source is its index; with ``dimensions = 3`` a volume.
 
-    A volume is drawn in as many voxels as its image needs: at least `SLICES`, and half as many pixels again along each
-    side of them, up to ``matrix``.
+    A volume is drawn in as many voxels as its image needs, half as many again along each side: up to ``matrix`` pixels,
+    and in `SLICES` or as many as the image has.
 
     A ``marker`` is planted in every case with contrast agent, or with the finding, and in no other: a shortcut to the
     label. A case without the finding has neither mask nor evidence, and a twin all the same.
