@@ -10,7 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("gradients", "decisions", "regions", "ranking", "protocol", "memory", "scaling", "index_headers")
+SCRIPTS = (
+    "gradients",
+    "decisions",
+    "regions",
+    "ranking",
+    "protocol",
+    "memory",
+    "volume_memory",
+    "scaling",
+    "index_headers",
+)
 LIBRARIES = ("torch", "openvino", "numpy", "numba", "captum", "saliency", "scikit-image", "scikit-learn", "pydicom")
 
 

@@ -15,7 +15,8 @@ import torch
 
 from tomolens.classifier import Classifier
 from tomolens.classifier.architectures import build
-from tomolens.estimators import PROTOCOL, References, explain, make_estimator
+from tomolens.estimators import References, explain, make_estimator
+from tomolens.estimators.registry import PROTOCOL
 
 SIDE = 128
 FEW, MANY = 2, 6

@@ -176,14 +176,16 @@ class ResourceSettings(Section):
 
 NOT_IN_THE_NUMBERS = {"resources", "keep_maps"}
 """Settings that another run of the same study may change."""
+VOLUMES_AT_A_TIME = 4
+"""Of volumes that the network sees, where nothing else is said."""
 
 
 class StudySettings(Section):
     """A whole study file.
 
-    ``batch_size`` bounds the memory of every stage and does not show in the numbers. ``precision = "auto"`` asks
-    for decisions only where they turn, of the quickest backend that the machine has, checked and audited, and for
-    gradients of the network with its batch norms folded; ``fp32`` takes the network as it is, for everything.
+    ``batch_size`` (4 of volumes) bounds the memory of every stage and does not show in the numbers. ``precision =
+    "auto"`` asks for decisions only where they turn, of the quickest backend that the machine has, checked and audited,
+    and for gradients of the network with its batch norms folded; ``fp32`` takes the network as it is, for everything.
     ``examples`` cases are kept whole for the figures, and ``gallery`` small for the page, one of each class in turn.
     ``vary`` tries other options for the choices that the literature leaves open.
     ``calibrate`` measures each case once more with an implant, to see which views can judge maps of this network.
@@ -207,6 +209,15 @@ class StudySettings(Section):
     calibrate: Implant | None = None
     repeat: RepeatSettings | None = None
     vary: VarySettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fewer_volumes_at_a_time(cls, content: Any) -> Any:
+        """A batch of volumes has as many voxels as one of slices, or more."""
+        cases = content.get("cases") if isinstance(content, Mapping) else None
+        if isinstance(cases, Mapping) and cases.get("dimensions") == 3:
+            return {"batch_size": VOLUMES_AT_A_TIME, **content}
+        return content
 
     @property
     def plan(self) -> Plan:
