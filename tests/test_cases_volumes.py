@@ -220,8 +220,11 @@ def test_a_nodule_in_a_volume_is_as_sharp_as_its_slices_and_in_the_lung(fine):
         assert find_lungs_in_volume(volume.hu, volume.spacing)[made.coverage > 0.5].mean() > 0.95
         deep = np.argwhere(made.coverage > 0.5) * drawn.steps
         assert 2.0 <= np.ptp(deep, axis=0).max() + max(drawn.steps) <= 20 + 2 * max(drawn.steps)
-        again = IMPLANTS["nodule"].alter_volume(volume, 0, generator(seed))
-        np.testing.assert_array_equal(made.hu, again.hu)
+        again = IMPLANTS["nodule"].alter_volume(volume, 0, generator(seed), (4.0, 20.0))
+        np.testing.assert_array_equal(made.hu, again.hu)  # the usual diameters
+        large = IMPLANTS["nodule"].alter_volume(volume, 0, generator(seed), (16.0, 16.0)).coverage.sum()
+        # An ellipsoid whose other axes are three quarters of the first at least.
+        assert 0.7 * 0.75**2 < large * np.prod(drawn.steps) / (4 / 3 * np.pi * 8**3) < 1.05
         height = int(np.argmax(made.coverage.sum(axis=(1, 2))))
         assert blur_of(made.hu[height]) == pytest.approx(blur_of(volume.hu[height]), abs=0.15)
 

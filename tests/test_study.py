@@ -260,7 +260,10 @@ def test_a_network_that_gives_nan_is_named_with_its_case(tmp_path):
     ("change", "message"),
     [
         (lambda case: {"image": case.image * np.nan}, "case case-3: 576 pixels are not finite"),
-        (lambda case: {"image": case.image[:, :20], "mask": None}, r"case case-3: image of shape \(1, 20, 24\), the first case has"),
+        (
+            lambda case: {"image": case.image[:, :20], "mask": None},
+            r"case case-3: image of shape \(1, 20, 24\), the first case has",
+        ),
         (lambda case: {"mask": case.mask[:20]}, r"case case-3: mask of \(20, 24\) on an image of \(24, 24\)"),
     ],
 )
