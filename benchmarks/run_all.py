@@ -1,7 +1,14 @@
-"""Run every benchmark in turn and write what they print to ``benchmarks/results.md``, with machine and versions."""
+"""Run every benchmark in turn, and write what they print to a file for this kind of machine and beside other machines'.
+
+    python benchmarks/run_all.py [SCRIPT ...]
+
+``benchmarks/machines/NAME.md`` has all that was printed there; the table in ``benchmarks/results.md`` has the ratios of
+all machines side by side, and the rest of that file is written by hand.
+"""
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -10,7 +17,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+MACHINES, RESULTS = HERE / "machines", HERE / "results.md"
+BEGIN, END = "<!-- machines: begin -->", "<!-- machines: end -->"
 SCRIPTS = (
+    "limits",
     "gradients",
     "decisions",
     "regions",
@@ -22,6 +32,8 @@ SCRIPTS = (
     "index_headers",
 )
 LIBRARIES = ("torch", "openvino", "numpy", "numba", "captum", "saliency", "scikit-image", "scikit-learn", "pydicom")
+UNITS = ("avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
+RATIO = re.compile(r"- (?P<claim>.+): (?P<ours>[0-9.]+) s against (?P<theirs>[0-9.]+) s, ratio (?P<ratio>[0-9.]+)")
 
 
 def processor() -> str:
@@ -33,19 +45,39 @@ def processor() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def main() -> None:
-    """All scripts, or those named."""
-    names = sys.argv[1:] or SCRIPTS
+def machine() -> str:
+    """The kind of machine: processor, cores and the units that quick backends use."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    units = [unit for unit in ("avx512_bf16", "amx_bf16") if unit in flags]
-    parts = [
-        "# Measured",
-        "Two things run in turn in one process on the same data; a ratio says how many times quicker the first is. "
-        "`make bench` writes this file.",
-        f"{processor()}, {os.cpu_count()} cores, {', '.join(units) or 'no bf16 units'}; Python "
-        f"{platform.python_version()}, {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}; {date.today()}.",
+    units = [unit for unit in UNITS if unit in flags]
+    return f"{processor()}, {os.cpu_count()} cores, {', '.join(units) or 'no bf16 units'}"
+
+
+def sections(text: str) -> dict[str, str]:
+    """Parts of a machine's file by their heading, with what stands below."""
+    return {part.partition(" (")[0]: f"## {part.strip()}" for part in text.split("\n## ")[1:]}
+
+
+def side_by_side(files: list[Path]) -> str:
+    """A table of all ratios: a row for each claim, a column for each machine."""
+    texts = {file: file.read_text(encoding="utf-8") for file in files}
+    titles = {file: text.splitlines()[0].removeprefix("# ") for file, text in texts.items()}
+    found = {file: {one["claim"]: one for one in RATIO.finditer(text)} for file, text in texts.items()}
+    claims = dict.fromkeys(claim for one in found.values() for claim in one)
+    rows = [
+        [claim, *(f"{one[claim]['ratio']} ({one[claim]['ours']} s)" if claim in one else "–" for one in found.values())]
+        for claim in claims
     ]
-    for name in names:
+    head = ["how many times quicker (seconds of ours)", *(f"[{titles[file]}](machines/{file.name})" for file in files)]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def main() -> None:
+    """All scripts, or those named; of the others the machine's file keeps what it has."""
+    MACHINES.mkdir(exist_ok=True)
+    file = MACHINES / f"{re.sub('[^a-z0-9]+', '-', machine().lower()).strip('-')}.md"
+    kept = sections(file.read_text(encoding="utf-8")) if file.exists() else {}
+    for name in sys.argv[1:] or SCRIPTS:
         print(f"== {name}", flush=True)
         began = time.perf_counter()
         done = subprocess.run([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True, check=False)
@@ -53,8 +85,15 @@ def main() -> None:
         if done.returncode:
             raise SystemExit(f"{name}.py ended with {done.returncode}")
         lines = "\n".join(f"- {line}" for line in done.stdout.splitlines())
-        parts.append(f"## {name.replace('_', ' ')} ({time.perf_counter() - began:.0f} s)\n\n{lines}")
-    (HERE / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        heading = name.replace("_", " ")
+        kept[heading] = f"## {heading} ({time.perf_counter() - began:.0f} s, {date.today()})\n\n{lines}"
+    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    parts = [f"# {machine()}", f"Python {platform.python_version()}, {versions}.", *kept.values()]
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    before, _, rest = RESULTS.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    table = side_by_side(sorted(MACHINES.glob("*.md")))
+    RESULTS.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
