@@ -67,7 +67,7 @@ def test_a_study_of_simulated_volumes_runs_to_its_page(study):
     rows = parquet.read_table(out / "measurements").to_pandas()
     assert rows["note"].eq("").all()
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "12 × 14 × 16" in page
+    assert "cropped to the lungs as found in HU and resized to 12 × 14 × 16 voxels" in page
 
 
 def test_weights_of_slices_are_not_taken_for_volumes(study, tmp_path):

@@ -1,9 +1,6 @@
 """XRAI region maps (Kapishnikov et al. 2019, arXiv 1906.02825) from any importance map.
 
-Segments depend on the image alone and are computed once for all its maps. The growing of regions keeps
-each segment's sum and count of pixels not yet covered and updates them for newly covered pixels only. Such a sum
-carries rounding with it, so it only says which segments may be the best; their means are then taken afresh, rounded
-once. A segment whose uncovered pixels are all equal has exactly their value, and ties stay ties.
+Segments depend on the image alone and are computed once for all its maps.
 """
 
 import math
@@ -12,17 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
 from ..errors import MapError
 from .felzenszwalb import Neighbours, felzenszwalb
+from .growing import dilated_pixels, grown, owners_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-EPSILON = float(np.finfo(np.float64).eps)
 LARGEST_SIDE = 128
 """Voxels along the longest side in which a volume is segmented; one of fewer is in its own."""
 
@@ -110,12 +106,12 @@ def segment(
     grey, spacing = without_thin(grey, spacing)
     reach = _reach(grey.shape, settings, spacing)
     labels = (one.reshape((1, *one.shape)[-3:]) for one in labels_of(grey, settings, spacing))
-    dilated = [_dilated(one, int(one.max()) + 1, reach) for one in labels]
+    dilated = [dilated_pixels(one, int(one.max()) + 1, reach) for one in labels]
     lengths = np.concatenate([counts for _, counts in dilated])
     pixels = np.concatenate([covered for covered, _ in dilated])
     present = lengths > 0  # a segment may fall between the pixels of a small image
     starts = np.concatenate([[0], np.cumsum(lengths[present])]).astype(np.int64)
-    owner_starts, owners = _owners(starts, pixels, grey.size)
+    owner_starts, owners = owners_of(starts, pixels, grey.size)
     return Segments(shape, starts, pixels, owner_starts, owners)
 
 
@@ -219,7 +215,7 @@ def xrai(
     scores = _plane(importance, "importance map", len(segments.shape), mean=False)
     if scores.shape != segments.shape:
         raise MapError(f"importance map of {scores.shape}, image of {segments.shape}: they must be the same")
-    regions = _grow(
+    regions = grown(
         scores.ravel(),
         segments.starts,
         segments.pixels,
@@ -295,150 +291,3 @@ def _reach(shape: Sequence[int], settings: RegionSettings, spacing: Sequence[flo
     slices, rows = (np.arange(-math.floor(radius), math.floor(radius) + 1) / radius for radius in (deep, down))
     left = 1.0 - slices[:, None] ** 2 - rows**2
     return np.where(left < 0, -1, np.floor(along * np.sqrt(np.maximum(left, 0)) + 1e-9)).astype(np.int64)
-
-
-@njit(cache=True)
-def _dilated(labels, count, reach):  # type: ignore[no-untyped-def]
-    """Flat pixel indices of each segment dilated by a ball, one segment after the other, and how many each has.
-
-    Every run of a segment's pixels in a row is widened into the rows around it; pixels are marked with the segment's
-    number and collected from its own box.
-    """
-    depth, height, width = labels.shape
-    deep, radius = reach.shape[0] // 2, reach.shape[1] // 2
-    wide = reach.max()
-    box = np.empty((count, 6), dtype=np.int64)
-    box[:, :3], box[:, 3:] = max(depth, height, width), -1
-    for z in range(depth):
-        for y in range(height):
-            for x in range(width):
-                s = labels[z, y, x]
-                box[s, 0], box[s, 3] = min(box[s, 0], z), max(box[s, 3], z)
-                box[s, 1], box[s, 4] = min(box[s, 1], y), max(box[s, 4], y)
-                box[s, 2], box[s, 5] = min(box[s, 2], x), max(box[s, 5], x)
-    marks = np.full((depth, height, width), -1, dtype=np.int32)
-    lengths = np.zeros(count, dtype=np.int64)
-    pixels = np.empty(2 * labels.size, dtype=np.int32)
-    filled = 0
-    for s in range(count):
-        before = filled
-        front, top, left, back, bottom, right = box[s]
-        for z in range(front, back + 1):
-            for y in range(top, bottom + 1):
-                x = left
-                while x <= right:
-                    if labels[z, y, x] != s:
-                        x += 1
-                        continue
-                    first = x
-                    while x <= right and labels[z, y, x] == s:
-                        x += 1
-                    for slab in range(max(-deep, -z), min(deep, depth - 1 - z) + 1):
-                        for row in range(max(-radius, -y), min(radius, height - 1 - y) + 1):
-                            far = reach[slab + deep, row + radius]
-                            if far >= 0:
-                                marks[z + slab, y + row, max(0, first - far) : min(width, x + far)] = s
-        for z in range(max(0, front - deep), min(depth, back + deep + 1)):
-            for y in range(max(0, top - radius), min(height, bottom + radius + 1)):
-                for x in range(max(0, left - wide), min(width, right + wide + 1)):
-                    if marks[z, y, x] == s:
-                        if filled == len(pixels):
-                            longer = np.empty(2 * len(pixels), dtype=np.int32)
-                            longer[:filled] = pixels
-                            pixels = longer
-                        pixels[filled] = (z * height + y) * width + x
-                        filled += 1
-        lengths[s] = filled - before
-    return pixels[:filled], lengths
-
-
-@njit(cache=True)
-def _owners(starts, pixels, count):  # type: ignore[no-untyped-def]
-    """The segments that cover each pixel, in the order of their numbers: where each pixel's begin, and all of them."""
-    owner_starts = np.zeros(count + 1, dtype=np.int64)
-    for pixel in pixels:
-        owner_starts[pixel + 1] += 1
-    owner_starts = np.cumsum(owner_starts)
-    free = owner_starts[:-1].copy()
-    owners = np.empty(len(pixels), dtype=np.int32)
-    for s in range(len(starts) - 1):
-        for at in range(starts[s], starts[s + 1]):
-            owners[free[pixels[at]]] = s
-            free[pixels[at]] += 1
-    return owner_starts, owners
-
-
-@njit(cache=True)
-def _mean(scores, pixels, covered):  # type: ignore[no-untyped-def]
-    """Mean of the scores of the pixels that are not covered, rounded once: that of equal numbers is the number."""
-    high, low, count = 0.0, 0.0, 0
-    for pixel in pixels:
-        if not covered[pixel]:
-            value = scores[pixel]
-            total = high + value  # two-sum (Knuth): what rounding leaves out is kept in `low`
-            part = total - high
-            low += (high - (total - part)) + (value - part)
-            high = total
-            count += 1
-    if count == 0:
-        return 0.0
-    total = high + low
-    low -= total - high
-    mean = total / count
-    # mean * count in two floats (Veltkamp's split of the 53 bits), so that the remainder of the division is exact.
-    split = 134217729.0 * mean
-    top = split - (split - mean)
-    product = mean * count
-    left_out = (top * count - product) + (mean - top) * count
-    return mean + (((total - product) - left_out) + low) / count
-
-
-@njit(cache=True)
-def _grow(scores, starts, pixels, owner_starts, owners, min_new_pixels):  # type: ignore[no-untyped-def]
-    count = len(starts) - 1
-    sums, sizes, left = np.zeros(count), np.zeros(count), np.zeros(count, dtype=np.int64)
-    for s in range(count):
-        for at in range(starts[s], starts[s + 1]):
-            sums[s] += scores[pixels[at]]
-            sizes[s] += abs(scores[pixels[at]])
-        left[s] = starts[s + 1] - starts[s]
-    alive = np.ones(count, dtype=np.bool_)
-    means, fresh = np.empty(count), np.zeros(count, dtype=np.int64)  # `fresh`: pixels left when the mean was taken
-    roundings = 2 * left  # less the pixels left: additions that the running sum has seen, each of which may round
-    covered = np.zeros(len(scores), dtype=np.bool_)
-    regions = np.empty(len(scores))
-    while True:
-        best, gain = -1, -np.inf
-        for s in range(count):
-            if not alive[s]:
-                continue
-            if left[s] < min_new_pixels:
-                alive[s] = False
-                continue
-            if fresh[s] == left[s]:
-                most = means[s]
-            else:
-                most = (sums[s] + 2 * EPSILON * sizes[s] * (roundings[s] - left[s])) / left[s]
-            # At a tie what is not fresh goes first, to be taken afresh; then the lowest number, as in PAIR's code.
-            if most > gain or (most == gain and fresh[best] == left[best] and fresh[s] != left[s]):
-                best, gain = s, most
-        if best < 0:
-            break
-        members = pixels[starts[best] : starts[best + 1]]
-        if fresh[best] != left[best]:
-            means[best], fresh[best] = _mean(scores, members, covered), left[best]
-            sums[best], roundings[best] = means[best] * left[best], left[best] + 2
-            continue
-        alive[best] = False
-        for pixel in members:
-            if not covered[pixel]:
-                covered[pixel] = True
-                regions[pixel] = gain
-                for owner in range(owner_starts[pixel], owner_starts[pixel + 1]):
-                    sums[owners[owner]] -= scores[pixel]
-                    left[owners[owner]] -= 1
-    rest = _mean(scores, np.arange(len(scores)), covered)
-    for pixel in range(len(scores)):
-        if not covered[pixel]:
-            regions[pixel] = rest
-    return regions

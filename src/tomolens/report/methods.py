@@ -22,8 +22,10 @@ def paragraphs(findings: Findings) -> list[str]:
     baselines = "; ".join(title(findings, name) for name in baselines_of(findings)) or "none"
     measured, prepared = findings.measured.cases, description.raw["content"]["cases"]
     sides = " × ".join(map(str, prepared["shape"][1:]))
+    unit = "voxels" if len(prepared["shape"]) == 4 else "pixels"
     made = (
-        f"windowed to {in_words(cases['window'])}, scaled to [0, 1]{_resampled(cases.get('spacing'))}"
+        f"windowed to {in_words(cases['window'])}, scaled to [0, 1]{_cropped(cases.get('crop'))}"
+        f"{_resampled(cases.get('spacing'))}"
         if prepared["windowed"]
         else "given as arrays,"
     )
@@ -32,7 +34,7 @@ def paragraphs(findings: Findings) -> list[str]:
     chosen = "; ".join(f"{name} {value}" for name, value in _flat(metrics) if name != "names")
     return [
         f"The protocol is that of {PROTOCOL}. {len(measured)}{held_out} images of {measured['patient'].nunique()} "
-        f"patients were {made} to {sides} pixels, {prepared['shape'][0]} channel(s).",
+        f"patients were {made} to {sides} {unit}, {prepared['shape'][0]} channel(s).",
         f"Estimators: {estimators}; each map as it is and as absolute values, for {explained_class(settings)} "
         f"(direction: {settings['estimators']['direction']}). Blind baselines: {baselines}.",
         *(
@@ -72,6 +74,10 @@ def explained_class(settings: Mapping[str, Any]) -> str:
         "true": "the true class",
         "each": "the predicted class, and beside it for each class",
     }.get(chosen, f"the class “{chosen}”")
+
+
+def _cropped(crop: str | None) -> str:
+    return "" if crop is None else f", cropped to the {crop} as found in HU"
 
 
 def _resampled(spacing: float | Sequence[float] | None) -> str:
