@@ -6,14 +6,14 @@ order of the pixels survives, as they are and absolute; the mean of each step is
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..declarations import Output
+from ..declarations import FORMS, Output
 from .arrays import Parts, read_arrays, write_whole
 from .example import Example
 from .rows import Measurement
@@ -42,6 +42,14 @@ class GalleryCase:
         regions: uint8 ``(rows, columns)``, rank of each region map's values, 255 the most important.
         correct: for each map ``(2, steps + 1)``, 0 or 1: whether the decision is right, in both `ORDERS` of masking.
         numbers: for each map, by the name of the output: those that judge maps.
+        explained: the class whose maps these are.
+        twin: uint8 ``(rows, columns)``, the first channel of the same image with the finding taken away or put in.
+        beside: names of the maps that never look at the network, and of the truth: among ``maps``, as they are.
+        steps: uint8 ``(rows, columns)`` of each map, absolute ones where they differ: at which step of the masking a
+            pixel goes, the most important first.
+        along: float32 ``(2, steps + 1)`` of each map: the explained class's probability, in both `ORDERS`; NaN where it
+            is not known.
+        spacing: millimetres along rows and columns, where the image lies as a radiologist looks at it; None of others.
     """
 
     name: str
@@ -56,6 +64,12 @@ class GalleryCase:
     regions: Mapping[tuple[str, str], NDArray[np.uint8]]
     correct: Mapping[tuple[str, str], NDArray[np.uint8]]
     numbers: Mapping[tuple[str, str], Mapping[str, float]]
+    explained: int = 0
+    twin: NDArray[np.uint8] | None = None
+    beside: Sequence[str] = ()
+    steps: Mapping[tuple[str, str], NDArray[np.uint8]] = field(default_factory=dict)
+    along: Mapping[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+    spacing: tuple[float, ...] | None = None
 
 
 def by_rank(importance: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -92,13 +106,26 @@ def encode(
     }
     arrays: dict[str, Any] = {
         "name": np.array(example.name),
-        "facts": np.array([example.label, example.predicted]),
+        "facts": np.array([example.label, example.predicted, _explained(example)]),
+        "beside": np.array(list(example.beside), dtype=np.str_),
         "fill": np.array(fill[:MOST_CHANNELS]),
         "planes": np.array(1 if example.image.ndim < 4 else example.image.shape[1]),
         "image": np.stack([_bytes(channel) for channel in example.image[:MOST_CHANNELS]]),
     }
     if example.mask is not None:
         arrays["mask"] = to_look_at(example.mask)
+    if example.twin is not None:
+        arrays["twin"] = _bytes(example.twin[0])
+    if example.spacing is not None:
+        arrays["spacing"] = np.array(example.spacing)
+    maps |= {(name, "original"): to_look_at(plane) for name, plane in example.beside.items()}
+    arrays |= {f"steps/{'/'.join(key)}": to_look_at(one) for key, one in _distinct(example.steps).items()}
+    shown = {name for name, _ in maps}
+    arrays |= {
+        f"along/{'/'.join(key)}": one.astype(np.float16)
+        for key, one in example.along.items()
+        if key[0] in shown and key[1] in FORMS
+    }
     for key, importance in maps.items():
         name = "/".join(key)
         arrays[f"map/{name}"], arrays[f"values/{name}"] = by_rank(importance)
@@ -109,7 +136,7 @@ def encode(
         arrays[f"regions/{'/'.join(key)}"] = np.round(ranks).astype(np.uint8)
     for one in measurements:
         output = outputs.get(one.metric)
-        if output is None or one.choice or one.estimator not in original:
+        if output is None or one.choice or not (one.estimator in original or one.estimator in example.beside):
             continue
         if output.masked and one.curve is not None:
             arrays[f"correct/{one.estimator}/{one.form}/{output.masked}"] = np.array(one.curve, dtype=np.uint8)
@@ -118,6 +145,19 @@ def encode(
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
+
+
+def _explained(example: Example) -> int:
+    return example.predicted if example.explained is None else example.explained
+
+
+def _distinct(steps: Mapping[tuple[str, str], NDArray[np.uint8]]) -> dict[tuple[str, str], NDArray[np.uint8]]:
+    """Without absolute maps that go as their originals do."""
+    return {
+        (name, form): one
+        for (name, form), one in steps.items()
+        if form == "original" or not np.array_equal(one, steps.get((name, "original"), ()))
+    }
 
 
 def write_gallery_case(folder: Path, index: int, content: bytes) -> None:
@@ -137,7 +177,7 @@ def read_gallery_case(file: Path) -> GalleryCase:
 def _gallery_case(parts: Parts) -> GalleryCase:
     correct, numbers = parts.get("correct", {}), parts.get("number", {})
     measured = dict.fromkeys((estimator, form) for estimator, form, _ in (*correct, *numbers))
-    label, predicted = (int(value) for value in parts["facts"][()])
+    label, predicted, *explained = (int(value) for value in parts["facts"][()])
     image, maps = parts["image"][()], {(name, form): one for (name, form), one in parts.get("map", {}).items()}
     image = image.reshape(-1, *image.shape[-2:])  # before there were channels to choose from, it was one
     fill = tuple(float(one) for one in np.atleast_1d(parts["fill"][()]))
@@ -156,7 +196,17 @@ def _gallery_case(parts: Parts) -> GalleryCase:
         {(estimator, form): one for (estimator, form), one in parts.get("regions", {}).items()},
         {key: np.stack([correct[*key, order] for order in ORDERS]) for key in measured if (*key, ORDERS[0]) in correct},
         {key: {name: float(one) for (*of, name), one in numbers.items() if tuple(of) == key} for key in measured},
+        *_beside(parts, explained[0] if explained else predicted),
     )
+
+
+def _beside(parts: Parts, explained: int) -> tuple[Any, ...]:
+    """What stands beside the maps; older files have none of it."""
+    steps = {(name, form): one for (name, form), one in parts.get("steps", {}).items()}
+    along = {(name, form): one.astype(np.float32) for (name, form), one in parts.get("along", {}).items()}
+    spacing = tuple(float(one) for one in parts["spacing"][()]) if "spacing" in parts else None
+    beside = tuple(str(one) for one in parts["beside"][()]) if "beside" in parts else ()
+    return explained, parts["twin"][()] if "twin" in parts else None, beside, steps, along, spacing
 
 
 def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
