@@ -26,22 +26,11 @@ class Filter {
     for (const row of document.querySelectorAll("table.sortable tbody tr")) {
       row.hidden = ![...row.cells].slice(0, 2).every((cell) => shows(cell.textContent.trim())); // a measure may come first
     }
-    for (const option of document.querySelectorAll("[data-pane=estimator] option")) option.hidden = !shows(option.textContent);
-    for (const place of document.querySelectorAll(".chart")) this.draw(place, shows, all);
+    for (const row of document.querySelectorAll("table.ranking tr[data-title]")) row.hidden = !shows(row.dataset.title);
+    for (const option of document.querySelectorAll("[data-pane=map] option")) option.hidden = !shows(option.textContent);
+    for (const cell of document.querySelectorAll(".strip .cell")) cell.hidden = !shows(cell.querySelector(".name").textContent);
+    for (const panel of document.querySelectorAll(".chart .panel[data-estimator]")) panel.hidden = !shows(panel.querySelector(".panel-title span").textContent);
+    for (const point of document.querySelectorAll(".chart .point")) point.classList.toggle("left-out", !shows(point.querySelector("text").textContent));
     this.form.querySelector("[data-says=shown]").textContent = all ? "" : `${chosen.size} of ${this.titles.length} estimators`;
   }
-
-  // What is chosen is drawn, the rest neither drawn nor named; with everything chosen as at first.
-  draw(place, shows, all) {
-    if (!place.data) return;
-    place.first ||= place.data.map((trace) => (trace.visible === undefined ? true : trace.visible));
-    const visible = place.data.map((trace, at) => {
-      const name = trace.legendgroup || trace.name;
-      if (all || !name || !this.titleIn(name)) return place.first[at];
-      return shows(name);
-    });
-    Plotly.restyle(place, { visible });
-  }
 }
-
-if (byId("filter")) new Filter(byId("filter"), JSON.parse(byId("titles").innerHTML));
