@@ -1,5 +1,9 @@
 """Cases kept for the page: a byte a pixel that still orders the pixels as the map does."""
 
+import base64
+import zlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -141,3 +145,48 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
     assert 20 < packed[0]["rows"] < 96
     assert packed[0]["fine"] * packed[0]["rows"] <= 96
     assert packed[0]["full"] == [96, 96]
+
+
+def test_what_stands_beside_the_maps_is_read_too(tmp_path):
+    example, measured = case()
+    random = np.random.default_rng(1)
+    steps = {key: random.integers(1, 9, (24, 24)).astype(np.uint8) for key in example.maps}
+    steps["one", "absolute"] = steps["one", "original"]
+    along = {key: random.random((2, 3)).astype(np.float32) for key in example.maps}
+    along["two", "original"][0, 1] = np.nan
+    beside = {"edges-only": random.random((24, 24))}
+    more = replace(
+        example, explained=1, twin=1 - example.image, beside=beside, steps=steps, along=along, spacing=(2.0, 0.5)
+    )
+    write_gallery_case(tmp_path, 1, encode(more, measured, OUTPUTS, (0.25, 0.5)))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    assert (viewed.explained, viewed.spacing, viewed.beside) == (1, (2.0, 0.5), ("edges-only",))
+    np.testing.assert_array_equal(viewed.twin, np.round(255 * (1 - example.image[0])))
+    assert viewed.numbers["edges-only", "original"] == {"drop": 0.1}
+    assert ("edges-only", "original") in viewed.maps
+    assert set(viewed.steps) == set(example.maps) - {("one", "absolute")}
+    for key, one in viewed.steps.items():
+        np.testing.assert_array_equal(one, steps[key])
+    for key, one in viewed.along.items():
+        np.testing.assert_allclose(one, along[key], atol=1e-3)
+    packed = pack(viewed, 1.0)
+    assert packed["spacing"] == [1.0, 2.0, 0.5]
+    assert packed["points"] == 3
+    assert pack(viewed, 0.5)["spacing"] == [1.0, 4.0, 1.0]
+
+
+def test_a_volume_is_packed_slice_by_slice(tmp_path):
+    write_gallery_case(tmp_path, 1, encoded(size=24))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    stack = {key: np.stack([one, one[::-1]]) for key, one in viewed.maps.items()}
+    image = np.stack([viewed.image, viewed.image[:, ::-1]], axis=1)
+    volume = replace(viewed, image=image, mask=None, maps=stack, regions={}, spacing=(3.0, 1.0, 1.0))
+    for scale in (1.0, 0.5):
+        packed = pack(volume, scale)
+        assert (packed["depth"], packed["spacing"][0]) == (2, 3.0)
+        pixels = packed["rows"] * packed["columns"]
+        content = zlib.decompress(base64.b64decode(packed["data"]))
+        fine = pixels * packed["fine"] ** 2
+        assert len(content) == 2 * (2 * fine + 3 * pixels) + 3 * 128
+        first = np.frombuffer(content[: 2 * fine], np.uint8).reshape(2, packed["rows"] * packed["fine"], -1)
+        np.testing.assert_array_equal(first[1], first[0][::-1])

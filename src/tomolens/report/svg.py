@@ -60,7 +60,7 @@ class Scale:
         """
         rough = (self.high - self.low) / count or 1.0
         power = 10.0 ** floor(log10(rough))
-        step = next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
+        step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * (1 - 1e-9))
         first, last = ceil(self.low / step - 1e-9), floor(self.high / step + 1e-9)
         return [round(place * step, 10) for place in range(first, last + 1)]
 
