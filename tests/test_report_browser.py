@@ -352,7 +352,7 @@ def test_zero_of_a_signed_map_shows_the_image(page, reported):
     zoom = int(np.sqrt(len(over))) // SIZE
     small = np.abs(np.repeat(np.repeat(ranks, zoom, 0), zoom, 1).ravel().astype(int)) <= 1
     change = (over - bare)[:, :3]
-    assert np.abs(change[small]).max() < 40
+    assert np.abs(change[small]).max() < 60  # of eight levels the least is an eighth of the pixels
     assert np.abs(change).max() > 120
     positive = np.repeat(np.repeat(ranks > 100, zoom, 0), zoom, 1).ravel()
     negative = np.repeat(np.repeat(ranks < -100, zoom, 0), zoom, 1).ravel()

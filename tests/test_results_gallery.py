@@ -187,6 +187,6 @@ def test_a_volume_is_packed_slice_by_slice(tmp_path):
         pixels = packed["rows"] * packed["columns"]
         content = zlib.decompress(base64.b64decode(packed["data"]))
         fine = pixels * packed["fine"] ** 2
-        assert len(content) == 2 * (2 * fine + 3 * pixels) + 3 * 128
+        assert len(content) == 2 * (2 * fine + 3 * pixels) + 3 * 128 + 4 * 2 * 3
         first = np.frombuffer(content[: 2 * fine], np.uint8).reshape(2, packed["rows"] * packed["fine"], -1)
         np.testing.assert_array_equal(first[1], first[0][::-1])

@@ -55,18 +55,18 @@ def explained(
 ) -> dict[str, Any] | None:
     """One case on which to show what masking measures: the best map, the best blind map, and the worst.
 
-    It is the rightly decided one in which the best map is furthest ahead of the blind one. None where no order of
-    masking was kept.
+    It is the rightly decided one in which the network changes its mind soonest before it does by the others. None where
+    no order of masking was kept.
     """
     model = findings.view_of("model")
     keys = {one["key"]: map_of(one["key"]) for one in choices if one["kind"] == "blind"}
     if model is None:
         return None
     known = [case for case in cases if case.steps and case.predicted == case.label]
+    if not known:
+        return None
     means = {
-        key: float(
-            np.mean([model.sign * case.numbers.get(form, {}).get(model.name, np.nan) for case in known] or [np.nan])
-        )
+        key: float(np.mean([model.sign * case.numbers.get(form, {}).get(model.name, np.nan) for case in known]))
         for key, form in keys.items()
     }
     ranked = sorted((key for key, mean in means.items() if not np.isnan(mean)), key=lambda key: -means[key])
@@ -75,13 +75,20 @@ def explained(
     if len(shown) < 2 or not able:
         return None
 
-    def lead(case: GalleryCase) -> float:
-        ours, theirs = (case.numbers[map_of(key)].get(model.name, np.nan) for key in shown[:2])
-        return float(np.nan_to_num(model.sign * (ours - theirs), nan=-np.inf))
+    def lead(case: GalleryCase) -> int:
+        ours, *theirs = (_turn(case, map_of(key)) for key in shown)
+        return min(theirs) - ours
 
     words = ["The best map here:", "A map that never looks at the network:", "Another that knows nothing:"]
     maps = [{"key": key, "words": word} for key, word in zip(shown, words, strict=False)]
     return {"case": max(able, key=lead).name, "maps": maps}
+
+
+def _turn(case: GalleryCase, key: Key) -> int:
+    """At which step the network first decides otherwise, the most important pixels first; past the last for never."""
+    most = case.correct[key][0]
+    changed = np.flatnonzero(most != most[0])
+    return int(changed[0]) if len(changed) else len(most)
 
 
 def first_maps(findings: Findings, choices: Sequence[dict[str, str]]) -> list[str]:

@@ -174,8 +174,8 @@ def _series(chart: Chart, one: Series, x: Scale, y: Scale) -> Iterable[Markup]:
             stroke_dasharray=dash,
             data_map="/".join(one.key),
             data_name=f"{one.label}{f', {line.label}' if line.label else ''}",
-            data_low=_numbers(line.low),
-            data_high=_numbers(line.high),
+            data_low=None if blind else _numbers(line.low),
+            data_high=None if blind else _numbers(line.high),
         )
 
 

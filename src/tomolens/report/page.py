@@ -53,7 +53,7 @@ SCRIPTS = (
     "start",
 )
 """Files of the page in the order in which they build on one another."""
-COLOURS_OF_PICTURES = 128
+COLOURS_OF_PICTURES = 32
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#10151b"/>'
     '<ellipse cx="16" cy="16" rx="12" ry="9.5" fill="#8b95a1"/><ellipse cx="16" cy="16.5" rx="9" ry="6.5" '

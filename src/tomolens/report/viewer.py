@@ -3,6 +3,7 @@
 import base64
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from PIL import Image
 from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
-from ..results.gallery import MOST_CHANNELS, GalleryCase, by_rank
+from ..results.gallery import MOST_CHANNELS, STEPS, GalleryCase, by_rank
 from .beginnings import choices_of, explained, first_maps, telling
 from .channels import channels_of
+from .levels import levels_of, told_by
 from .style import MAGNITUDE, PERCENTILE
 
-LEAST_BUDGET, EACH, BUDGET = 400_000, 118_000, 12_500_000
+LEAST_BUDGET, EACH, BUDGET = 400_000, 134_000, 12_500_000
 """Bytes of the page that cases may take: at least, for each of them, and all of them together."""
 FINER = 3
 """Image and mask, which compress, are shown so many times finer than maps, which do not, if the case has the pixels."""
@@ -33,6 +35,10 @@ PRESETS = (
     ("bone", -450.0, 1050.0),
 )
 """Windows to choose from, as far as they are within the study's own."""
+LISTS = ("steps", "regions", "along", "correct", "named")
+"""Of a case, names that are the same in most of them."""
+JOINED = 5
+"""Ranks of a blind map that are shown as one."""
 NOT_KNOWN = 255
 """In place of a probability, of which there are 254 steps."""
 
@@ -41,13 +47,14 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
     """What the page's script needs to show the cases; None without any."""
     if not cases:
         return None
-    packed = fitted(cases, min(BUDGET, max(LEAST_BUDGET, EACH * len(cases))))
+    choices = choices_of(findings, cases)
+    first = first_maps(findings, choices)
+    example = explained(findings, cases, choices, first[0])
+    packed = fitted(cases, min(BUDGET, max(LEAST_BUDGET, EACH * len(cases))), example["case"] if example else "")
     judges = [view for view in (findings.view_of("model"), findings.view_of("expert")) if view is not None]
     for one, case in zip(packed, cases, strict=True):
         one["tau"] = _tau(case, judges)
     windowed = bool(findings.description.raw["content"]["cases"]["windowed"])
-    choices = choices_of(findings, cases)
-    first = first_maps(findings, choices)
     return {
         "classes": list(findings.description.classes),
         "channels": [one._asdict() for one in channels_of(findings.description)[:MOST_CHANNELS]],
@@ -63,31 +70,48 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
         "percentile": round(PERCENTILE),
         "first": first,
         "start": cases[telling(findings, cases, first[0])].name,
-        "explained": explained(findings, cases, choices, first[0]),
+        "explained": example,
+        "lists": _told_once(packed),
         "cases": packed,
     }
 
 
-def fitted(cases: Sequence[GalleryCase], budget: int) -> list[dict[str, Any]]:
-    """Each case packed for the script, all at the largest scale at which they fit the budget."""
+def _told_once(packed: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The lists of names that cases share, put in each case as a place among them."""
+    found: list[list[str]] = []
+    for one in packed:
+        for name in LISTS:
+            if one[name] not in found:
+                found.append(one[name])
+            one[name] = found.index(one[name])
+    return found
+
+
+def fitted(cases: Sequence[GalleryCase], budget: int, example: str = "") -> list[dict[str, Any]]:
+    """Each case packed for the script, all at the largest scale at which they fit the budget.
+
+    Of ``example``, the name of a case, the blind maps' order of masking is packed too: it is mostly that of ties, which
+    take room as nothing else does.
+    """
     sample = list(cases[:: max(1, len(cases) // 8)])
 
     def size(scale: float) -> float:
-        return len(cases) * float(np.mean([len(pack(case, scale)["data"]) for case in sample]))
+        return len(cases) * float(np.mean([len(pack(case, scale, beside=False)["data"]) for case in sample]))
 
     scale = min(1.0, float(np.sqrt(budget / size(1.0))))
     while True:
         while size(scale) > budget and scale > SMALLEST:
             scale *= 0.95
-        packed = [pack(case, scale) for case in cases]
+        packed = [pack(case, scale, case.name == example) for case in cases]
         if sum(len(one["data"]) for one in packed) <= budget or scale <= SMALLEST:
             return packed
         scale *= 0.95
 
 
-def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
+def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]:
     """One case: channels, mask, maps and regions as bytes one after another, compressed, with what is said of it.
 
+    Without ``beside`` the maps beside the study's own have few levels and no order of masking.
     Arrays are ``(depth, rows, columns)``, of a slice with a depth of 1; only rows and columns are made smaller.
     """
     spatial = case.image.shape[1:]
@@ -98,16 +122,25 @@ def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
     if case.mask is not None:
         planes.append(_resized(255 * case.mask.astype(np.uint8), finer, Image.Resampling.BOX) >= 128)
     if case.twin is not None:
-        planes.append(_resized(case.twin, finer, Image.Resampling.BOX))
-    maps = []
-    for key, ranks in case.maps.items():
-        smaller, values = _smaller_map(ranks, case.values[key], shape)
-        limit = float(f"{_limit(smaller, values):.3g}")
-        maps.append({"key": "/".join(key), "limit": limit, "signed": bool((smaller < 0).any())})
-        planes += [smaller, np.round(255 * (values / limit).clip(0, 1)).astype(np.uint8)]
-    planes += [_resized(steps, shape, Image.Resampling.NEAREST) for steps in case.steps.values()]
-    planes += [_resized(regions, shape, Image.Resampling.NEAREST) for regions in case.regions.values()]
-    planes += [_parts(one) for one in case.along.values()]
+        # As the difference, which is nothing nearly everywhere.
+        planes.append(_resized(case.twin, finer, Image.Resampling.BOX) - planes[0])
+    maps, levels = [], {}
+    if not beside:
+        case = _without_order(case)
+    for key in case.maps:
+        levels[key], values = _map(case, key, shape)
+        if key[0] in case.beside and not beside:
+            levels[key] = _coarser(levels[key])
+        limit = float(f"{_limit(levels[key], values):.3g}")
+        maps.append({"key": "/".join(key), "limit": limit, "signed": bool((levels[key] < 0).any())})
+        planes += [levels[key], np.round(255 * (values / limit).clip(0, 1)).astype(np.uint8)]
+    for (name, form), steps in case.steps.items():
+        of = levels.get((name, form), levels.get((name, "original")))
+        planes += told_by(of, _resized(steps, shape, Image.Resampling.NEAREST)) if of is not None else ()
+    planes += [_upper(_resized(regions, shape, Image.Resampling.NEAREST)) for regions in case.regions.values()]
+    planes += [_parts(case.along[key]) for key in case.along if key in case.correct]
+    planes += [one.astype(np.uint8) for one in case.correct.values()]
+    named = list(dict.fromkeys(name for one in case.numbers.values() for name in one))
     content = b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes)
     return {
         "name": case.name,
@@ -125,18 +158,38 @@ def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
         "spacing": None if case.spacing is None else _spacing(case, rows, columns),
         "oriented": case.spacing is not None,
         "maps": maps,
-        "steps": ["/".join(key) for key in case.steps],
+        "steps": ["/".join(key) for key in case.steps if key in levels or (key[0], "original") in levels],
         "planes": case.planes,
         "regions": ["/".join(key) for key in case.regions],
-        "along": ["/".join(key) for key in case.along],
-        "points": next((one.shape[1] for one in case.along.values()), 0),
-        "correct": {"/".join(key): ["".join(map(str, way)) for way in one] for key, one in case.correct.items()},
-        "numbers": {
-            "/".join(key): {name: float(f"{value:.6g}") for name, value in one.items() if not np.isnan(value)}
-            for key, one in case.numbers.items()
-        },
+        "along": ["/".join(key) for key in case.along if key in case.correct],
+        "correct": ["/".join(key) for key in case.correct],
+        "points": max((one.shape[1] for one in case.correct.values()), default=0),
+        "named": named,
+        "numbers": {"/".join(key): [_number(one.get(name)) for name in named] for key, one in case.numbers.items()},
         "data": base64.b64encode(zlib.compress(content, 9)).decode(),
     }
+
+
+def _upper(regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The upper half of a region map: no more of it can be asked for, and the rest takes room."""
+    return np.where(regions >= np.percentile(regions, 50, method="lower"), regions, 0).astype(np.uint8)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(f"{value:.4g}")
+
+
+def _without_order(case: GalleryCase) -> GalleryCase:
+    """Without the order in which pixels of the maps beside the study's own are masked."""
+    steps = {key: one for key, one in case.steps.items() if key[0] not in case.beside}
+    return replace(case, steps=steps)
+
+
+def _coarser(ranks: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Every so many ranks made one; 0 stays alone."""
+    magnitude = np.abs(ranks.astype(np.int64))
+    middle = (magnitude - 1) // JOINED * JOINED + (JOINED + 1) // 2
+    return (np.sign(ranks) * np.where(magnitude > 0, np.minimum(middle, STEPS), 0)).astype(np.int8)
 
 
 def _spacing(case: GalleryCase, rows: int, columns: int) -> list[float]:
@@ -162,9 +215,17 @@ def _tau(case: GalleryCase, judges: Sequence[Output]) -> float | None:
     return None if np.isnan(tau) else round(float(tau), 2)
 
 
-def _smaller_map(
-    ranks: NDArray[np.int8], values: NDArray[np.float32], shape: tuple[int, int]
+def _map(
+    case: GalleryCase, key: tuple[str, str], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """A map smaller, in the levels of the masking where these are known; else its pixels are averaged."""
+    ranks, values, name = case.maps[key], case.values[key], key[0]
+    steps = case.steps.get((name, "absolute"))
+    if steps is None and not (ranks < 0).any():
+        steps = case.steps.get((name, "original"))
+    if steps is not None and (key[1] == "absolute" or (name, "absolute") not in case.maps):
+        smaller = [_resized(one, shape, Image.Resampling.NEAREST) for one in (ranks.view(np.uint8), steps)]
+        return levels_of(smaller[0].view(np.int8), values, smaller[1])
     if ranks.shape[-2:] == shape:
         return ranks, values
     signed = (np.sign(ranks) * values[np.abs(ranks.astype(np.int64))]).astype(np.float32)

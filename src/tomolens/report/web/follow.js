@@ -49,3 +49,6 @@ function sortRanking(table) {
   }
 }
 document.querySelectorAll("table.ranking").forEach(sortRanking);
+for (const cell of document.querySelectorAll(".ranking td[data-sort]")) {
+  cell.title = `${cell.closest("tr").cells[0].textContent.trim()}: ${cell.querySelector(".unseen").textContent}`;
+}

@@ -8,17 +8,23 @@ async function unpack(one) {
   let at = 0;
   const take = (length) => bytes.subarray(at, (at += length));
   const channels = one.fill.map(() => take(fine));
-  const mask = one.mask ? take(fine) : null, twin = one.twin ? take(fine) : null;
+  const mask = one.mask ? take(fine) : null, twin = one.twin ? take(fine).map((more, pixel) => more + channels[0][pixel]) : null;
   const maps = {}, steps = {}, regions = {};
   for (const { key, limit, signed } of one.maps) {
     maps[key] = { ranks: new Int8Array(take(pixels)), values: take(128), limit, signed };
   }
-  for (const key of one.steps) steps[key] = take(pixels);
+  // At which step a pixel goes is told by its level, but for a few.
+  for (const key of one.steps) {
+    const { ranks } = maps[key] || maps[`${key.split("/")[0]}/original`], table = take(256), rest = new Int8Array(take(pixels));
+    steps[key] = Uint8Array.from(rest, (more, pixel) => table[ranks[pixel] + 128] + more);
+  }
   for (const key of one.regions) regions[key] = take(pixels);
   const along = {};
   for (const key of one.along) along[key] = [0, 1].map(() => Array.from(take(one.points), (part) => (part === 255 ? null : part / 254)));
+  const correct = {};
+  for (const key of one.correct) correct[key] = [0, 1].map(() => take(one.points).join(""));
   const size = [one.depth, one.rows * one.fine, one.columns * one.fine];
-  return { channels, mask, twin, maps, steps, regions, along, size, coarse: [one.depth, one.rows, one.columns], fine: one.fine };
+  return { channels, mask, twin, maps, steps, regions, along, correct, size, coarse: [one.depth, one.rows, one.columns], fine: one.fine };
 }
 
 // Pixels from least to most important: one counting sort over the bytes of a map.

@@ -15,7 +15,7 @@ class Scrubber {
       if (!entry.isIntersecting) return;
       watch.disconnect();
       this.planes = await unpack(this.one);
-      const [most] = this.one.correct[this.parts[0].key];
+      const [most] = this.planes.correct[this.parts[0].key];
       this.slider.max = most.length - 1;
       this.slider.value = Math.min(flips(most)[0] ?? Math.ceil(most.length / 10), most.length - 1);
       this.slider.addEventListener("input", () => this.draw());
@@ -29,7 +29,7 @@ class Scrubber {
     const plane = planeAt(planes, 0, Math.floor(one.depth / 2)), channel = data.channels[0];
     const window = { channel, place: 0, width: channel.high - channel.low, level: (channel.low + channel.high) / 2, fill: one.fill[0] };
     for (const { key, canvas, says } of this.parts) {
-      const { steps } = stepsOf(planes, key, count), [most] = one.correct[key];
+      const { steps } = stepsOf(planes, key, count), [most] = planes.correct[key];
       const masked = at ? Uint8Array.from(steps, (step) => Number(isMasked(step, at, count, false))) : null;
       put(canvas, opaque(greys(planes, plane, { ...window, masked })), plane, 240);
       const turn = flips(most)[0], when = turn === undefined ? "It never changes its mind." : `It first changes its mind at ${((100 * turn) / count).toFixed(1)} %.`;

@@ -55,6 +55,9 @@ function asLatex(rows, caption) {
 }
 
 for (const table of document.querySelectorAll("table.sortable")) {
+  // On a phone each row is a card, whose cells say what they are.
+  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) names.forEach((name, at) => { if (row.cells[at]) row.cells[at].dataset.label = name; });
   sortable(table);
   const title = table.caption.textContent, file = title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "table";
   const does = {

@@ -4,6 +4,13 @@ class Workbench {
   constructor(root, data) {
     const three = { depth: Math.max(...data.cases.map(({ depth }) => depth)) };
     Object.assign(this, { root, data: { ...data, ...three }, index: 0, request: 0, at: [0, 0, 0], cross: false, flicked: false, view: { zoom: 1, x: 0, y: 0 } });
+    // Numbers come as lists, and names once for all cases.
+    for (const one of data.cases) {
+      for (const list of ["steps", "regions", "along", "correct", "named"]) one[list] = data.lists[one[list]];
+      for (const [key, list] of Object.entries(one.numbers)) {
+        one.numbers[key] = Object.fromEntries(one.named.map((name, at) => [name, list[at]]).filter(([, value]) => value !== null));
+      }
+    }
     this.controls = Object.fromEntries([...root.querySelectorAll("[data-control]")].map((one) => [one.dataset.control, one]));
     this.controls.tool.value = matchMedia("(pointer: coarse)").matches ? "point" : "window";
     if (matchMedia("(max-width: 46rem)").matches) this.controls.count.value = "1";
@@ -42,7 +49,7 @@ class Workbench {
   channel() { return this.data.channels[Number(this.controls.channel.value) || 0]; }
   planar() { return this.controls.count.value === "planes"; }
   curve(kind, key) {
-    const kept = kind === "along" ? this.planes.along : this.one[kind];
+    const kept = this.planes[kind];
     return kept[key] ?? kept[`${key.split("/")[0]}/original`];
   }
 
@@ -171,7 +178,7 @@ class Workbench {
     this.at = [Math.floor(one.depth / 2), Math.floor(planes.size[1] / 2), Math.floor(planes.size[2] / 2)];
     Object.assign(this.controls.slice, { max: one.depth - 1, value: this.at[0] });
     this.controls.case.value = this.index;
-    this.controls.masked.max = (Object.values(one.correct)[0]?.[0].length ?? 1) - 1;
+    this.controls.masked.max = Math.max(1, one.points) - 1;
     this.controls.outline.disabled = !one.mask;
     this.root.querySelector(".facts").textContent = this.facts(one);
     for (const option of this.root.querySelectorAll("[data-pane=map] option[value='twin/']")) option.disabled = !one.twin;
