@@ -533,13 +533,17 @@ def test_one_case_explains_what_is_measured(page):
     assert part.locator("[data-says=taken]").inner_text() == "100.0 %"
 
 
-def test_all_maps_stand_in_a_strip(page):
+def test_all_maps_stand_in_a_strip(page, reported):
     page.locator(".strip").scroll_into_view_if_needed()
     expect(page.locator(".strip .cell").first).to_be_visible()
     titles = page.locator(".strip .name").all_inner_texts()
     assert {"Slope (original)", "Edges only", "Atlas of masks", "the twin image"} <= set(titles)
     page.locator(".strip .cell", has_text="Atlas of masks").click()
     assert page.locator("[data-pane=map]").first.input_value() == "mask-atlas/original"
+    page.locator(".strip .cell", has_text="the twin image").click()
+    page.locator("[data-control=outline]").uncheck()
+    case = list(Store(reported[0]).gallery())[int(page.locator("#viewer .facts").inner_text().split(" ")[1]) - 1]
+    np.testing.assert_allclose(masked_in_black(page), case.twin, atol=1)
 
 
 def volume_of(case, depth=5):

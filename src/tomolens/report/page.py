@@ -47,6 +47,8 @@ SCRIPTS = (
     "pane",
     "film",
     "curve",
+    "windows",
+    "keys",
     "scrubber",
     "workbench",
     "filter",

@@ -28,7 +28,9 @@ function tell(words) {
   const place = byId("told");
   place.textContent = words;
   clearTimeout(tell.timer);
-  tell.timer = setTimeout(() => { place.textContent = ""; }, 4000);
+  tell.timer = setTimeout(() => {
+    place.textContent = "";
+  }, 4000);
 }
 
 async function copy(words, what) {

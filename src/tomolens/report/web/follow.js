@@ -5,9 +5,11 @@ const follow = {
   others: [],
   choose(key, told = true) {
     this.key = key === this.key && told ? "" : key;
-    const estimator = this.key.split("/")[0], both = this.key.endsWith("/both");
+    const estimator = this.key.split("/")[0],
+      both = this.key.endsWith("/both");
     const is = (one) => this.key && (one === this.key || (both && one.split("/")[0] === estimator));
-    for (const one of document.querySelectorAll("[data-map]")) one.classList.toggle("followed-map", Boolean(is(one.dataset.map)));
+    for (const one of document.querySelectorAll("[data-map]"))
+      one.classList.toggle("followed-map", Boolean(is(one.dataset.map)));
     for (const one of document.querySelectorAll("[data-estimator]")) {
       one.classList.toggle("followed-map", Boolean(this.key) && one.dataset.estimator === estimator);
     }
@@ -18,12 +20,15 @@ const follow = {
     for (const one of this.others) one(this.key, told);
     const button = [...document.querySelectorAll(".follow[aria-pressed=true]")][0];
     const said = document.querySelector(".followed");
-    if (said) said.textContent = button ? `Followed through the page: ${button.textContent}. Another click ends it.` : "";
+    if (said)
+      said.textContent = button ? `Followed through the page: ${button.textContent}. Another click ends it.` : "";
   },
 };
 
 document.addEventListener("click", (event) => {
-  const of = event.target.closest(".follow, polyline[data-map], .point[data-map], .versus[data-map], .chart .panel[data-estimator] .panel-title");
+  const of = event.target.closest(
+    ".follow, polyline[data-map], .point[data-map], .versus[data-map], .chart .panel[data-estimator] .panel-title",
+  );
   if (!of) return;
   const holder = of.closest("[data-map]");
   const panel = of.closest(".panel");
@@ -36,7 +41,8 @@ function sortRanking(table) {
   const order = new Map([...table.querySelectorAll("tbody tr")].map((row, at) => [row, at]));
   for (const button of table.querySelectorAll("thead button[data-sort]")) {
     button.addEventListener("click", () => {
-      const by = button.dataset.sort, cell = button.closest("th");
+      const by = button.dataset.sort,
+        cell = button.closest("th");
       for (const other of table.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
       cell.setAttribute("aria-sort", by === "study" ? "none" : "descending");
       const number = (row) => Number(row.cells[Number(by) + 1]?.dataset.sort ?? -Infinity);

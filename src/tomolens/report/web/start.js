@@ -3,18 +3,26 @@
 const theme = byId("theme");
 theme.addEventListener("change", () => {
   document.documentElement.dataset.theme = theme.value;
-  try { localStorage.setItem("theme", theme.value); } catch { /* a page from a disk may have no storage */ }
+  try {
+    localStorage.setItem("theme", theme.value);
+  } catch {
+    /* a page from a disk may have no storage */
+  }
 });
 try {
   theme.value = localStorage.getItem("theme") ?? "";
   document.documentElement.dataset.theme = theme.value;
-} catch { /* likewise */ }
+} catch {
+  /* likewise */
+}
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", () => {
     const text = byId(button.dataset.copy).cloneNode(true);
     for (const one of text.querySelectorAll(".meaning")) one.remove();
-    const words = text.children.length ? [...text.children].map((one) => one.textContent.trim()).join("\n\n") : text.textContent;
+    const words = text.children.length
+      ? [...text.children].map((one) => one.textContent.trim()).join("\n\n")
+      : text.textContent;
     copy(words, button.textContent.replace("copy the ", ""));
   });
 }
@@ -25,7 +33,9 @@ addEventListener("beforeprint", () => {
   folded = [...document.querySelectorAll("details:not([open])")].filter((one) => !one.closest(".workbench"));
   for (const one of folded) one.open = true;
 });
-addEventListener("afterprint", () => { for (const one of folded) one.open = false; });
+addEventListener("afterprint", () => {
+  for (const one of folded) one.open = false;
+});
 
 if (byId("viewer")) {
   const bench = new Workbench(byId("viewer"), content("cases"));
