@@ -107,7 +107,7 @@ def test_a_mark_is_where_its_number_is():
     drawn = forest(Scale(0.0, 10.0), Mark(2.5, 1.0, 4.0, (2.0, float("nan"), 8.0), sure=False), 5.0, "ink-3")
     assert 'cx="25%"' in drawn
     assert re.search(r'y1="13.0" y2="13.0" class="interval" x1="10%" x2="40%"', drawn)
-    assert 'x1="50%" x2="50%" y1="0" y2="26" class="blind-line"' in drawn
+    assert 'x1="50%" x2="50%" y1="-9" y2="35" class="blind-line"' in drawn
     assert re.findall(r'<text x="(\d+)%"[^>]*>(.)</text>', drawn) == [("20", "▽"), ("80", "◇")]
     assert "hollow" in drawn
     assert "interval" not in forest(Scale(0.0, 10.0), Mark(2.5), None, "ink-3")

@@ -11,6 +11,8 @@ from .svg import Scale, element, percent
 CLASS_MARKS = ("▽", "△", "◇", "□", "☆", "○")
 """Of the means of each class, by label; of more classes the last."""
 
+BEYOND = 9
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -50,7 +52,8 @@ def forest(scale: Scale, mark: Mark | None, blind: float | None, ink: str, heigh
     drawn = []
     if blind is not None and not np.isnan(blind):
         x = percent(scale(blind))
-        drawn.append(element("line", x1=x, x2=x, y1=0, y2=height, class_="blind-line"))
+        # Beyond both ends, so that the lines of rows of any height meet.
+        drawn.append(element("line", x1=x, x2=x, y1=-BEYOND, y2=height + BEYOND, class_="blind-line"))
     if mark is not None:
         x = percent(scale(mark.value))
         if not np.isnan(mark.low):
