@@ -596,7 +596,8 @@ def test_volumes_have_three_linked_planes(browser, reported, tmp_path):
 
 def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
     folder, findings = reported
-    cases = [dataclasses.replace(case, mask=None, regions={}) for case in Store(folder).gallery()]
+    evil = "<b id='evil'>x</b>"
+    cases = [dataclasses.replace(case, name=evil, mask=None, regions={}) for case in Store(folder).gallery()]
     write_page(findings, {}, [*cases[:1], *Store(folder).gallery()], tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
@@ -605,6 +606,9 @@ def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
     choose(tab, "mode", "regions")
     said = tab.locator("[data-says=regions]")
     assert said.inner_text() == "no regions: this case has no mask"
+    assert evil in tab.locator("#viewer .facts").inner_text()  # as text, here and in the filmstrip and the menu
+    assert tab.locator(".film .name").first.inner_text() == evil
+    assert tab.locator("#evil").count() == 0
     assert tab.locator("[data-control=share]").is_disabled()
     assert tab.locator("[data-control=outline]").is_disabled()
     tab.locator("[data-step='1']").click()
