@@ -284,9 +284,31 @@ def example_of(random, entry, predicted, spatial, estimators, with_mask=True, ch
             maps[name, form] = one
             regions[name, form] = np.round(one)
     image = random.random((channels, *spatial)).astype(np.float32)
+    beside = {one.name: np.abs(random.normal(size=spatial)) for one in estimators if one.baseline}
+    ranked = maps | {(name, "original"): plane for name, plane in beside.items()}
     return Example(
-        entry.name, entry.label, predicted, image, mask if with_mask else None, maps, regions if with_mask else {}
+        entry.name,
+        entry.label,
+        predicted,
+        image,
+        mask if with_mask else None,
+        maps,
+        regions if with_mask else {},
+        twin=image[:, ::-1],
+        beside=beside,
+        steps={key: masked_at(plane) for key, plane in ranked.items()},
+        along={key: np.linspace([1.0, 0.75], [0.0, 0.5], STEPS + 1).T for key in ranked},
+        spacing=(2.0, 1.0) if len(spatial) == 2 else None,
     )
+
+
+def masked_at(plane):
+    """At which step each pixel goes, the largest first."""
+    sizes = [int(np.floor(step / STEPS * plane.size + 0.5)) for step in range(STEPS + 1)]
+    steps = np.zeros(plane.size, np.uint8)
+    for place, pixel in enumerate(np.argsort(-plane, axis=None, kind="stable")):
+        steps[pixel] = next(step for step, size in enumerate(sizes) if place < size)
+    return steps.reshape(plane.shape)
 
 
 def lower(metric):

@@ -351,3 +351,22 @@ def test_channels_last_changes_strides_and_nothing_else(shape):
     images.requires_grad_(True)
     (as_channels_last(images) ** 2).sum().backward()
     torch.testing.assert_close(images.grad, 2 * images.detach())
+
+
+def test_the_probability_of_a_class_is_that_of_the_network(images):
+    logits = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), 3))
+    scores = Classifier(logits, "logits").predicted_scores(images)
+    expected = torch.softmax(logits(images), dim=1).detach().numpy()
+    for index in range(3):
+        np.testing.assert_allclose(
+            Classifier(logits, "logits").probability_of(scores, index), expected[:, index], rtol=1e-5
+        )
+    one = nn.Sequential(nn.Flatten(), nn.Linear(images[0].numel(), 1))
+    single = Classifier(one, "logit")
+    found = [single.probability_of(single.predicted_scores(images), index) for index in (0, 1)]
+    np.testing.assert_allclose(found[1], torch.sigmoid(one(images))[:, 0].detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(found[0] + found[1], 1.0, rtol=1e-5)
+    as_score = Classifier(one, "logit", score="probability")
+    np.testing.assert_allclose(as_score.probability_of(as_score.predicted_scores(images), 1), found[1], rtol=1e-5)
+    hidden = Classifier(nn.Sequential(logits, nn.Softmax(dim=1)), "probabilities")
+    assert np.isnan(hidden.probability_of(hidden.predicted_scores(images), 0)).all()

@@ -9,7 +9,7 @@ from tomolens.classifier import Classifier
 from tomolens.errors import MapError
 from tomolens.imputers.fills import imputer
 from tomolens.metrics import fidelity, rank_map
-from tomolens.metrics.fidelity import area_between, masked_decisions
+from tomolens.metrics.fidelity import area_between, masked_decisions, masked_fractions, steps_of_pixels
 
 
 class Bright(torch.nn.Module):
@@ -123,3 +123,32 @@ def test_mistakes_are_named(classifier, images):
         fidelity(classifier, images, [0] * 4, images)
     with pytest.raises(MapError, match="2 values are not finite"):
         rank_map(np.array([[[1.0, np.nan, np.inf]]]))
+
+
+def test_steps_of_pixels_are_those_of_the_masked_images():
+    for shape, steps in (((7, 9), 40), ((3, 5, 4), 8), ((4, 4), 1)):
+        values = np.random.default_rng(0).integers(-2, 3, shape).astype(np.float64)  # ties and zeros
+        ranked = rank_map(values[None], seed=1, name="a")
+        found = steps_of_pixels(ranked, steps)
+        assert found.shape == shape
+        for step, fraction in enumerate(masked_fractions(steps)):
+            count = int(np.floor(fraction * values.size + 0.5))
+            masked = np.zeros(values.size, bool)
+            masked[ranked.order[values.size - count :]] = True
+            np.testing.assert_array_equal(found.ravel() <= step, masked)
+    with pytest.raises(MapError, match="256 steps"):
+        steps_of_pixels(ranked, 256)
+
+
+def test_scores_along_a_masking_are_those_of_its_images():
+    image = torch.rand(1, 6, 6, generator=torch.Generator().manual_seed(0))
+    classifier = Classifier(Bright())
+    ranked = rank_map(image)
+    fill = imputer("mean", image, 0)
+    decided = masked_decisions(classifier, [ranked, rank_map(-image)], fill, 4, 8)
+    assert decided.scores.shape == (*decided.classes.shape, 2)
+    np.testing.assert_array_equal(decided.scores.argmax(axis=-1), decided.classes)
+    hidden = torch.zeros(1, 36, dtype=torch.bool)
+    hidden[0, ranked.order[-18:].copy()] = True
+    masked = fill.fill(hidden.reshape(1, 6, 6))
+    np.testing.assert_allclose(decided.scores[0, 0, 2], classifier.predicted_scores(masked)[0], rtol=1e-6)

@@ -60,7 +60,7 @@ def phone(browser, reported):
 @pytest.fixture
 def crowded(browser, reported, tmp_path, monkeypatch):
     """A page with so many cases that their maps are shown coarser than their images."""
-    monkeypatch.setattr(viewer, "BUDGET", 20000)
+    monkeypatch.setattr(viewer, "BUDGET", 30000)
     yield from opened(browser, rewritten(reported, tmp_path), 1200)
 
 
@@ -78,25 +78,25 @@ def rewritten(reported, folder):
     return folder, findings
 
 
-def opened(browser, reported, width):
+def opened(browser, reported, width, address="", **how):
     """The page; whatever it says on the console, raises or asks for from elsewhere fails the test."""
     wrong = []
-    tab = browser.new_page(viewport={"width": width, "height": 900})
+    tab = browser.new_page(viewport={"width": width, "height": 900}, **how)
     tab.set_default_timeout(0)  # however slow the machine is
-    tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    tab.on("console", lambda message: wrong.append(message.text))
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     file = (reported[0] / "report.html").resolve().as_uri()
     inside = ("data:", "blob:", file)
     tab.on("request", lambda request: None if request.url.startswith(inside) else wrong.append(request.url))
-    tab.goto(file)
-    expect(tab.locator("#viewer .facts")).to_contain_text(re.compile("^Case 1"))
+    tab.goto(f"{file}{address}")
+    tab.wait_for_selector("body[data-ready]")
     yield tab
     tab.close()
     assert wrong == []
 
 
 def pixels(tab, pane=0):
-    url = tab.locator("#viewer canvas").nth(pane).evaluate("canvas => canvas.toDataURL('image/png')")
+    url = tab.locator(".pane canvas").nth(pane).evaluate("canvas => canvas.toDataURL('image/png')")
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))).reshape(-1, 4)
 
 
@@ -106,16 +106,34 @@ def choose(tab, control, value):
     )
 
 
-def test_keys_step_through_the_cases(page):
+def at_case(tab, number):
+    expect(tab.locator("#viewer .facts")).to_contain_text(re.compile(f"^Case {number} of "))
+
+
+def test_keys_step_through_the_cases_inside_the_viewer_alone(page):
     count = page.locator("[data-control=case] option").count()
     assert count > 1
-    first = pixels(page)
+    page.locator("[data-control=case]").select_option("0")
+    at_case(page, 1)
+    page.locator("h1").click()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#viewer .facts")).to_contain_text(re.compile("^Case 2"))
+    at_case(page, 1)
+    first = pixels(page)
+    page.locator(".pane canvas").first.focus()
+    page.keyboard.press("ArrowRight")
+    at_case(page, 2)
     assert not np.array_equal(first, pixels(page))
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    expect(page.locator("#viewer .facts")).to_contain_text(re.compile(f"^Case {count}"))
+    at_case(page, count)
+    before = page.locator("[data-pane=map]").first.input_value()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[data-pane=map]").first.input_value() != before
+    with_overlay = pixels(page)
+    page.keyboard.press("f")
+    assert not np.array_equal(with_overlay, pixels(page))
+    page.keyboard.press("f")
+    np.testing.assert_array_equal(with_overlay, pixels(page))
 
 
 def test_the_cases_come_where_the_two_views_part_most_first(page):
@@ -125,25 +143,107 @@ def test_the_cases_come_where_the_two_views_part_most_first(page):
     taus = [float(text.split("τ = ")[1].rstrip(")")) for text in words]
     assert taus == sorted(taus)
     assert {text.split(" ")[0] for text in words} == {text.split(" ")[0] for text in names}
-    expect(page.locator("#viewer .facts")).to_contain_text(re.compile("^Case 1"))
+    at_case(page, 1)
+
+
+def test_the_filmstrip_shows_some_cases(page, reported):
+    cases = list(Store(reported[0]).gallery())
+    cells, show, of = page.locator(".film .cell"), page.locator("[data-film=show]"), page.locator("[data-film=class]")
+    assert cells.count() == len(cases)
+    of.select_option(label="with")
+    assert cells.count() == sum(case.label == 1 for case in cases)
+    of.select_option("")
+    show.select_option("wrong")
+    wrong = [case.name for case in cases if case.predicted != case.label]
+    assert page.locator(".film .cell .name").all_inner_texts() == wrong
+    show.select_option(label="best, median and worst by Drop D × 10")
+    best = [
+        max(case.numbers[key]["drop"] for key in case.numbers if key[0] in ("slope", "steep-slope", "positive"))
+        for case in cases
+    ]
+    ranked = [cases[at].name for at in np.argsort(-np.array(best), kind="stable")]
+    expected = [ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1]]
+    assert page.locator(".film .cell .name").all_inner_texts() == expected
+    assert [text.split(", ")[1] for text in page.locator(".film small").all_inner_texts()] == [
+        "best",
+        "median",
+        "worst",
+    ]
+    cells.nth(2).click()
+    expect(page.locator("#viewer .facts")).to_contain_text(f"Case 3 of 3, {ranked[-1]}")
+
+
+def test_an_address_opens_a_case_and_a_map(browser, reported):
+    name = list(Store(reported[0]).gallery())[3].name
+    tabs = opened(browser, reported, 1200, f"#case={name}&map=positive/original")
+    tab = next(tabs)
+    expect(tab.locator("#viewer .facts")).to_contain_text(name)
+    assert tab.locator("[data-pane=map]").first.input_value() == "positive/original"
+    tab.locator(".film .cell").first.click()
+    at_case(tab, 1)
+    assert tab.evaluate("location.hash").startswith("#case=case-")
+    assert name not in tab.evaluate("location.hash")
+    next(tabs, None)
 
 
 def test_dragging_changes_window_and_level_and_a_double_click_resets(page):
     choose(page, "mode", "none")
     says, before = page.locator("[data-says=window]"), pixels(page)
     assert says.inner_text() == "window 400, level 40 HU"
-    page.locator("#viewer canvas").first.scroll_into_view_if_needed()
-    box = page.locator("#viewer canvas").first.bounding_box()
+    page.locator(".pane .frame").first.scroll_into_view_if_needed()
+    box = page.locator(".pane .frame").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x - box["width"] / 4, y + box["width"] / 8, steps=4)
     page.mouse.up()
-    assert says.inner_text() == "window 300, level 90 HU"
+    width, level = map(int, re.findall(r"\d+", says.inner_text()))
+    assert (width, level) == pytest.approx((300, 90), abs=1)
     assert pixels(page)[:, 0].mean() < before[:, 0].mean()
-    page.locator("#viewer canvas").first.dblclick()
+    page.locator(".pane .frame").first.dblclick()
     assert says.inner_text() == "window 400, level 40 HU"
     np.testing.assert_array_equal(pixels(page), before)
+    page.get_by_role("button", name="liver").click()
+    assert says.inner_text() == "window 150, level 30 HU"
+    assert page.get_by_role("button", name="bone").count() == 0  # the study cut it off
+
+
+def test_the_pointer_reads_all_pictures(page, reported):
+    page.locator("[data-control=case]").select_option("0")
+    at_case(page, 1)
+    case = next(iter(Store(reported[0]).gallery()))
+    page.locator(".pane .frame").first.scroll_into_view_if_needed()
+    box = page.locator(".pane .frame").first.bounding_box()
+    assert box["height"] == pytest.approx(2 * box["width"], rel=0.02)  # pixels are twice as high as wide
+    page.mouse.move(box["x"] + box["width"] * 10.5 / SIZE, box["y"] + box["height"] * 20.5 / SIZE)
+    said = page.locator(".pane .readout").all_inner_texts()[:2]
+    hu = round(-160 + 400 * int(case.image[0, 20, 10]) / 255)
+    assert all(text.startswith(f"row 20, column 10: {hu} HU; score ") for text in said)
+    assert page.locator(".pane .hair.across:visible").count() == 2
+    assert [page.locator(f".pane .{side}").first.inner_text() for side in ("west", "east", "north", "south")] == list(
+        "RLAP"
+    )
+    assert "mm" in page.locator(".scale-bar").first.inner_text()
+
+
+def test_pictures_are_enlarged_together_and_moved(page):
+    frames = page.locator(".pane canvas")
+    page.get_by_role("button", name="larger").click()
+    assert len({frames.nth(at).evaluate("one => one.style.transform") for at in (0, 1)}) == 1
+    assert "scale(1.25)" in frames.first.evaluate("one => one.style.transform")
+    page.locator("[data-control=tool]").select_option("move")
+    page.locator(".pane .frame").first.scroll_into_view_if_needed()
+    box = page.locator(".pane .frame").first.bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 50 + 0.05 * box["width"], box["y"] + 50, steps=3)
+    page.mouse.up()
+    moved = float(re.search(r"translate\(([-\d.]+)%", frames.first.evaluate("one => one.style.transform")).group(1))
+    assert moved == pytest.approx(5, abs=0.5)
+    page.get_by_role("button", name="whole picture").click()
+    assert "translate(0%, 0%) scale(1)" in frames.first.evaluate("one => one.style.transform")
+    page.locator("[data-control=count]").select_option("4")
+    assert page.locator(".pane:visible").count() == 4
 
 
 def test_channels_are_chosen_by_their_windows(browser, tmp_path):
@@ -154,6 +254,8 @@ def test_channels_are_chosen_by_their_windows(browser, tmp_path):
     choose(tab, "mode", "none")
     tab.locator("[data-control=outline]").uncheck()
     channel, says = tab.locator("[data-control=channel]"), tab.locator("[data-says=window]")
+    tab.locator("[data-control=case]").select_option("0")
+    at_case(tab, 1)
     assert channel.is_visible()
     assert channel.locator("option").all_inner_texts() == ["-1000 to 400 HU", "-160 to 240 HU"]
     images = Store(tmp_path).gallery()
@@ -191,7 +293,7 @@ def test_of_three_classes_a_wrong_decision_is_not_said_to_be_one_of_them(browser
     said = set()
     for step in range(made.STEPS + 1):
         choose(tab, "masked", step)
-        said |= set(tab.locator("#viewer .decision").all_inner_texts())
+        said |= set(tab.locator(".pane:visible .decision").all_inner_texts())
     assert said == {
         "The network still says healthy (right about it)",
         "The network no longer says healthy (wrong about it)",
@@ -233,48 +335,122 @@ def test_maps_may_be_coarser_than_images(crowded):
 
 def test_the_two_sides_show_two_maps(page):
     assert not np.array_equal(pixels(page, 0), pixels(page, 1))
-    for name in ("estimator", "form"):
-        left, right = (page.locator(f"[data-pane={name}]").nth(pane) for pane in (0, 1))
-        right.select_option(left.input_value())
+    left, right = (page.locator("[data-pane=map]").nth(pane) for pane in (0, 1))
+    right.select_option(left.input_value())
     np.testing.assert_array_equal(pixels(page, 0), pixels(page, 1))
 
 
-def test_a_click_sorts_a_table(page):
+def test_zero_of_a_signed_map_shows_the_image(page, reported):
+    choose(page, "opacity", 100)
+    page.locator("[data-control=outline]").uncheck()
+    page.locator("[data-pane=map]").first.select_option("slope/original")
+    over = pixels(page).astype(float)
+    choose(page, "mode", "none")
+    bare = pixels(page).astype(float)
+    index = int(page.locator("#viewer .facts").inner_text().split(" ")[1]) - 1
+    ranks = list(Store(reported[0]).gallery())[index].maps["slope", "original"]
+    zoom = int(np.sqrt(len(over))) // SIZE
+    small = np.abs(np.repeat(np.repeat(ranks, zoom, 0), zoom, 1).ravel().astype(int)) <= 1
+    change = (over - bare)[:, :3]
+    assert np.abs(change[small]).max() < 60  # of eight levels the least is an eighth of the pixels
+    assert np.abs(change).max() > 120
+    positive = np.repeat(np.repeat(ranks > 100, zoom, 0), zoom, 1).ravel()
+    negative = np.repeat(np.repeat(ranks < -100, zoom, 0), zoom, 1).ravel()
+    light = over[:, :3] @ [0.299, 0.587, 0.114]
+    assert light[positive].min() > light[negative].max()  # told apart in greyscale too
+
+
+def test_a_table_sorts_with_the_best_first_and_back(page):
     table = page.locator("table.sortable").filter(has_text="gain over the best blind baseline").first
-    heading = table.locator("th button").nth(2)
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    heading, reset = table.locator("th button").nth(2), page.locator("#view-drop [data-table=reset]")
 
     def column():
         return [float(text) for text in table.locator("tbody td:nth-child(3)").all_inner_texts()]
 
-    heading.click()
-    assert column() == sorted(column())
-    assert table.locator("th").nth(2).get_attribute("aria-sort") == "ascending"
+    study = column()
     heading.click()
     assert column() == sorted(column(), reverse=True)
+    assert table.locator("th").nth(2).get_attribute("aria-sort") == "descending"
+    heading.click()
+    assert column() == sorted(column())
     table.locator("th button").first.click()
     names = table.locator("tbody td:nth-child(1)").all_inner_texts()
     assert names == sorted(names, key=str.casefold)
+    reset.click()
+    assert column() == study
+    assert not reset.is_visible()
 
 
-def test_charts_are_drawn_with_their_legends(page):
+def test_a_table_is_saved_and_copied(browser, reported):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    tab.goto((reported[0] / "report.html").resolve().as_uri())
+    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    with tab.expect_download() as saved:
+        tab.locator("#view-drop [data-table=csv]").click()
+    lines = Path(saved.value.path()).read_text(encoding="utf-8").splitlines()
+    rows = tab.locator("#view-drop table tbody tr").count()
+    assert saved.value.suggested_filename == "drop.csv"
+    assert len(lines) == rows + 1
+    assert lines[0].startswith("estimator,map,Drop D × 10,")
+    tab.locator("#view-drop [data-table=latex]").click()
+    expect(tab.locator("#told")).to_contain_text("copied")
+    latex = tab.evaluate("navigator.clipboard.readText()")
+    assert latex.count("\\\\") == rows + 1
+    assert "\\toprule" in latex
+    assert "95 \\% CI" in latex
+    tab.get_by_role("button", name="copy the BibTeX").click()
+    expect(tab.locator("#told")).to_contain_text("BibTeX copied")
+    assert "@software{tomolens" in tab.evaluate("navigator.clipboard.readText()")
+    context.close()
+
+
+def test_a_map_is_followed_through_the_page(page):
+    button = page.locator(".ranking .follow", has_text="Steep slope (absolute)")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator("[data-pane=map]").first.input_value() == "steep-slope/absolute"
+    followed = page.locator(".followed-map")
+    assert page.locator("polyline.followed-map").count() >= 2
+    assert page.locator("table.sortable tr.followed-map").count() >= 3
+    button.click()
+    assert followed.count() == 0
+
+
+def test_the_ranking_sorts_by_a_view_and_back(page):
+    names = page.locator(".ranking tbody.map .follow")
+    study = names.all_inner_texts()
+    turned = "body => body.append(...[...body.rows].reverse())"  # the maps made up here rank alike in all views
+    for column, heading in enumerate(("Drop D", "Share inside", "Touch", "Twin share"), start=2):
+        page.locator(".ranking tbody.map").evaluate(turned)
+        page.locator(".ranking thead button", has_text=heading).click()
+        cells = page.locator(f".ranking tbody.map tr > :nth-child({column}) .value")
+        numbers = [float(text) for text in cells.all_inner_texts()]
+        assert numbers == sorted(numbers, reverse=True)
+        assert names.all_inner_texts() == study
+    page.locator(".ranking tbody.map").evaluate(turned)
+    page.locator(".ranking thead button", has_text="map").click()
+    assert names.all_inner_texts() == study
+
+
+def test_charts_say_what_they_find(page):
     for chart in page.locator(".chart").all():
-        assert chart.locator(".main-svg").count() > 0
-        assert chart.locator(".legendtext").count() >= 4
+        assert chart.locator("svg polyline, svg circle, svg rect").count() > 0
+        for drawn in chart.locator("[role=img]").all():
+            assert re.search(r"\d", drawn.get_attribute("aria-label"))
+    panel = page.locator("#chart-erased .panel-drawing").first
+    panel.scroll_into_view_if_needed()
+    panel.hover()
+    said = page.locator("#hover").inner_text()
+    assert re.match(r"\d+\.\d %", said)
+    assert re.search(r"\(absolute\), top first: \d\.\d{3} \(.+ to .+\)", said)
 
 
 def test_no_button_leaves_the_page(page):
     opened_elsewhere = []
     page.context.on("page", lambda tab: opened_elsewhere.append(tab.url))
-    page.locator(".chart").first.scroll_into_view_if_needed()
-    page.locator(".chart").first.hover()
-    names = (
-        page.locator(".chart").first.locator(".modebar-btn").evaluate_all("all => all.map(one => one.dataset.title)")
-    )
-    assert names == ["Download plot as a PNG", "Reset axes"]
-    for button in page.locator(".modebar-btn").all():
-        button.dispatch_event("click")
-    assert page.locator(".plotly-cloud-dialog-box").count() == 0
-    leaving = "a[href]:not([download]), a[href]:not([href^='data:']), form, iframe, script[src], link[href^=http]"
+    leaving = "a[href]:not([download]):not([href^='#']), form[action], iframe, script[src], link[href^=http]"
     assert page.locator(leaving).count() == 0
     with page.expect_download() as saved:  # a checklist, out of the page itself
         page.locator("details:has(a[download='claim.md']) summary").click()
@@ -283,24 +459,160 @@ def test_no_button_leaves_the_page(page):
     assert opened_elsewhere == []
 
 
-def test_the_viewer_says_that_its_order_is_not_quite_the_networks(page):
-    note = page.locator("#viewer .note", has_text="Masked here approximately")
-    assert "ties at random" in note.inner_text()
+def test_the_page_is_named_after_its_study(page):
+    assert page.title().startswith("made up: ")
+    assert page.locator("link[rel=icon]").get_attribute("href").startswith("data:image/svg+xml,")
+    for anchor in page.locator(".contents a").all():
+        assert page.locator(anchor.get_attribute("href")).count() == 1
+
+
+def masked_in_black(tab, pane=0):
+    """Which pixels of a picture have the fill's grey, as rows and columns of the case."""
+    shown = pixels(tab, pane)[:, 0]
+    side = int(np.sqrt(len(shown)))
+    return shown.reshape(side, side)[:: side // SIZE, :: side // SIZE]
+
+
+def test_what_is_masked_is_what_the_network_saw(page, reported):
+    index = int(page.locator("#viewer .facts").inner_text().split(" ")[1]) - 1
+    example = Store(reported[0]).examples()
+    name = list(Store(reported[0]).gallery())[index].name
+    (example,) = (one for one in example if one.name == name)
+    choose(page, "mode", "none")
+    page.locator("[data-control=outline]").uncheck()
+    page.locator("[data-pane=map]").first.select_option("slope/original")
+    whole = masked_in_black(page).astype(int)
+    for order, sign in (("0", -1), ("1", 1)):
+        choose(page, "order", order)
+        choose(page, "masked", 3)
+        changed = masked_in_black(page).astype(int)
+        count = round(3 / made.STEPS * SIZE**2)
+        masked = np.zeros(SIZE**2, bool)
+        masked[np.argsort(sign * example.maps["slope", "original"], axis=None)[:count]] = True
+        masked = masked.reshape(SIZE, SIZE)
+        assert (np.abs(changed[masked] - 127.5) <= 1).all()
+        np.testing.assert_array_equal(changed[~masked], whole[~masked])
+    assert "in the network’s own order" in page.locator("[data-says=exact]").inner_text()
+
+
+def test_older_results_say_that_their_order_is_not_quite_the_networks(browser, reported, tmp_path):
+    folder, findings = reported
+    cases = [dataclasses.replace(case, steps={}, along={}) for case in Store(folder).gallery()]
+    write_page(findings, {}, cases, tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    said = tab.locator("[data-says=exact]").inner_text()
+    assert "approximately" in said
+    assert "ties drawn by lot" in said
+    assert tab.locator("#shown-by-example").count() == 0
+    next(tabs, None)
+
+
+def test_the_curve_shows_where_the_decision_turns(page, reported):
+    index = int(page.locator("#viewer .facts").inner_text().split(" ")[1]) - 1
+    case = list(Store(reported[0]).gallery())[index]
+    page.locator("[data-pane=map]").first.select_option("slope/original")
+    most = case.correct["slope", "original"][0]
+    turns = [f"{100 * step / made.STEPS:.1f} %" for step in range(1, len(most)) if most[step] != most[step - 1]]
+    curve = page.locator(".case-curve")
+    assert f"the decision turns at {', '.join(turns) or 'no share'}" in curve.get_attribute("aria-label")
+    assert curve.get_attribute("aria-label").startswith("Probability of ")
+    assert curve.locator("circle:not(.faint)").count() == len(turns)
+    heights = [float(one.split(",")[1]) for one in curve.locator("polyline").first.get_attribute("points").split()]
+    assert np.diff(heights).min() > 0  # the probability falls from 1 to 0, and a screen counts downward
+
+
+def test_one_case_explains_what_is_measured(page):
+    part = page.locator("#shown-by-example")
+    part.scroll_into_view_if_needed()
+    expect(part.locator("canvas")).to_have_count(3)
+    expect(part.locator(".decision").first).to_contain_text("The network says")
+    before = part.locator("canvas").first.evaluate("one => one.toDataURL()")
+    part.locator("[data-scrub]").fill(str(made.STEPS))
+    assert part.locator("canvas").first.evaluate("one => one.toDataURL()") != before
+    assert part.locator("[data-says=taken]").inner_text() == "100.0 %"
+
+
+def test_all_maps_stand_in_a_strip(page, reported):
+    page.locator(".strip").scroll_into_view_if_needed()
+    expect(page.locator(".strip .cell").first).to_be_visible()
+    titles = page.locator(".strip .name").all_inner_texts()
+    assert {"Slope (original)", "Edges only", "Atlas of masks", "the twin image"} <= set(titles)
+    page.locator(".strip .cell", has_text="Atlas of masks").click()
+    assert page.locator("[data-pane=map]").first.input_value() == "mask-atlas/original"
+    page.locator(".strip .cell", has_text="the twin image").click()
+    page.locator("[data-control=outline]").uncheck()
+    case = list(Store(reported[0]).gallery())[int(page.locator("#viewer .facts").inner_text().split(" ")[1]) - 1]
+    np.testing.assert_allclose(masked_in_black(page), case.twin, atol=1)
+
+
+def volume_of(case, depth=5):
+    """The case as a volume of slices that differ."""
+    stack = {key: np.stack([np.roll(one, place, 0) for place in range(depth)]) for key, one in case.maps.items()}
+    image = np.stack([np.roll(case.image, place, 1) for place in range(depth)], axis=1)
+    mask = None if case.mask is None else np.stack([case.mask] * depth)
+    return dataclasses.replace(
+        case,
+        image=image,
+        mask=mask,
+        maps=stack,
+        steps={},
+        along={},
+        regions={},
+        twin=None,
+        spacing=(4.0, 2.0, 1.0),
+        planes=depth,
+    )
+
+
+def test_volumes_have_three_linked_planes(browser, reported, tmp_path):
+    folder, findings = reported
+    cases = [volume_of(case) for case in list(Store(folder).gallery())[:2]]
+    write_page(findings, {}, cases, tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    tab.locator("[data-control=case]").select_option("0")
+    at_case(tab, 1)
+    tab.locator("[data-control=count]").select_option("planes")
+    choose(tab, "mode", "none")
+    tab.locator("[data-control=outline]").uncheck()
+    assert tab.locator(".pane:visible").count() == 3
+    assert tab.locator("[data-says=slice]").inner_text() == "3 of 5"
+    image = cases[0].image[0]
+    for pane, plane in ((0, image[2]), (1, image[::-1, SIZE // 2]), (2, image[::-1, :, SIZE // 2])):
+        shown = pixels(tab, pane)[:, 0]
+        zoom = int(np.sqrt(len(shown) / plane.size))
+        shown = shown.reshape(plane.shape[0] * zoom, plane.shape[1] * zoom)[::zoom, ::zoom]
+        np.testing.assert_allclose(shown, plane, atol=1)
+    choose(tab, "slice", 4)
+    assert tab.locator("[data-says=slice]").inner_text() == "5 of 5"
+    tab.locator(".pane .frame").nth(1).scroll_into_view_if_needed()
+    box = tab.locator(".pane .frame").nth(1).bounding_box()
+    tab.mouse.click(box["x"] + box["width"] * 10.5 / SIZE, box["y"] + box["height"] * 4.5 / 5)
+    assert tab.locator("[data-says=slice]").inner_text() == "1 of 5"
+    assert tab.locator(".pane .readout").first.inner_text().startswith(f"row {SIZE // 2}, column 10: ")
+    next(tabs, None)
 
 
 def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
     folder, findings = reported
-    cases = [dataclasses.replace(case, mask=None, regions={}) for case in Store(folder).gallery()]
+    evil = "<b id='evil'>x</b>"
+    cases = [dataclasses.replace(case, name=evil, mask=None, regions={}) for case in Store(folder).gallery()]
     write_page(findings, {}, [*cases[:1], *Store(folder).gallery()], tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
+    tab.locator("[data-control=case]").select_option("0")
+    at_case(tab, 1)
     choose(tab, "mode", "regions")
     said = tab.locator("[data-says=regions]")
     assert said.inner_text() == "no regions: this case has no mask"
+    assert evil in tab.locator("#viewer .facts").inner_text()  # as text, here and in the filmstrip and the menu
+    assert tab.locator(".film .name").first.inner_text() == evil
+    assert tab.locator("#evil").count() == 0
     assert tab.locator("[data-control=share]").is_disabled()
     assert tab.locator("[data-control=outline]").is_disabled()
-    tab.keyboard.press("ArrowRight")
-    expect(tab.locator("#viewer .facts")).to_contain_text(re.compile("^Case 2"))
+    tab.locator("[data-step='1']").click()
+    at_case(tab, 2)
     assert said.inner_text() == ""
     assert tab.locator("[data-control=share]").is_enabled()
     next(tabs, None)
@@ -308,33 +620,88 @@ def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
 
 def test_a_phone_shows_all_of_it(phone):
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    panes = phone.locator(".pane")
-    first, second = (panes.nth(pane).bounding_box() for pane in (0, 1))
-    assert second["y"] >= first["y"] + first["height"]
-    assert first["width"] > 330
+    assert phone.locator(".pane:visible").count() == 1
+    phone.locator("[data-control=masked]").scroll_into_view_if_needed()
+    phone.evaluate("document.querySelector('[data-control=masked]').scrollIntoView({ block: 'end' })")
+    picture, slider = (phone.locator(one).first.bounding_box() for one in (".pane .frame", "[data-control=masked]"))
+    assert picture["y"] >= 0  # both are in sight
+    assert picture["y"] + picture["height"] < slider["y"] < 900
+    phone.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    row = phone.locator("#view-drop table tbody tr").first
+    assert row.evaluate("one => getComputedStyle(one).display") == "block"
+    assert row.bounding_box()["width"] <= 390
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_targets_are_large_enough(phone):
+    tall = "(one) => one.checkVisibility() && Math.min(one.offsetWidth, one.offsetHeight) < 24"
+    targets = "button, select, input, summary, .contents a, .more"
+    small = phone.locator(targets).evaluate_all(f"all => all.filter({tall}).map((one) => one.outerHTML.slice(0, 80))")
+    assert small == []
+
+
+def test_the_theme_is_the_systems_or_chosen(browser, reported):
+    tabs = opened(browser, reported, 1200, color_scheme="dark")
+    tab = next(tabs)
+
+    def ground():
+        return sum(map(int, re.findall(r"\d+", tab.evaluate("getComputedStyle(document.body).backgroundColor"))[:3]))
+
+    assert ground() < 90
+    tab.locator("#theme").select_option("light")
+    assert ground() > 700
+    tab.reload()
+    tab.wait_for_selector("body[data-ready]")
+    assert ground() > 700
+    next(tabs, None)
+
+
+def test_it_prints(page, tmp_path):
+    page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").stat().st_size > 20_000
+    page.emulate_media(media="print")
+    assert not page.locator("#viewer").is_visible()
+    assert not page.locator(".contents").is_visible()
+    assert page.locator(".verdict").is_visible()
+    assert page.locator("#chart-erased .panel").first.is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_axe_finds_nothing(browser, reported, scheme, width):
+    axe = pytest.importorskip("axe_core_python", reason="axe-core is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    tabs = opened(browser, reported, width, color_scheme=scheme, bypass_csp=True)
+    tab = next(tabs)
+    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    tab.evaluate(script)
+    found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    said = [(one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in found["violations"]]
+    assert said == []
+    next(tabs, None)
 
 
 def shown(tab):
-    """The estimators in the first table, in the viewer's menu, and in the first chart."""
+    """The estimators in the tables, in the viewer's menu, in the first chart and in the ranking."""
+    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     rows = tab.locator("table.sortable tbody tr:visible td:first-child").all_inner_texts()
-    menu = tab.locator("[data-pane=estimator]").first.locator("option:not([hidden])").all_inner_texts()
-    lines = tab.evaluate(
-        "document.querySelector('.chart').data.filter((one) => one.visible === true).map((one) => one.legendgroup)"
-    )
-    return {text.split(" (")[0] for text in rows}, set(menu), {text.split(" (")[0] for text in lines if text}
+    menu = tab.locator("[data-pane=map]").first.locator("optgroup:first-child option:not([hidden])").all_inner_texts()
+    panels = tab.locator("#chart-erased .panel:visible .panel-title span").all_inner_texts()
+    ranked = tab.locator(".ranking tbody.map tr:visible").evaluate_all("all => all.map((one) => one.dataset.title)")
+    return [{text.split(" (")[0] for text in texts} for texts in (rows, menu, panels, ranked)]
 
 
 def test_estimators_are_chosen_by_group_and_name(grouped):
     everything = shown(grouped)
-    assert {"Slope", "Steep slope", "Positive", "Noise"} <= everything[0] & everything[1]
+    assert {"Slope", "Steep slope", "Positive"} <= set.intersection(*everything)
     grouped.locator("#filter select").select_option(label="slopes (2)")
-    rows, menu, lines = shown(grouped)
-    assert menu == lines == {"Slope", "Steep slope"}
+    rows, *others = shown(grouped)
+    assert others == [{"Slope", "Steep slope"}] * 3
     assert not {"Positive", "Noise"} & rows
     assert {"Slope", "Steep slope"} <= rows
     expect(grouped.locator("[data-says=shown]")).to_have_text("2 of 4 estimators")
     grouped.locator("#filter input").fill("STEEP")
-    assert shown(grouped)[1:] == ({"Steep slope"}, {"Steep slope"})
+    assert shown(grouped)[1:] == [{"Steep slope"}] * 3
     grouped.locator("#filter button").click()
     expect(grouped.locator("[data-says=shown]")).to_have_text("")
     assert shown(grouped) == everything

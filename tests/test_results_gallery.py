@@ -1,5 +1,9 @@
 """Cases kept for the page: a byte a pixel that still orders the pixels as the map does."""
 
+import base64
+import zlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,23 +92,17 @@ def test_what_is_written_is_read(tmp_path, spatial):
     write_gallery_case(tmp_path / "gallery", 7, encode(example, measured, OUTPUTS, (0.25, 0.5)))
     viewed = read_gallery_case(tmp_path / "gallery" / "00000007.npz")
     assert (viewed.name, viewed.label, viewed.predicted, viewed.fill) == ("a/b <c>", 1, 0, (0.25, 0.5))
-    assert viewed.image.shape == (2, *viewed.mask.shape) == (2, 24, 24)
-    height = height_to_look_at(example)
-    seen = example.image if spatial == 2 else example.image[:, height]
-    assert viewed.height == height
-    np.testing.assert_array_equal(viewed.image, np.round(255 * seen))
+    assert viewed.image.shape == (2, *viewed.mask.shape) == (2, *[24] * spatial)
+    assert viewed.height == height_to_look_at(example)
+    np.testing.assert_array_equal(viewed.image, np.round(255 * example.image))
     assert set(viewed.maps) == {("one", "original"), ("two", "original"), ("two", "absolute")}
-    assert viewed.planes == (1 if spatial == 2 else 24)
     for key, ranks in viewed.maps.items():
-        whole = example.maps[key] if spatial == 2 else example.maps[key][height]
-        order = np.argsort(np.abs(whole), axis=None)
+        order = np.argsort(np.abs(example.maps[key]), axis=None)
         assert (np.diff(np.abs(ranks.ravel()[order].astype(int))) >= 0).all()
     assert set(viewed.regions) == set(viewed.correct) == set(viewed.numbers)
     assert viewed.correct["one", "absolute"].tolist() == [[1, 0, 0], [1, 1, 0]]
     assert viewed.numbers["two", "original"] == {"drop": 0.25}
-    plane = example.region_maps["one", "original"]
-    plane = plane if spatial == 2 else plane[height]
-    order = np.argsort(plane, axis=None)
+    order = np.argsort(example.region_maps["one", "original"], axis=None)
     assert (np.diff(viewed.regions["one", "original"].ravel()[order].astype(int)) >= 0).all()
 
 
@@ -164,6 +162,25 @@ def test_of_a_volume_the_slice_with_most_of_the_mask_is_shown():
     assert height_to_look_at(Example("a", 0, 0, image[:, 0], mask[0])) == 0
 
 
+def test_of_a_large_volume_every_so_many_voxels_are_kept(tmp_path):
+    image = np.zeros((1, 10, 150, 300), np.float32)
+    image[0, 6] = 1.0
+    mask = image[0] > 0
+    importance = np.arange(image.size, dtype=np.float64).reshape(image.shape[1:])
+    keys = [("one", "original"), ("one", "absolute")]
+    example = Example("a", 1, 1, image, mask, dict.fromkeys(keys, importance), spacing=(5.0, 1.0, 0.5))
+    write_gallery_case(tmp_path, 1, encode(example, case()[1], OUTPUTS, (0.25,)))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    strides = [whole // kept for whole, kept in zip((10, 150, 300), viewed.mask.shape, strict=True)]
+    assert strides == [1, 1, 2]
+    assert viewed.spacing == (5.0, 1.0, 1.0)
+    assert viewed.height == 6
+    np.testing.assert_array_equal(viewed.mask, mask[:, :, 1::2])
+    order = np.argsort(importance[:, :, 1::2], axis=None)
+    assert (np.diff(viewed.maps["one", "original"].ravel()[order].astype(int)) >= 0).all()
+    assert pack(viewed, 1.0)["depth"] == 10
+
+
 def test_a_map_is_projected_with_its_sign():
     random = np.random.default_rng(0)
     importance = random.normal(size=(5, 7, 6))
@@ -173,3 +190,48 @@ def test_a_map_is_projected_with_its_sign():
         assert seen[row, column] == max(column_of, key=abs)
     assert projected(importance[0]) is not None
     np.testing.assert_array_equal(projected(importance[0]), importance[0])
+
+
+def test_what_stands_beside_the_maps_is_read_too(tmp_path):
+    example, measured = case()
+    random = np.random.default_rng(1)
+    steps = {key: random.integers(1, 9, (24, 24)).astype(np.uint8) for key in example.maps}
+    steps["one", "absolute"] = steps["one", "original"]
+    along = {key: random.random((2, 3)).astype(np.float32) for key in example.maps}
+    along["two", "original"][0, 1] = np.nan
+    beside = {"edges-only": random.random((24, 24))}
+    more = replace(
+        example, explained=1, twin=1 - example.image, beside=beside, steps=steps, along=along, spacing=(2.0, 0.5)
+    )
+    write_gallery_case(tmp_path, 1, encode(more, measured, OUTPUTS, (0.25, 0.5)))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    assert (viewed.explained, viewed.spacing, viewed.beside) == (1, (2.0, 0.5), ("edges-only",))
+    np.testing.assert_array_equal(viewed.twin, np.round(255 * (1 - example.image[0])))
+    assert viewed.numbers["edges-only", "original"] == {"drop": 0.1}
+    assert ("edges-only", "original") in viewed.maps
+    assert set(viewed.steps) == set(example.maps) - {("one", "absolute")}
+    for key, one in viewed.steps.items():
+        np.testing.assert_array_equal(one, steps[key])
+    for key, one in viewed.along.items():
+        np.testing.assert_allclose(one, along[key], atol=1e-3)
+    packed = pack(viewed, 1.0)
+    assert packed["spacing"] == [1.0, 2.0, 0.5]
+    assert packed["points"] == 3
+    assert pack(viewed, 0.5)["spacing"] == [1.0, 4.0, 1.0]
+
+
+def test_a_volume_is_packed_slice_by_slice(tmp_path):
+    write_gallery_case(tmp_path, 1, encoded(size=24))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    stack = {key: np.stack([one, one[::-1]]) for key, one in viewed.maps.items()}
+    image = np.stack([viewed.image, viewed.image[:, ::-1]], axis=1)
+    volume = replace(viewed, image=image, mask=None, maps=stack, regions={}, spacing=(3.0, 1.0, 1.0))
+    for scale in (1.0, 0.5):
+        packed = pack(volume, scale)
+        assert (packed["depth"], packed["spacing"][0]) == (2, 3.0)
+        pixels = packed["rows"] * packed["columns"]
+        content = zlib.decompress(base64.b64decode(packed["data"]))
+        fine = pixels * packed["fine"] ** 2
+        assert len(content) == 2 * (2 * fine + 3 * pixels) + 3 * 128 + 4 * 2 * 3
+        first = np.frombuffer(content[: 2 * fine], np.uint8).reshape(2, packed["rows"] * packed["fine"], -1)
+        np.testing.assert_array_equal(first[1], first[0][::-1])

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from .regions import RegionSettings as RegionSettings
     from .regions import segment as segment
     from .regions import xrai as xrai
+    from .report.show import show as show
     from .study.settings import StudySettings as StudySettings
 
 _HOMES = {
@@ -127,6 +128,7 @@ _HOMES = {
     "findings": ("Findings",),
     "probes": ("check_network",),
     "regions": ("RegionSettings", "segment", "xrai"),
+    "report.show": ("show",),
     "study.settings": ("StudySettings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -239,6 +239,26 @@ class Classifier:
         log_odds = torch.where(clamped, log_odds.detach(), log_odds)
         return Scored(log_odds, clamped, raw, log_odds=self.output == "probabilities" and not each)
 
+    def probability_of(self, scores: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+        """Probability of one class, ``(...)``, from scores of all, ``(..., classes)``; NaN where it cannot be told.
+
+        That is so where a network returns probabilities and scores are of a layer before them.
+
+        Example:
+            >>> from torch import nn
+            >>> one_neuron = Classifier(nn.Flatten(), output="logit")
+            >>> one_neuron.probability_of(np.array([[-2.0, 2.0]], np.float32), 1).round(3)
+            array([0.881], dtype=float32)
+        """
+        values = torch.from_numpy(np.asarray(scores, dtype=np.float32))
+        if self.score == "probability":
+            return np.asarray(values[..., index].numpy())
+        if self.output == "logits" and self.task == "classes":
+            return np.asarray(functional.softmax(values, dim=-1)[..., index].numpy())
+        if self.output == "probabilities":
+            return np.full(values.shape[:-1], np.nan, np.float32)
+        return np.asarray(torch.sigmoid(values[..., index]).numpy())
+
     def scores(self, images: Tensor, targets: Tensor | None = None) -> Tensor:
         """Score of one class for each image, ``(N,)``, differentiable.
 

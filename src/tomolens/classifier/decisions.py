@@ -51,6 +51,8 @@ class Decided:
         filled: how many were filled in, in the end.
         filled_audited: how many of those that were filled in the network made again.
         filled_differed: how many of these came out otherwise.
+        scores: float32 ``(images, classes)``, by the network itself or the finest backend that was asked; NaN where a
+            decision was filled in.
     """
 
     classes: NDArray[np.int64]
@@ -63,6 +65,7 @@ class Decided:
     filled: int = 0
     filled_audited: int = 0
     filled_differed: int = 0
+    scores: Scores = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
 
 def decide(
@@ -154,7 +157,15 @@ class _Deciding:
         """What came of it."""
         quick = int((self.asked & (self.by < self.last)).sum())
         bound = SAFETY * float(self.errors[0]) if self.last else 0.0
-        return Decided(self.classes, bound, self.count, quick=quick, **self.numbers)
+        return Decided(self.classes, bound, self.count, quick=quick, scores=self._known(), **self.numbers)
+
+    def _known(self) -> Scores:
+        """The finest scores there are of each image."""
+        known = np.full((self.count, max(one.shape[1] for one in self.scores)), np.nan, np.float32)
+        for found in self.scores:
+            if found.shape[1]:
+                known = np.where(np.isnan(found), known, found)
+        return known
 
     def _settle(self, lines: Sequence[Line]) -> None:
         """Ask in gaps and check what was asked, until neither leaves doubt."""

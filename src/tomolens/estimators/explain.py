@@ -29,6 +29,7 @@ from .given import (
     require_scenes,
     targets_of,
 )
+from .maps import Maps
 from .questions import Asking, ChangedScore, Features, Importance, Kind, Question
 from .registry import make_estimator
 from .schedule import Schedule, Work
@@ -125,7 +126,8 @@ def explain(
 
     Returns:
         For each estimator's name the maps, ``(N, C, *spatial)``, not normalised; float32 where images have fewer
-        bits, float64 of blind baselines. Tensors on the images' device, or arrays where images are one.
+        bits, float64 of blind baselines. Tensors on the images' device, or arrays where images are one. A notebook
+        shows them as pictures.
 
     Raises:
         SettingsError: unknown or doubled estimator, or one that lacks what it needs; a bare network whose outputs may
@@ -150,8 +152,8 @@ def explain(
     for error in explained.failed.values():
         raise error
     if isinstance(images, Tensor):
-        return explained.maps
-    return {name: stack.numpy() for name, stack in explained.maps.items()}
+        return Maps(explained.maps)
+    return Maps({name: stack.numpy() for name, stack in explained.maps.items()})
 
 
 def explain_each(

@@ -27,6 +27,7 @@ from .inference import (
 )
 from .measured import BOTH, Measured, read_measured
 from .metric_agreement import metrics_table
+from .notebook import as_html
 from .over_choices import option_gains_table
 from .sentence import verdict_of
 from .shortcut import Shortcut, shortcut_of
@@ -71,6 +72,9 @@ class Findings:
         store = Store(Path(folder))
         description = store.description()
         return cls(read_measured(store.shards.blocks(), description), description, store.folder)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     @property
     def measurements(self) -> pd.DataFrame:

@@ -115,6 +115,8 @@ class Evaluand:
         of_class_one: estimators whose maps are of class 1 whatever class is asked for, as in the paper's direction.
         completeness: see `Explained.completeness`.
         explanations: makes the study's maps of another image or by another network; None where nothing is explained.
+        along: what fidelity leaves for the page beside its measurements: of each map the explained class's probability
+            along both orders of masking, ``(2, steps + 1)``, NaN where it is not known.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Evaluand:
     maps: Mapping[str, Tensor] = field(default_factory=dict)
     completeness: Mapping[str, float] | None = None
     explanations: Explain | None = None
+    along: dict[MapKey, NDArray[np.float32]] = field(default_factory=dict)
     twin: NDArray[np.float32] | None = None
     spacing: tuple[float, ...] | None = None
     other: Other | None = None

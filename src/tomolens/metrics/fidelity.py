@@ -21,6 +21,9 @@ from .evaluand import OF_CASE, Evaluand, MetricSettings
 from .metric import Metric, Reading
 from .ranked import RankedMap, rank_map
 
+MOST_STEPS = 255
+"""Of which a byte tells at which a pixel is masked."""
+
 
 @dataclass(frozen=True)
 class Fidelity:
@@ -171,7 +174,8 @@ def masked_decisions(
         random: chooses which decisions are checked and audited.
 
     Returns:
-        Predicted classes, ``(maps, 2, steps + 1)``: most important first, then least; and how they were made.
+        Predicted classes, ``(maps, 2, steps + 1)``: most important first, then least; their scores, with an axis of
+        classes more; and how they were made.
     """
     spatial = tuple(fill.image.shape[1:])
     pixels = fill.image[0].numel()
@@ -193,7 +197,23 @@ def masked_decisions(
     lines = [np.array(list(dict.fromkeys(line.tolist())), dtype=np.intp) for line in slots.reshape(-1, len(counts))]
     make = _masker(fill, rankings, list(wanted.values()))
     decided = decide(classifier, make, len(wanted), batch_size, random, lines)
-    return replace(decided, classes=decided.classes[slots])
+    return replace(decided, classes=decided.classes[slots], scores=decided.scores[slots])
+
+
+def steps_of_pixels(ranked: RankedMap, steps: int) -> NDArray[np.uint8]:
+    """At which step each pixel of a map is masked, the most important first, ``(*spatial)``, from 1 on.
+
+    Masked the least important first it is at ``steps + 1`` less that, but for rounding of the steps' sizes.
+
+    Raises:
+        MapError: more steps than a byte holds.
+    """
+    if not 0 < steps <= MOST_STEPS:
+        raise MapError(f"{steps} steps of masking, expected 1 to {MOST_STEPS}")
+    pixels = len(ranked.order)
+    counts = [count_at(fraction, pixels) for fraction in masked_fractions(steps)]
+    found = np.searchsorted(counts, pixels - 1 - ranked.ranks, side="right")
+    return found.astype(np.uint8).reshape(ranked.shape)
 
 
 def _masker(
@@ -247,6 +267,9 @@ def _measured(evaluand: Evaluand, fill: Fill, ending: str) -> Iterator[Reading]:
         yield key, f"fidelity{ending}", area_between(most, least)
         yield key, f"most_important_first{ending}", most
         yield key, f"least_important_first{ending}", least
+        if not ending:
+            scores = decided.scores[distinct.index(ranked)]
+            evaluand.along[key] = classifier.probability_of(scores, evaluand.explained)
 
 
 def _images(settings: MetricSettings) -> int:

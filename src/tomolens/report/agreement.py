@@ -31,7 +31,7 @@ def agreement_figure(findings: Findings) -> Figure:
             (x, left, right), (y, low, high), colour = point.across, point.up, point.look.colour
             axes.plot([left, right], [y, y], color=colour, linewidth=0.9, alpha=0.7)
             axes.plot([x, x], [low, high], color=colour, linewidth=0.9, alpha=0.7)
-            filled, mark = "white" if point.key[1] == "original" else colour, style.FORM_MARKS[point.key[1]][0]
+            filled, mark = "white" if point.key[1] == "original" else colour, style.FORM_MARKS[point.key[1]]
             looks = {"color": colour, "markerfacecolor": filled, "markersize": style.MARK, "zorder": 3}
             told = f"{number}  " if len(points) > MANY else ""
             axes.plot([x], [y], mark, label=f"{told}{point.label}", **looks)

@@ -14,6 +14,14 @@ CAPTION = (
 )
 
 
+def groups_in_words(findings: Findings, found: CriticalDifference) -> str:
+    """The maps by mean rank, and which cannot be told apart."""
+    names = [map_title(findings, *key) for key in found.maps]
+    ordered = ", ".join(f"{name} {rank:.1f}" for name, rank in zip(names, found.mean_ranks, strict=True))
+    alike = "; ".join(f"from {names[first]} to {names[last]}" for first, last in found.groups())
+    return f"By mean rank: {ordered}. Not told apart: {alike or 'none'}."
+
+
 def critical_difference_figure(findings: Findings, found: CriticalDifference) -> Figure:
     """One line of mean ranks with a label for each map, the better half on the left."""
     count, groups = len(found.maps), found.groups()

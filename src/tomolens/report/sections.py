@@ -55,6 +55,7 @@ class Section:
         charts: name and caption of interactive charts.
         pictures: name and caption of figures.
         folded: whether a reader must ask for the table.
+        view: the view that it is about; empty for none.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Section:
     charts: Sequence[tuple[str, str]] = ()
     pictures: Sequence[tuple[str, str]] = ()
     folded: bool = False
+    view: str = ""
 
 
 def sections(findings: Findings) -> list[Section]:
@@ -124,15 +126,12 @@ def _view_section(findings: Findings, metric: Declaration, view: Output) -> Sect
         _view_table(findings, view, beside),
         _charts(metric) if first else (),
         [(f"ranks-{words.name}", ranks.CAPTION)],
+        view=words.name,
     )
 
 
 def _charts(metric: Declaration) -> list[tuple[str, str]]:
-    lines = "{} solid, {} dashed.".format
-    return [
-        (chart.name, f"{chart.caption} {lines(*chart.line_labels).capitalize() if chart.line_labels else ''}".strip())
-        for chart in metric.charts
-    ]
+    return [(chart.name, chart.caption) for chart in metric.charts]
 
 
 def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> Table:

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..declarations import Chart, Output
 from ..findings import Findings
-from ..findings.measured import Key
+from ..findings.measured import BOTH, Key
 from ..findings.printing import NOTHING, map_title, printed, values_of
-from ..findings.tables import MAP, keys_of
+from ..findings.tables import MAP, chart_table, keys_of
 from .style import Look, looks
 
 Values = NDArray[np.float64]
@@ -69,13 +70,10 @@ def series_of(findings: Findings, chart: Chart) -> list[Series]:
     table = findings.tables[f"{chart.name}_curve"]
     if table.empty:
         return []
-    headline, labels = findings.description.outputs[chart.headline], chart.line_labels or ("",) * len(chart.lines)
+    headline = findings.description.outputs[chart.headline]
     values = values_of(findings, headline)
     numbers = dict(zip(keys_of(values), values["value"], strict=True)) if len(values) else {}
-    lines: dict[Key, list[Line]] = {}
-    for (name, form, line), frame in table.groupby([*MAP, "line"], sort=False):
-        columns = (frame[column].to_numpy(np.float64) for column in ("x", "value", "ci_low", "ci_high"))
-        lines.setdefault((str(name), str(form)), []).append(Line(labels[chart.lines.index(str(line))], *columns))
+    lines = {(str(name), str(form)): _lines(chart, frame) for (name, form), frame in table.groupby([*MAP], sort=False)}
     found = looks(findings.description)
     return [
         Series(
@@ -83,7 +81,7 @@ def series_of(findings: Findings, chart: Chart) -> list[Series]:
             map_title(findings, *key),
             printed(headline, numbers[key]) if key in numbers else NOTHING,
             found[key[0]],
-            tuple(lines[key]),
+            lines[key],
         )
         for key in (*(key for key in numbers if key in lines), *(key for key in lines if key not in numbers))
     ]
@@ -116,3 +114,38 @@ def best_blind(findings: Findings, view: Output) -> float | None:
     table = findings.tables["baselines"]
     values = [] if table.empty else table["value"][table["view"] == view.column].dropna().tolist()
     return view.factor * max(values, key=lambda value: view.sign * value) if values else None
+
+
+def blind_series(findings: Findings, chart: Chart) -> Series | None:
+    """The lines of the best map that never looks at the network and is no estimator; None where none has such curves.
+
+    It is the best by the chart's headline, or the first where that judges no maps.
+    """
+    headline, looked = findings.description.outputs[chart.headline], looks(findings.description)
+    table, names = findings.tables["baselines"], findings.description.baselines - {findings.description.truth}
+    rows = table[table["baseline"].isin(names) & (table["not_drawn"] == "")] if len(table) else table
+    if headline.view is not None and len(rows):
+        rows = rows[rows["view"] == headline.column]
+        rows = rows.assign(badness=-headline.sign * rows["value"]).sort_values("badness", kind="stable")
+    keys = [key for name in (rows["baseline"].tolist() if len(rows) else []) for key in _maps_of(findings, name)]
+    for key in dict.fromkeys(keys):
+        found = chart_table(findings.measured.only([key]), chart, findings.description.outputs, findings.resampling)
+        if len(found) and headline.view is not None:
+            number = printed(headline, float(rows["value"].iloc[0]))
+            return Series(key, map_title(findings, *key), number, looked[key[0]], _lines(chart, found))
+    return None
+
+
+def _maps_of(findings: Findings, name: str) -> list[Key]:
+    return [key for key in findings.measured.maps if key[0] == name and key[1] in ("original", BOTH)]
+
+
+def _lines(chart: Chart, table: pd.DataFrame) -> tuple[Line, ...]:
+    labels = chart.line_labels or ("",) * len(chart.lines)
+    return tuple(
+        Line(
+            labels[chart.lines.index(str(name))],
+            *(frame[column].to_numpy(np.float64) for column in ("x", "value", "ci_low", "ci_high")),
+        )
+        for name, frame in table.groupby("line", sort=False)
+    )

@@ -27,13 +27,15 @@ DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
     (0, (8, 3)),
 )
 SCREEN_DASHES = (
-    ("solid", "dash"),
-    ("dashdot", "dot"),
-    ("longdash", "longdashdot"),
-    ("1px,3px", "12px,2px,2px,2px"),
-    ("6px,1px,1px,1px", "2px,1px"),
+    ("none", "6 3"),
+    ("9 3 2 3", "2 3"),
+    ("14 3", "14 3 2 3"),
+    ("1 3", "12 2 2 2"),
+    ("6 1 1 1", "2 1"),
 )
 """On the page: the first line or the absolute map, and the second or the map as it is; others for each eight."""
+DARK_PALETTE = ("#f2f2f2", "#4fa8e0", "#ff8b3d", "#2fc79a", "#e5a3c8", "#f2b632", "#8fd0f7", "#d977a8")
+"""The same on a dark ground."""
 FIRST_LINE, SECOND_LINE = "#a3310b", "#56b4e9"
 """Of a figure with two lines a map, where each estimator has a panel."""
 GUIDE, GRID, OUTLINE, BAR = "#bbbbbb", "#e3e3e3", "#ff2fd6", "#c0392b"
@@ -41,8 +43,8 @@ RESTS = ("#d5d5d5", "#9a9a9a")
 """Of what is left of an image beside its parts: within the body, outside of it."""
 CHOICES = tuple(zip(PALETTE[1:], ("o", "s", "^", "D", "v", "P", "X"), strict=True))
 """Colour and mark of each choice."""
-FORM_MARKS = {"original": ("o", "circle-open"), "absolute": ("s", "square"), BOTH: ("D", "diamond")}
-"""Mark of a map in figures and on the page."""
+FORM_MARKS = {"original": "o", "absolute": "s", BOTH: "D"}
+"""Mark of a map in figures."""
 SIGNED, MAGNITUDE = "berlin", "inferno"
 """Perceptually uniform colours, told apart with every kind of colour vision (Crameri 2018; matplotlib)."""
 PRINTED_SIGNED, PRINTED_MAGNITUDE = "RdBu_r", "magma"
@@ -63,12 +65,14 @@ class Look:
     Attributes:
         colour: as ``#rrggbb``.
         dash: of matplotlib.
-        screen_dashes: of plotly, see `SCREEN_DASHES`.
+        screen_dashes: of SVG, see `SCREEN_DASHES`.
+        ink: class of the page's style that has the colour, on a light ground and on a dark one.
     """
 
     colour: str
     dash: str | tuple[int, tuple[int, ...]]
     screen_dashes: tuple[str, str]
+    ink: str = "ink-blind"
 
 
 def looks(description: Description) -> Mapping[str, Look]:
@@ -79,7 +83,8 @@ def looks(description: Description) -> Mapping[str, Look]:
             turn = place // len(PALETTE)
             colour = BLIND if blind else PALETTE[place % len(PALETTE)]
             dashes = SCREEN_DASHES[turn % len(SCREEN_DASHES)]
-            found[one.name] = Look(colour, DASHES[(place + turn) % len(DASHES)], dashes)
+            ink = "ink-blind" if blind else f"ink-{place % len(PALETTE)}"
+            found[one.name] = Look(colour, DASHES[(place + turn) % len(DASHES)], dashes, ink)
     return found
 
 

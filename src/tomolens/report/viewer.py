@@ -3,6 +3,7 @@
 import base64
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,109 +14,196 @@ from PIL import Image
 from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
-from ..findings.printing import forms, title, values_of
-from ..results.gallery import MOST_CHANNELS, GalleryCase, by_rank
+from ..results.gallery import MOST_CHANNELS, STEPS, GalleryCase, by_rank
+from .beginnings import choices_of, explained, first_maps, telling
 from .channels import channels_of
-from .style import MAGNITUDE, PERCENTILE, SIGNED
+from .levels import levels_of, told_by
+from .style import MAGNITUDE, PERCENTILE
 
-BUDGET = 8_500_000
-"""Bytes of the page that all cases together may take."""
+LEAST_BUDGET, EACH, BUDGET = 400_000, 134_000, 12_500_000
+"""Bytes of the page that cases may take: at least, for each of them, and all of them together."""
 FINER = 3
 """Image and mask, which compress, are shown so many times finer than maps, which do not, if the case has the pixels."""
 SMALLEST = 0.05
 """Of the case's own size; below it there is nothing to see, whatever the budget."""
+PRESETS = (
+    ("soft tissue", -160.0, 240.0),
+    ("mediastinum", -125.0, 225.0),
+    ("liver", -45.0, 105.0),
+    ("vessels", 0.0, 240.0),
+    ("lung", -1000.0, 400.0),
+    ("bone", -450.0, 1050.0),
+)
+"""Windows to choose from, as far as they are within the study's own."""
+LISTS = ("steps", "regions", "along", "correct", "named")
+"""Of a case, names that are the same in most of them."""
+JOINED = 5
+"""Ranks of a blind map that are shown as one."""
+NOT_KNOWN = 255
+"""In place of a probability, of which there are 254 steps."""
 
 
 def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] | None:
     """What the page's script needs to show the cases; None without any."""
     if not cases:
         return None
-    names = list(dict.fromkeys(name for name, _ in cases[0].maps))
-    packed = fitted(cases, BUDGET)
+    choices = choices_of(findings, cases)
+    first = first_maps(findings, choices)
+    example = explained(findings, cases, choices, first[0])
+    packed = fitted(cases, min(BUDGET, max(LEAST_BUDGET, EACH * len(cases))), example["case"] if example else "")
     judges = [view for view in (findings.view_of("model"), findings.view_of("expert")) if view is not None]
     for one, case in zip(packed, cases, strict=True):
         one["tau"] = _tau(case, judges)
+    windowed = bool(findings.description.raw["content"]["cases"]["windowed"])
     return {
         "classes": list(findings.description.classes),
         "channels": [one._asdict() for one in channels_of(findings.description)[:MOST_CHANNELS]],
-        "estimators": [{"name": name, "title": title(findings, name)} for name in names],
+        "units": "HU" if windowed else "",
+        "presets": PRESETS,
+        "choices": choices,
         "outputs": [
-            {"name": one.name, "label": one.label, "factor": one.factor, "digits": one.digits}
+            {"name": one.name, "label": one.label, "factor": one.factor, "digits": one.digits, "sign": one.sign}
             for one in findings.description.views
         ],
         "two_views": any(one["tau"] is not None for one in packed),
-        "colours": {"original": colours(SIGNED), "absolute": colours(MAGNITUDE)},
+        "colours": colours(MAGNITUDE),
         "percentile": round(PERCENTILE),
-        "first": _first(findings, names),
+        "first": first,
+        "start": cases[telling(findings, cases, first[0])].name,
+        "explained": example,
+        "lists": _told_once(packed),
         "cases": packed,
     }
 
 
-def fitted(cases: Sequence[GalleryCase], budget: int) -> list[dict[str, Any]]:
-    """Each case packed for the script, all at the largest scale at which they fit the budget."""
+def _told_once(packed: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The lists of names that cases share, put in each case as a place among them."""
+    found: list[list[str]] = []
+    for one in packed:
+        for name in LISTS:
+            if one[name] not in found:
+                found.append(one[name])
+            one[name] = found.index(one[name])
+    return found
+
+
+def fitted(cases: Sequence[GalleryCase], budget: int, example: str = "") -> list[dict[str, Any]]:
+    """Each case packed for the script, all at the largest scale at which they fit the budget.
+
+    Of ``example``, the name of a case, the blind maps' order of masking is packed too: it is mostly that of ties, which
+    take room as nothing else does.
+    """
     sample = list(cases[:: max(1, len(cases) // 8)])
 
     def size(scale: float) -> float:
-        return len(cases) * float(np.mean([len(pack(case, scale)["data"]) for case in sample]))
+        return len(cases) * float(np.mean([len(pack(case, scale, beside=False)["data"]) for case in sample]))
 
     scale = min(1.0, float(np.sqrt(budget / size(1.0))))
     while True:
         while size(scale) > budget and scale > SMALLEST:
             scale *= 0.95
-        packed = [pack(case, scale) for case in cases]
+        packed = [pack(case, scale, case.name == example) for case in cases]
         if sum(len(one["data"]) for one in packed) <= budget or scale <= SMALLEST:
             return packed
         scale *= 0.95
 
 
-def pack(case: GalleryCase, scale: float) -> dict[str, Any]:
-    """One case: channels, mask, maps and regions as bytes one after another, compressed, with what is said of it."""
-    rows, columns = (max(8, round(length * scale)) for length in case.image.shape[1:])
-    fine = max(1, min(FINER, case.image.shape[1] // rows))
+def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]:
+    """One case: channels, mask, maps and regions as bytes one after another, compressed, with what is said of it.
+
+    Without ``beside`` the maps beside the study's own have few levels and no order of masking.
+    Arrays are ``(depth, rows, columns)``, of a slice with a depth of 1; only rows and columns are made smaller.
+    """
+    spatial = case.image.shape[1:]
+    rows, columns = (max(8, round(length * scale)) for length in spatial[-2:])
+    fine = max(1, min(FINER, spatial[-2] // rows))
     shape, finer = (rows, columns), (rows * fine, columns * fine)
     planes: list[NDArray[Any]] = [_resized(channel, finer, Image.Resampling.BOX) for channel in case.image]
     if case.mask is not None:
         planes.append(_resized(255 * case.mask.astype(np.uint8), finer, Image.Resampling.BOX) >= 128)
-    limits = []
-    for key, ranks in case.maps.items():
-        smaller, values = _smaller_map(ranks, case.values[key], shape)
-        limit = _limit(smaller, values)
-        limits.append(float(f"{limit:.3g}"))
-        planes += [smaller, np.round(255 * (values / limit).clip(0, 1)).astype(np.uint8)]
-    planes += [_resized(regions, shape, Image.Resampling.NEAREST) for regions in case.regions.values()]
+    if case.twin is not None:
+        # As the difference, which is nothing nearly everywhere.
+        planes.append(_resized(case.twin, finer, Image.Resampling.BOX) - planes[0])
+    maps, levels = [], {}
+    if not beside:
+        case = _without_order(case)
+    for key in case.maps:
+        levels[key], values = _map(case, key, shape)
+        if key[0] in case.beside and not beside:
+            levels[key] = _coarser(levels[key])
+        limit = float(f"{_limit(levels[key], values):.3g}")
+        maps.append({"key": "/".join(key), "limit": limit, "signed": bool((levels[key] < 0).any())})
+        planes += [levels[key], np.round(255 * (values / limit).clip(0, 1)).astype(np.uint8)]
+    for (name, form), steps in case.steps.items():
+        of = levels.get((name, form), levels.get((name, "original")))
+        planes += told_by(of, _resized(steps, shape, Image.Resampling.NEAREST)) if of is not None else ()
+    planes += [_upper(_resized(regions, shape, Image.Resampling.NEAREST)) for regions in case.regions.values()]
+    planes += [_parts(case.along[key]) for key in case.along if key in case.correct]
+    planes += [one.astype(np.uint8) for one in case.correct.values()]
+    named = list(dict.fromkeys(name for one in case.numbers.values() for name in one))
     content = b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes)
     return {
         "name": case.name,
         "label": case.label,
         "predicted": case.predicted,
+        "explained": case.explained,
         "fill": [round(one, 4) for one in case.fill],
+        "depth": 1 if len(spatial) < 3 else spatial[0],
         "rows": rows,
         "columns": columns,
         "fine": fine,
-        "full": list(case.image.shape[1:]),
+        "full": list(spatial[-2:]),
         "mask": case.mask is not None,
-        "maps": ["/".join(key) for key in case.maps],
-        "limits": limits,
-        "planes": case.planes,
+        "twin": case.twin is not None,
+        "spacing": None if case.spacing is None else _spacing(case, rows, columns),
+        "oriented": case.spacing is not None,
+        "maps": maps,
+        "steps": ["/".join(key) for key in case.steps if key in levels or (key[0], "original") in levels],
         "height": case.height,
         "regions": ["/".join(key) for key in case.regions],
-        "correct": {"/".join(key): ["".join(map(str, way)) for way in one] for key, one in case.correct.items()},
-        "numbers": {
-            "/".join(key): {name: float(f"{value:.6g}") for name, value in one.items() if not np.isnan(value)}
-            for key, one in case.numbers.items()
-        },
+        "along": ["/".join(key) for key in case.along if key in case.correct],
+        "correct": ["/".join(key) for key in case.correct],
+        "points": max((one.shape[1] for one in case.correct.values()), default=0),
+        "named": named,
+        "numbers": {"/".join(key): [_number(one.get(name)) for name in named] for key, one in case.numbers.items()},
         "data": base64.b64encode(zlib.compress(content, 9)).decode(),
     }
 
 
-def _first(findings: Findings, names: Sequence[str]) -> list[tuple[str, str]]:
-    """The maps to begin with, left and right: the leaders by the model's view and by the expert's."""
-    keys = []
-    for view in findings.views.values():
-        values = values_of(findings, view)
-        keys += [(row["estimator"], forms(row["form"])[-1]) for _, row in values.head(1).iterrows()]
-    keys = list(dict.fromkeys(key for key in keys if key[0] in names))
-    return [*keys, (names[0], "absolute"), (names[-1], "absolute")][:2]
+def _upper(regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The upper half of a region map: no more of it can be asked for, and the rest takes room."""
+    return np.where(regions >= np.percentile(regions, 50, method="lower"), regions, 0).astype(np.uint8)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else float(f"{value:.4g}")
+
+
+def _without_order(case: GalleryCase) -> GalleryCase:
+    """Without the order in which pixels of the maps beside the study's own are masked."""
+    steps = {key: one for key, one in case.steps.items() if key[0] not in case.beside}
+    return replace(case, steps=steps)
+
+
+def _coarser(ranks: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Every so many ranks made one; 0 stays alone."""
+    magnitude = np.abs(ranks.astype(np.int64))
+    middle = (magnitude - 1) // JOINED * JOINED + (JOINED + 1) // 2
+    return (np.sign(ranks) * np.where(magnitude > 0, np.minimum(middle, STEPS), 0)).astype(np.int8)
+
+
+def _spacing(case: GalleryCase, rows: int, columns: int) -> list[float]:
+    """Millimetres between slices, rows and columns of the maps as they are shown."""
+    assert case.spacing is not None
+    deep, down, over = (1.0, *case.spacing)[-3:]
+    full = case.image.shape[-2:]
+    return [round(one, 5) for one in (deep, down * full[0] / rows, over * full[1] / columns)]
+
+
+def _parts(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Probabilities as bytes."""
+    known = np.nan_to_num(probabilities, nan=0.0).clip(0.0, 1.0)
+    return np.where(np.isnan(probabilities), NOT_KNOWN, np.round((NOT_KNOWN - 1) * known)).astype(np.uint8)
 
 
 def _tau(case: GalleryCase, judges: Sequence[Output]) -> float | None:
@@ -127,14 +215,21 @@ def _tau(case: GalleryCase, judges: Sequence[Output]) -> float | None:
     return None if np.isnan(tau) else round(float(tau), 2)
 
 
-def _smaller_map(
-    ranks: NDArray[np.int8], values: NDArray[np.float32], shape: tuple[int, int]
+def _map(
+    case: GalleryCase, key: tuple[str, str], shape: tuple[int, int]
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    if ranks.shape == shape:
+    """A map smaller, in the levels of the masking where these are known; else its pixels are averaged."""
+    ranks, values, name = case.maps[key], case.values[key], key[0]
+    steps = case.steps.get((name, "absolute"))
+    if steps is None and not (ranks < 0).any():
+        steps = case.steps.get((name, "original"))
+    if steps is not None and (key[1] == "absolute" or (name, "absolute") not in case.maps):
+        smaller = [_resized(one, shape, Image.Resampling.NEAREST) for one in (ranks.view(np.uint8), steps)]
+        return levels_of(smaller[0].view(np.int8), values, smaller[1])
+    if ranks.shape[-2:] == shape:
         return ranks, values
-    signed = np.sign(ranks) * values[np.abs(ranks.astype(np.int64))]
-    averaged = Image.fromarray(signed.astype(np.float32)).resize(shape[::-1], Image.Resampling.BOX)
-    return by_rank(np.asarray(averaged))
+    signed = (np.sign(ranks) * values[np.abs(ranks.astype(np.int64))]).astype(np.float32)
+    return by_rank(_resized(signed, shape, Image.Resampling.BOX))
 
 
 def _limit(ranks: NDArray[np.int8], values: NDArray[np.float32]) -> float:
@@ -142,10 +237,13 @@ def _limit(ranks: NDArray[np.int8], values: NDArray[np.float32]) -> float:
     return float(np.percentile(magnitude, PERCENTILE)) or float(magnitude.max()) or 1.0
 
 
-def _resized(plane: NDArray[np.uint8], shape: tuple[int, int], how: Image.Resampling) -> NDArray[np.uint8]:
-    if plane.shape == shape:
-        return plane
-    return np.asarray(Image.fromarray(plane).resize(shape[::-1], how))
+def _resized(stack: NDArray[Any], shape: tuple[int, int], how: Image.Resampling) -> NDArray[Any]:
+    """A plane, or each plane of a stack, with other rows and columns."""
+    if stack.shape[-2:] == shape:
+        return stack
+    planes = stack.reshape(-1, *stack.shape[-2:])
+    resized = [np.asarray(Image.fromarray(plane).resize(shape[::-1], how)) for plane in planes]
+    return np.stack(resized).reshape(*stack.shape[:-2], *shape)
 
 
 def colours(name: str) -> list[int]:

@@ -30,6 +30,13 @@ class Example:
         mask: bool ``(*spatial)``, or None.
         maps: ``(*spatial)`` of each map, channels made one as for the metrics.
         region_maps: ``(*spatial)`` of each map; empty without a usable mask.
+        explained: the class whose maps these are; the predicted one where it is not known.
+        twin: like the image, with the finding taken away or put in; None where there is none.
+        beside: ``(*spatial)`` of each map that never looks at the network, and of the truth where that is known.
+        steps: uint8 ``(*spatial)`` of each map: at which step of the masking a pixel goes, the most important first.
+        along: of each map the explained class's probability along both orders of masking, ``(2, steps + 1)``.
+        spacing: millimetres from pixel to pixel along each axis, of an image whose place in the patient is known and
+            that lies with the front up and the patient's right on the left; None of others.
     """
 
     name: str
@@ -39,10 +46,16 @@ class Example:
     mask: NDArray[np.bool_] | None = None
     maps: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
     region_maps: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
+    explained: int | None = None
+    twin: NDArray[np.float32] | None = None
+    beside: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    steps: Mapping[tuple[str, str], NDArray[np.uint8]] = field(default_factory=dict)
+    along: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
+    spacing: tuple[float, ...] | None = None
 
 
 def write_example(folder: Path, example: Example) -> None:
-    """Write a case into a folder, atomically."""
+    """Write what figures need of a case into a folder, atomically."""
     arrays: dict[str, Any] = {
         "image": example.image,
         "facts": np.array([example.label, example.predicted]),

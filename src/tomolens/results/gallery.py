@@ -6,43 +6,51 @@ order of the pixels survives, as they are and absolute; the mean of each step is
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..declarations import Output
+from ..declarations import FORMS, Output
 from .arrays import Parts, read_arrays, write_whole
 from .example import Example
 from .rows import Measurement
 
 STEPS = 127
 MOST_CHANNELS = 8
+MOST_VOXELS = 64**3
 ORDERS = ("most important", "least important")
 """Which pixels are masked first along each of a case's two curves of decisions."""
 
 
 @dataclass(frozen=True)
 class GalleryCase:
-    """What the page shows of a case; of a volume, the slice with most of its mask, or the middle one without.
+    """What the page shows of a case; of a volume every so many voxels, at most `MOST_VOXELS`.
 
     Attributes:
         name: of the case.
         label: true class.
         predicted: by the network.
         fill: mean value of masked pixels in each channel, 0 (black) to 1 (white).
-        image: uint8 ``(C, rows, columns)``, 0..255 for [0, 1]; of more channels the first `MOST_CHANNELS`.
-        mask: bool ``(rows, columns)``, or None.
-        planes: of the volume that the image is a slice of; 1 for a slice.
-        height: which of them it is, counted from the feet.
-        maps: int8 ``(rows, columns)`` by rank, for each estimator as it is, and absolute where that is more than its
+        image: uint8 ``(C, *spatial)``, 0..255 for [0, 1]; of more channels the first `MOST_CHANNELS`.
+        mask: bool ``(*spatial)``, or None.
+        height: the slice of a volume that is shown first, counted from the feet; 0 of a slice.
+        maps: int8 ``(*spatial)`` by rank, for each estimator as it is, and absolute where that is more than its
             magnitude: of several channels it is the sum of theirs.
         values: float32 ``(128,)``: mean magnitude of each step of each of these, 0 first.
-        regions: uint8 ``(rows, columns)``, rank of each region map's values, 255 the most important.
+        regions: uint8 ``(*spatial)``, rank of each region map's values, 255 the most important.
         correct: for each map ``(2, steps + 1)``, 0 or 1: whether the decision is right, in both `ORDERS` of masking.
         numbers: for each map, by the name of the output: those that judge maps.
+        explained: the class whose maps these are.
+        twin: uint8 ``(*spatial)``, the first channel of the same image with the finding taken away or put in.
+        beside: names of the maps that never look at the network, and of the truth: among ``maps``, as they are.
+        steps: uint8 ``(*spatial)`` of each map, absolute ones where they differ: at which step of the masking a
+            pixel goes, the most important first.
+        along: float32 ``(2, steps + 1)`` of each map: the explained class's probability, in both `ORDERS`; NaN where it
+            is not known.
+        spacing: millimetres from pixel to pixel along each axis, where the image lies as a radiologist looks at it; None of others.
     """
 
     name: str
@@ -51,13 +59,18 @@ class GalleryCase:
     fill: tuple[float, ...]
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
-    planes: int
     height: int
     maps: Mapping[tuple[str, str], NDArray[np.int8]]
     values: Mapping[tuple[str, str], NDArray[np.float32]]
     regions: Mapping[tuple[str, str], NDArray[np.uint8]]
     correct: Mapping[tuple[str, str], NDArray[np.uint8]]
     numbers: Mapping[tuple[str, str], Mapping[str, float]]
+    explained: int = 0
+    twin: NDArray[np.uint8] | None = None
+    beside: Sequence[str] = ()
+    steps: Mapping[tuple[str, str], NDArray[np.uint8]] = field(default_factory=dict)
+    along: Mapping[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
+    spacing: tuple[float, ...] | None = None
 
 
 def by_rank(importance: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -87,33 +100,45 @@ def encode(
         fill: mean value of masked pixels in each channel, 0 (black) to 1 (white).
     """
     original = {name: plane for (name, form), plane in example.maps.items() if form == "original"}
-    height = height_to_look_at(example)
+    strides = _strides(example.image.shape[1:])
     maps = {
-        key: to_look_at(plane, height)
+        key: _coarser(plane, strides)
         for key, plane in example.maps.items()
         if key[1] == "original" or not np.array_equal(plane, np.abs(original[key[0]]))
     }
     arrays: dict[str, Any] = {
         "name": np.array(example.name),
-        "facts": np.array([example.label, example.predicted]),
+        "facts": np.array([example.label, example.predicted, _explained(example)]),
+        "beside": np.array(list(example.beside), dtype=np.str_),
         "fill": np.array(fill[:MOST_CHANNELS]),
-        "planes": np.array(1 if example.image.ndim < 4 else example.image.shape[1]),
-        "height": np.array(height),
-        "image": np.stack([_bytes(to_look_at(channel, height)) for channel in example.image[:MOST_CHANNELS]]),
+        "height": np.array(height_to_look_at(example) // strides[0] if len(strides) == 3 else 0),
+        "image": np.stack([_bytes(_coarser(channel, strides)) for channel in example.image[:MOST_CHANNELS]]),
     }
     if example.mask is not None:
-        arrays["mask"] = to_look_at(example.mask, height)
+        arrays["mask"] = _coarser(example.mask, strides)
+    if example.twin is not None:
+        arrays["twin"] = _bytes(_coarser(example.twin[0], strides))
+    if example.spacing is not None:
+        arrays["spacing"] = np.array(example.spacing)[-len(strides) :] * strides
+    maps |= {(name, "original"): _coarser(plane, strides) for name, plane in example.beside.items()}
+    arrays |= {f"steps/{'/'.join(key)}": _coarser(one, strides) for key, one in _distinct(example.steps).items()}
+    shown = {name for name, _ in maps}
+    arrays |= {
+        f"along/{'/'.join(key)}": one.astype(np.float16)
+        for key, one in example.along.items()
+        if key[0] in shown and key[1] in FORMS
+    }
     for key, importance in maps.items():
         name = "/".join(key)
         arrays[f"map/{name}"], arrays[f"values/{name}"] = by_rank(importance)
     for key, regions in example.region_maps.items():
-        plane = to_look_at(regions, height)
+        plane = _coarser(regions, strides)
         levels, position = np.unique(plane, return_inverse=True)
         ranks = position.reshape(plane.shape) * (255 / max(1, len(levels) - 1))
         arrays[f"regions/{'/'.join(key)}"] = np.round(ranks).astype(np.uint8)
     for one in measurements:
         output = outputs.get(one.metric)
-        if output is None or one.choice or one.estimator not in original:
+        if output is None or one.choice or not (one.estimator in original or one.estimator in example.beside):
             continue
         if output.masked and one.curve is not None:
             arrays[f"correct/{one.estimator}/{one.form}/{output.masked}"] = np.array(one.curve, dtype=np.uint8)
@@ -122,6 +147,19 @@ def encode(
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
+
+
+def _explained(example: Example) -> int:
+    return example.predicted if example.explained is None else example.explained
+
+
+def _distinct(steps: Mapping[tuple[str, str], NDArray[np.uint8]]) -> dict[tuple[str, str], NDArray[np.uint8]]:
+    """Without absolute maps that go as their originals do."""
+    return {
+        (name, form): one
+        for (name, form), one in steps.items()
+        if form == "original" or not np.array_equal(one, steps.get((name, "original"), ()))
+    }
 
 
 def write_gallery_case(folder: Path, index: int, content: bytes) -> None:
@@ -141,9 +179,9 @@ def read_gallery_case(file: Path) -> GalleryCase:
 def _gallery_case(parts: Parts) -> GalleryCase:
     correct, numbers = parts.get("correct", {}), parts.get("number", {})
     measured = dict.fromkeys((estimator, form) for estimator, form, _ in (*correct, *numbers))
-    label, predicted = (int(value) for value in parts["facts"][()])
+    label, predicted, *explained = (int(value) for value in parts["facts"][()])
     image, maps = parts["image"][()], {(name, form): one for (name, form), one in parts.get("map", {}).items()}
-    image = image.reshape(-1, *image.shape[-2:])  # before there were channels to choose from, it was one
+    image = image[None] if image.ndim == 2 else image  # before there were channels to choose from, it was one
     fill = tuple(float(one) for one in np.atleast_1d(parts["fill"][()]))
     if len(fill) != len(image) or any(one.shape != image.shape[1:] for one in maps.values()):
         raise ValueError(f"maps or fill of another shape than the image's {image.shape}")
@@ -154,22 +192,48 @@ def _gallery_case(parts: Parts) -> GalleryCase:
         fill,
         image,
         parts["mask"][()] if "mask" in parts else None,
-        int(parts["planes"][()]),
-        int(parts["height"][()]) if "height" in parts else int(parts["planes"][()]) // 2,
+        int(parts["height"][()]) if "height" in parts else 0,
         maps,
         {key: parts["values"][key] for key in maps},
         {(estimator, form): one for (estimator, form), one in parts.get("regions", {}).items()},
         {key: np.stack([correct[*key, order] for order in ORDERS]) for key in measured if (*key, ORDERS[0]) in correct},
         {key: {name: float(one) for (*of, name), one in numbers.items() if tuple(of) == key} for key in measured},
+        *_beside(parts, explained[0] if explained else predicted),
     )
+
+
+def _beside(parts: Parts, explained: int) -> tuple[Any, ...]:
+    """What stands beside the maps; older files have none of it."""
+    steps = {(name, form): one for (name, form), one in parts.get("steps", {}).items()}
+    along = {(name, form): one.astype(np.float32) for (name, form), one in parts.get("along", {}).items()}
+    spacing = tuple(float(one) for one in parts["spacing"][()]) if "spacing" in parts else None
+    beside = tuple(str(one) for one in parts["beside"][()]) if "beside" in parts else ()
+    return explained, parts["twin"][()] if "twin" in parts else None, beside, steps, along, spacing
 
 
 def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.round(255 * channel.clip(0, 1)).astype(np.uint8)
 
 
+def _strides(spatial: tuple[int, ...]) -> tuple[int, ...]:
+    """Every how many voxels along each axis are kept of a volume; all of a slice."""
+    strides = [1] * len(spatial)
+    while (
+        len(spatial) == 3
+        and np.prod([-(-length // by) for length, by in zip(spatial, strides, strict=True)]) > MOST_VOXELS
+    ):
+        longest = max(range(3), key=lambda axis: spatial[axis] / strides[axis])
+        strides[longest] += 1
+    return tuple(strides)
+
+
+def _coarser(array: NDArray[Any], strides: tuple[int, ...]) -> NDArray[Any]:
+    """Every so many voxels of ``(*spatial)``."""
+    return array[tuple(slice(by // 2, None, by) for by in strides)]
+
+
 def height_to_look_at(example: Example) -> int:
-    """Which slice of a volume is shown, counted from the feet: that with most of its mask, or the middle one without.
+    """Which slice of a volume to look at, counted from the feet: that with most of its mask, or the middle one without.
 
     0 for a slice.
     """

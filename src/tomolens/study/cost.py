@@ -153,8 +153,9 @@ def estimate(
         seconds["measuring by other trainings"] = held_out * rivals * own * (asked_share * shown + exact) * plain
     workers = workers_for(held_out, device)
     seconds["other metrics"] = held_out * _metrics_time(case, classifier, plan, maps) / workers
-    # For the page a byte a pixel: the image, a map of each estimator, and regions of both its maps.
-    gallery = min(held_out, settings.gallery) * case.image[0].size * 3 * len(plan.estimators)
+    # For the page a byte a pixel: a map of each estimator with the order of its pixels and its regions, and blind maps.
+    planes = 3 * len(plan.estimators) + 2 * len(plan.baselines)
+    gallery = min(held_out, settings.gallery) * case.image[0].size * planes
     numbers = maps * (2 * (settings.metrics.steps + 1) + 4 * settings.metrics.roc_points + 2 * 100)
     return StudyCost(
         cases=held_out,

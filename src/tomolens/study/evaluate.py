@@ -1,7 +1,7 @@
 """The unit of work: one case in, its measurements out, depending on nothing but its arguments."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -39,6 +39,9 @@ class Evaluation:
         planes: ``(*spatial)`` of each of their forms, channels made one.
         region_maps: ``(*spatial)`` for each of these; empty without a usable mask.
         fill: mean of what masked pixels become in each channel, from 0 (black) to 1 (white).
+        explained: the class whose maps these are.
+        rankings: all maps that were sorted, blind ones and the truth among them.
+        along: see `Evaluand.along`.
     """
 
     predicted: int
@@ -47,6 +50,9 @@ class Evaluation:
     planes: dict[MapKey, NDArray[np.float64]]
     region_maps: dict[MapKey, NDArray[np.float64]]
     fill: tuple[float, ...]
+    explained: int = 0
+    rankings: Mapping[MapKey, RankedMap] = field(default_factory=dict)
+    along: Mapping[MapKey, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,9 @@ def evaluate(
         {key: one.scores.reshape(one.shape) for key, one in evaluand.rankings.items() if _is_own(key, evaluand)},
         {key: one for key, one in regions.items() if _is_own(key, evaluand)},
         prepared.fill,
+        evaluand.explained,
+        evaluand.rankings,
+        evaluand.along,
     )
 
 

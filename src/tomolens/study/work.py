@@ -15,9 +15,11 @@ from torch import Tensor
 from ..cases import Case, Cases
 from ..classifier import Classifier
 from ..classifier.quick import Quick
+from ..declarations import FORMS
 from ..errors import in_full, is_out_of_memory, shortened
 from ..estimators.subject import References
 from ..metrics.evaluand import Rival
+from ..metrics.fidelity import MOST_STEPS, steps_of_pixels
 from ..metrics.registry import METRICS
 from ..results.example import Example
 from ..results.gallery import encode
@@ -148,7 +150,7 @@ class Worker:
             decisions="plain" if self.classifier.quick is None else self.classifier.quick.told,
             seconds=time.perf_counter() - began,
             example=example if index in job.examples else None,
-            gallery=_small(example, evaluation, job.plan) if index in job.gallery else b"",
+            gallery=_small(case, example, evaluation, job) if index in job.gallery else b"",
             maps={name: one.cpu().numpy() for name, one in evaluation.maps.items()} if job.keep_maps else {},
         )
 
@@ -184,9 +186,25 @@ def _shown(case: Case, evaluation: Evaluation, classifier: Classifier) -> Exampl
     )
 
 
-def _small(example: Example, evaluation: Evaluation, plan: Plan) -> bytes:
+def _small(case: Case, example: Example, evaluation: Evaluation, job: Job) -> bytes:
+    """With what stands beside the maps on the page: the twin, the blind maps, and the order in which pixels went."""
+    plan, rankings, steps = job.plan, evaluation.rankings, job.plan.metrics.steps
+    fits = steps <= MOST_STEPS
     outputs = {one.name: one for name in plan.metrics.names for one in METRICS[name].declaration.outputs}
-    return encode(example, evaluation.measurements, outputs, evaluation.fill)
+    shown = replace(
+        example,
+        explained=evaluation.explained,
+        twin=None if case.twin is None else job.classifier.intensity.share(case.twin),
+        beside={
+            name: ranked.scores.reshape(ranked.shape)
+            for (name, form), ranked in rankings.items()
+            if form == "original" and (name, form) not in evaluation.planes
+        },
+        steps={key: steps_of_pixels(ranked, steps) for key, ranked in rankings.items() if key[1] in FORMS and fits},
+        along=evaluation.along,
+        spacing=None if case.grid is None else case.grid.spacing,
+    )
+    return encode(shown, evaluation.measurements, outputs, evaluation.fill)
 
 
 def died(job: Job, index: int) -> Outcome:
