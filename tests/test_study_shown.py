@@ -29,3 +29,15 @@ def test_order_probability_and_blind_maps_are_kept(tmp_path, monkeypatch):
             surely = known & (np.abs(along - 0.5) > 1e-3)
             np.testing.assert_array_equal((along > 0.5)[surely], decided[surely])
             assert known[:, 0].all()
+
+
+def test_what_options_leave_is_not_shown_for_the_studys_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_figures", no_figures)
+    options = {"score": False, "direction": False, "noise": [0.3], "steps": [], "fills": ["mean"], "regions": {}}
+    quick_study(count=4).run(tmp_path / "plain")
+    quick_study(count=4, vary=options).run(tmp_path / "varied")
+    plain, varied = (list(Store(tmp_path / name).gallery()) for name in ("plain", "varied"))
+    for one, other in zip(plain, varied, strict=True):
+        assert one.along.keys() == other.along.keys()
+        for key, curves in one.along.items():
+            np.testing.assert_array_equal(other.along[key], curves)

@@ -7,6 +7,7 @@ order of the pixels survives, as they are and absolute; the mean of each step is
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class GalleryCase:
             pixel goes, the most important first.
         along: float32 ``(2, steps + 1)`` of each map: the explained class's probability, in both `ORDERS`; NaN where it
             is not known.
-        spacing: millimetres from pixel to pixel along each axis, where the image lies as a radiologist looks at it; None of others.
+        spacing: millimetres from pixel to pixel along each axis, where the image lies as a radiologist looks at it;
+            None of others.
     """
 
     name: str
@@ -218,10 +220,7 @@ def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:
 def _strides(spatial: tuple[int, ...]) -> tuple[int, ...]:
     """Every how many voxels along each axis are kept of a volume; all of a slice."""
     strides = [1] * len(spatial)
-    while (
-        len(spatial) == 3
-        and np.prod([-(-length // by) for length, by in zip(spatial, strides, strict=True)]) > MOST_VOXELS
-    ):
+    while len(spatial) == 3 and prod(ceil(one / by) for one, by in zip(spatial, strides, strict=True)) > MOST_VOXELS:
         longest = max(range(3), key=lambda axis: spatial[axis] / strides[axis])
         strides[longest] += 1
     return tuple(strides)

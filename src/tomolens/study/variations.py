@@ -33,6 +33,7 @@ def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[...,
     """
     if plan.variations is None:
         return
+    evaluand = replace(evaluand, along={})  # what an option leaves for the page is not the study's own
     for name in (name for name in plan.metrics.names if "fill" in METRICS[name].depends_on):
         for option, fill in plan.variations.fills.items():
             settings = replace(evaluand.settings, fill=fill)
