@@ -189,3 +189,12 @@ def test_real_volumes_with_implanted_nodules_through_a_whole_study(real_ct, tmp_
     assert len(findings.table("overlap")) > 0
     assert findings.table("roc")["auc"].between(0, 1).all()
     assert (tmp_path / "r" / "report.html").exists()
+
+
+def test_the_packaged_study_of_volumes_can_be_made(request):
+    study = Study.from_toml(request.config.rootpath / "studies" / "volumes.toml")
+    cases = study.load_cases()
+    assert (study.settings.cases.dimensions, len(cases)) == (3, 488)
+    assert {entry.split for entry in cases.entries[:440]} == {"train"}
+    assert cases[-1].image.shape == cases[-1].twin.shape == (1, *study.settings.cases.size)
+    assert cases[-1].mask.sum() > 50
