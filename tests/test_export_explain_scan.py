@@ -216,4 +216,13 @@ def test_region_maps_are_those_of_the_slices(tmp_path):
     expected = xrai(image, image[0])
     np.testing.assert_allclose(explained.grid.turn_upright(found.values)[2], expected, atol=1e-5)
     assert "XRAI" in found.title
-    assert not explain_scan(tmp_path / "scan.nii.gz", network(3), [IMAGE], regions=True).regions
+
+
+def test_region_maps_of_a_volume_are_of_all_of_it(tmp_path):
+    write_oriented(tmp_path / "scan.nii.gz", "RAS")
+    explained = explain_scan(tmp_path / "scan.nii.gz", network(3), [IMAGE], regions=True)
+    (found,), (importance,) = explained.regions.values(), explained.maps.values()
+    image = windowed(explained.grid.turn_upright(explained.hu)).astype(np.float32)
+    seen = explained.grid.turn_upright(importance.values)
+    expected = xrai(image[None], np.abs(seen), spacing=explained.grid.upright().spacing)
+    np.testing.assert_allclose(explained.grid.turn_upright(found.values), expected, atol=1e-5)

@@ -34,7 +34,7 @@ class ExplainedScan:
 
     Attributes:
         maps: by estimator, on the scan's voxels.
-        regions: of each of them its region map (XRAI), of slices where it was asked for.
+        regions: of each of them its region map (XRAI), where it was asked for.
         prediction: what the network says about the scan, in words.
         hu: float32 ``(slices, rows, columns)`` of the scan as it is stored.
         grid: of these voxels.
@@ -84,7 +84,7 @@ def explain_scan(
         slices: ``all``, ``every=N``, ``count=N``, or numbers counted from the feet, as ``3,10-14``.
         series: name or UID, where there are several.
         seed: of random draws.
-        regions: whether each map is made a region map too (XRAI); of volumes there is none.
+        regions: whether each map is made a region map too (XRAI).
         batch_size: images the network sees at a time.
         progress: told how far it is.
 
@@ -109,7 +109,7 @@ def explain_scan(
     shown = _Shown.of(place, network, series, places, stored.grid)
     probabilities, left_out = shown.looked_at(batch_size)
     target = _class(network, explained_class, probabilities)
-    sums = _Sums(stored.grid, chosen, regions and network.dimensions == 2)
+    sums = _Sums(stored.grid, chosen, regions)
     notes: dict[str, None] = dict.fromkeys(network.notes)
     for first in range(0, len(shown.entries), AT_A_TIME):
         progress(f"explaining {place.name}", first, len(shown.entries))
@@ -178,7 +178,8 @@ class _Sums:
             within = case.grid.within
             seen = case.grid.to_source(np.ones(case.grid.shape, np.float32)) > 0
             self.explained[within] |= seen
-            segments = segment(case.image) if self.of_regions else None
+            spacing = case.grid.spacing
+            segments = segment(case.image, spacing=spacing) if self.of_regions else None
             for name, maps in made.maps.items():
                 plane = maps[place].sum(dim=0).cpu().float().numpy()
                 self._put(self.values, by_name[name], case.grid, seen, plane)
