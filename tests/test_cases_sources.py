@@ -157,7 +157,7 @@ def test_slice_choices(text, total, chosen):
 
 @pytest.mark.parametrize("text", ["some", "every", "every=0", "count=-1", "count=x", "all=2", "largest-mask="])
 def test_slice_choices_that_make_no_sense(text):
-    with pytest.raises(SettingsError, match="expected all, every=N, count=N or largest-mask=N"):
+    with pytest.raises(SettingsError, match="expected all, every=N, count=N, largest-mask=N or volume"):
         SliceChoice.parse(text)
 
 

@@ -202,9 +202,9 @@ ODD_FILES = {
     ),
     "solid pixels": (
         '[cases]\nsource = "phantom"\nspacing = [1, 1, 2]',
-        r"spacing \[1\.0, 1\.0, 2\.0\]: simulated cases have two",
+        r"spacing \[1\.0, 1\.0, 2\.0\]: slices have two axes",
     ),
-    "solid implants": ('[cases]\nimplant = "nodule"\nspacing = [1, 1, 2]', r"spacing \[.*\]: implants go into slices"),
+    "solid implants": ('[cases]\nimplant = "nodule"\nspacing = [1, 1, 2]', r"spacing \[.*\]: slices have two axes"),
     "pixels of other axes": (
         "[cases]\nsize = [32, 32]\nspacing = [1, 1, 2]",
         r"size \[32, 32\] and spacing \[1\.0, 1\.0, 2\.0\]: one has a number for each of two axes, one of three",
@@ -227,7 +227,7 @@ ODD_FILES = {
         r"cases\.size: 1 numbers of pixels, expected one for all axes or one for each",
     ),
     "four axes": ("[cases]\nsize = [32, 32, 32, 32]", r"cases\.size: 4 numbers of pixels"),
-    "solid phantoms": ('[cases]\nsource = "phantom"\nsize = [32, 32, 32]', "simulated cases have two axes"),
+    "solid phantoms": ('[cases]\nsource = "phantom"\nsize = [32, 32, 32]', "slices have two axes, rows and columns .dimensions = 2"),
     "crossed classes": ('[cases]\nclasses = ["1", "0"]', "label 0 cannot be called '1'"),
     "noise twice": ("[vary]\nnoise = [0.3, 0.3]", r"vary\.noise: option '0\.3' is named twice"),
     "varied regions": ("[vary.regions.none]\nscales = []", r"vary\.regions: scales is empty"),
