@@ -227,7 +227,7 @@ ODD_FILES = {
         r"cases\.size: 1 numbers of pixels, expected one for all axes or one for each",
     ),
     "four axes": ("[cases]\nsize = [32, 32, 32, 32]", r"cases\.size: 4 numbers of pixels"),
-    "solid phantoms": ('[cases]\nsource = "phantom"\nsize = [32, 32, 32]', "slices have two axes, rows and columns .dimensions = 2"),
+    "solid phantoms": ('[cases]\nsource = "phantom"\nsize = [32, 32, 32]', "slices have two axes, rows and columns"),
     "crossed classes": ('[cases]\nclasses = ["1", "0"]', "label 0 cannot be called '1'"),
     "noise twice": ("[vary]\nnoise = [0.3, 0.3]", r"vary\.noise: option '0\.3' is named twice"),
     "varied regions": ("[vary.regions.none]\nscales = []", r"vary\.regions: scales is empty"),

@@ -31,10 +31,8 @@ def parts(image: NDArray[np.floating], spacing: Sequence[float] | None = None) -
         MapError: values that are not finite, or other than two or three axes.
 
     Example:
-        >>> image = np.zeros((1, 10, 10, 10))
-        >>> image[0, 2:6, 3:8, 4:8] = 1.0
-        >>> int(parts(image).max()) + 1
-        2
+        >>> int(parts(np.zeros((1, 10, 10, 10))).max()) + 1
+        1
     """
     grey = as_grey(image)
     plane, sides = without_thin(grey, spacing)
