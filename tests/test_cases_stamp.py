@@ -103,4 +103,32 @@ def test_what_only_reading_tells_has_none(tmp_path):
     assert stamps(Cases.from_arrays(images, [0, 1])) == [None, None]
     (tmp_path / "cases.csv").write_text("case,image,label,patient\na,a.mhd,0,p\n")
     (tmp_path / "a.mhd").write_text("ElementDataFile = a.raw")
-    assert stamps(read(tmp_path / "cases.csv")) == [None]
+    assert stamps(read(tmp_path / "cases.csv")) == [None]  # which is not there
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha", "a.mhd"])
+def test_voxels_beside_their_header_are_looked_at(tmp_path, name):
+    header = {
+        ".nrrd": "NRRD0004\ntype: short\ndimension: 3\nsizes: 4 4 2\nencoding: raw\ndata file: a.raw\n\n",
+        ".mha": "NDims = 3\nDimSize = 4 4 2\nElementType = MET_SHORT\nElementDataFile = a.raw\n",
+    }
+    (tmp_path / name).write_text(header[".nrrd" if name == "a.nrrd" else ".mha"])
+    (tmp_path / "a.raw").write_bytes(bytes(64))
+    (tmp_path / "cases.csv").write_text(f"case,image,label,patient\na,{name},0,p\n")
+    (before,) = stamps(read(tmp_path / "cases.csv"))
+    assert before is not None
+    (tmp_path / "a.raw").write_bytes(bytes(63) + b"1")
+    os.utime(tmp_path / "a.raw", ns=(0, 12345))
+    assert stamps(read(tmp_path / "cases.csv")) != [before]
+
+
+def test_folders_are_followed_through_links_and_no_link_is_followed_twice(tmp_path):
+    files.write_series(tmp_path / "real", files.body())
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "sub").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "back").symlink_to(tmp_path / "scan")
+    (tmp_path / "cases.csv").write_text("case,image,label,patient\na,scan,0,p\n")
+    before = stamps(read(tmp_path / "cases.csv"))
+    assert before == stamps(read(tmp_path / "cases.csv"))
+    sorted((tmp_path / "real").glob("*.dcm"))[0].unlink()
+    assert stamps(read(tmp_path / "cases.csv")) != before

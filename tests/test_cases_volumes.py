@@ -108,6 +108,14 @@ def test_the_lungs_are_found_and_cropped_to(chest):
         box_of(np.full((8, 8, 8), 40.0), "lungs")
 
 
+def test_the_body_of_two_slices_is_found():
+    hu = np.full((2, 30, 30), -1000.0)
+    hu[:, 5:25, 4:26] = 40.0
+    hu[0, 12, 2], hu[1, 1, 1] = 40.0, 40.0  # dots, which are no body
+    assert box_of(hu, "body") == ((0, 2), (5, 25), (4, 26))
+    np.testing.assert_array_equal(body_of(hu[None], AIR)[0], body_of(hu[None, 0], AIR))
+
+
 def test_pixels_of_mm_are_about_the_middle_of_the_box_and_go_back_to_their_place(chest, files):
     spacing, made = chest.steps, Preprocessing(24, LUNG, spacing=6.0, crop="lungs")
     case = FileReader(made, dimensions=3)(

@@ -141,6 +141,10 @@ def test_of_a_finished_study_nothing_is_read_or_written_again(tmp_path, small_st
     last = report.stat().st_mtime_ns
     Study(SETTINGS).run(out)
     assert report.stat().st_mtime_ns > last
+    table = (out / "tables" / "roc.csv").read_text()
+    (out / "tables" / "roc.csv").write_text(table.replace("1", "2"))  # of the same length
+    Study(SETTINGS).run(out)
+    assert (out / "tables" / "roc.csv").read_text() == table
     (out / "survey.json").write_bytes(b"[1]")
     with pytest.raises(TypeError):
         Study(SETTINGS).run(out)  # what is known is damaged: they are drawn again

@@ -88,6 +88,15 @@ def test_what_was_broken_is_read_again_and_shapes_are_compared_all_the_same():
     assert facts(survey(some(shapes={"c3": (4, 8)}), on_error="skip", known=skipped.known)) == facts(skipped)
 
 
+def test_what_is_no_look_is_refused():
+    (first, *_) = survey(some()).known.values()
+    raw = json.loads(json.dumps(first.as_json()))
+    assert Looked.from_json(raw) == first
+    for changed in ({"mask_hash": "zz"}, {"mask_hash": 5}, {"notes": [3]}, {"places": None}, {"shape": 4}, {"more": 1}):
+        with pytest.raises((TypeError, ValueError)):
+            Looked.from_json(raw | changed)
+
+
 def test_processes_find_the_same(monkeypatch):
     monkeypatch.setattr(look, "FEWEST", 4)
     monkeypatch.setattr(look, "AT_A_TIME", 3)

@@ -16,6 +16,7 @@ from tomolens.classifier import Classifier
 from tomolens.cli import app
 from tomolens.errors import SettingsError
 from tomolens.estimators import Cost, explain
+from tomolens.findings import Findings
 from tomolens.findings.choices import OF_ORIGINAL, OWN, concordance_over
 from tomolens.metrics import fidelity, roc
 from tomolens.report.answer import headline
@@ -165,3 +166,19 @@ def test_the_command_plans_it(tmp_path):
     }
     assert "92 forward and backward" in lines[()]
     assert "92 forward and backward" not in lines["--vary",]
+
+
+def test_a_blind_map_of_the_fill_is_that_of_the_option(cases, classifier, tmp_path):
+    """The difference from the fill is another map under another fill, as it is in a study with that fill."""
+    given = SETTINGS.model_dump(mode="json") | {"vary": None}
+    given["estimators"] |= {"names": ["backpropagation"], "parameters": {}, "baselines": ["difference-from-fill"]}
+    vary = {"score": False, "direction": False, "noise": [], "steps": [], "regions": {}, "fills": ["40 HU", "mean"]}
+    Study(StudySettings.model_validate(given | {"vary": vary}), cases=cases, classifier=classifier).run(tmp_path / "v")
+    varied = Findings.from_folder(tmp_path / "v").measurements
+    blind = varied[(varied["estimator"] == "difference-from-fill") & (varied["metric"] == "fidelity")]
+    for fill in vary["fills"]:
+        own = StudySettings.model_validate(given | {"metrics": given["metrics"] | {"fill": fill}})
+        rows = Study(own, cases=cases, classifier=classifier).run(tmp_path / fill).measurements
+        rows = rows[(rows["estimator"] == "difference-from-fill") & (rows["metric"] == "fidelity")]
+        assert blind[blind["option"] == fill]["value"].tolist() == rows["value"].tolist()
+    assert len({tuple(one["value"]) for _, one in blind.groupby("option")}) > 1

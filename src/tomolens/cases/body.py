@@ -11,6 +11,15 @@ AIR = -500.0
 """HU below which a pixel is air (or lung, which lies inside the body)."""
 
 
+def opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A mask without what is thinner than three pixels; along an axis of fewer, of any thickness."""
+    from scipy import ndimage  # here, because finding and listing cases does without it
+
+    structure = ndimage.generate_binary_structure(mask.ndim, 1)
+    thin = tuple(slice(1, 2) if length < 3 else slice(None) for length in mask.shape)
+    return np.asarray(ndimage.binary_opening(mask, structure[thin]), dtype=bool)
+
+
 def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     """The largest connected part of an image that is not air, with its holes filled.
 
@@ -25,7 +34,7 @@ def body_of(image: NDArray[np.floating], air: float) -> NDArray[np.bool_]:
     """
     from scipy import ndimage  # here, because finding and listing cases does without it
 
-    parts, count = ndimage.label(ndimage.binary_opening(image.max(axis=0) > air))
+    parts, count = ndimage.label(opened(image.max(axis=0) > air))
     if count == 0:
         return np.zeros(image.shape[1:], dtype=bool)
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))

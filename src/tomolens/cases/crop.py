@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CaseError
-from .body import AIR, body_of
+from .body import AIR, body_of, opened
 
 Crop = Literal["body", "lungs"]
 Box = tuple[tuple[int, int], ...]
@@ -66,7 +66,7 @@ def _lungs(hu: NDArray[np.floating], within: NDArray[np.bool_], least: float) ->
     """The parts within a region that hold air as lungs do, without those that are small beside the largest."""
     from scipy import ndimage  # here, because finding and listing cases does without it
 
-    parts, count = ndimage.label(within & ndimage.binary_opening(hu < AIR))
+    parts, count = ndimage.label(within & opened(hu < AIR))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
     like_lung = [

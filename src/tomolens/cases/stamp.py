@@ -1,7 +1,6 @@
 """By what a case is known to be what it was when it was read last, without reading it again."""
 
 import hashlib
-import os
 import platform
 from collections.abc import Iterator
 from functools import cache
@@ -9,15 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..code import code_hash
+from ..errors import CaseError
 from .case import CaseEntry, Cases
-from .places import archive_of, suffix
+from .itk_headers import find_voxels
+from .places import FoundFile, archive_of, files_of, suffix
 
 READ_BY = (
     "numpy", "scipy", "pydicom", "SimpleITK", "nibabel", "pillow", "highdicom", "pylibjpeg", "pylibjpeg-openjpeg",
     "pyjpegls", "python-gdcm",
 )  # fmt: skip
-DETACHED = (".mhd", ".nhdr", ".hdr")
-"""Headers whose voxels lie in a file that only reading tells."""
+ITK = (".nrrd", ".mha", ".mhd")
+"""Headers whose voxels may lie in another file, which they name."""
 
 
 class Stamps:
@@ -32,12 +33,13 @@ class Stamps:
         self._files: dict[Path, str] = {}
 
     def of(self, entry: CaseEntry) -> str | None:
-        """A case's stamp; None where only reading it tells what it is: cases in memory, headers apart from voxels."""
+        """A case's stamp; None where only reading it tells what it is: cases in memory, headers without voxels."""
         if self._read_as is None:
             return None
         how, places = self._read_as(entry)
-        files = [Path(place) for place in places]
-        if any(suffix(file) in DETACHED for file in files):
+        try:
+            files = [file for place in places for file in _with_voxels(Path(place))]
+        except (CaseError, OSError):  # reading it tells why
             return None
         parts = [how, repr(entry), *map(self._state, files), code()]
         return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
@@ -49,16 +51,21 @@ class Stamps:
         return self._files[file]
 
 
+def _with_voxels(place: Path) -> list[Path]:
+    """A place, and the file that holds its voxels where it is a header alone.
+
+    Raises:
+        CaseError, OSError: a header that does not tell.
+    """
+    return [place, find_voxels(place).file] if suffix(place) in ITK and archive_of(place) is None else [place]
+
+
 def _sizes_and_times(place: Path) -> Iterator[str]:
-    """Of a file, or of all files of a folder; of what is not there nothing, since reading tells that."""
-    folders = sorted(os.walk(place)) if place.is_dir() else [(str(place.parent), [], [place.name])]
-    for folder, _, names in folders:
-        for name in sorted(names):
-            try:
-                state = os.stat(os.path.join(folder, name))
-            except OSError:
-                continue
-            yield f"{folder}/{name} {state.st_size} {state.st_mtime_ns}"
+    """Of a file, or of all files of a folder, links followed; of what is not there nothing: reading tells that."""
+    if not place.exists():
+        return
+    for found in files_of(place):
+        yield f"{found.place} {found.size} {found.changed}" if isinstance(found, FoundFile) else str(found)
 
 
 @cache

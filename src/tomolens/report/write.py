@@ -79,10 +79,14 @@ def is_current(store: Store) -> bool:
 
 
 def _made(store: Store, files: Iterable[str]) -> dict[str, object]:
-    """What a report was made of, and how large each of its files is."""
+    """What a report was made of, and the hash of each of its files."""
     description, code = store.description_file.read_bytes(), code_hash(Path(__file__).parents[1])
-    sizes = {name: (store.folder / name).stat().st_size for name in files}
-    return {"of": hashlib.blake2b(description + code.encode(), digest_size=16).hexdigest(), "files": sizes}
+    hashes = {name: _hash((store.folder / name).read_bytes()) for name in files}
+    return {"of": _hash(description + code.encode()), "files": hashes}
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _drawn(findings: Findings, store: Store, progress: Progress) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """The cases of a study file: which, what the network sees of them, and which are held out."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -20,6 +21,8 @@ from .section import Count, Section
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 4096
 """Pixels of an image along an axis."""
+MOST_PIXELS = 2**28
+"""Of an image, along all axes together: 640 along each of three."""
 SIDE_OF_VOLUMES = 96
 """Voxels along each axis of a volume, where nothing else is said."""
 
@@ -153,6 +156,12 @@ class CaseSettings(Section):
         if self.source != "phantom" and self.implant is None and self.finding_mm is not None:
             raise ValueError("finding_mm: it is of simulated cases and of implants; here is neither")
         require_finding(self.task_finding, self.finding_mm)
+        if self.crop is not None and self.marker is not None:
+            raise ValueError(f"marker, crop: a shortcut lies outside of the {self.crop}, where crop cuts it off")
+        if self.crop == "lungs" and "lesion" in (self.finding, self.implant):
+            raise ValueError("crop = 'lungs': a lesion lies in soft tissue, which is cut off")
+        if prod(self.preprocessing.shape(self.dimensions)) > MOST_PIXELS:
+            raise ValueError(f"size {self.size}: more than {MOST_PIXELS:,} voxels are more than any network here takes")
         if self.source != "phantom" and self.marker is not None:
             raise ValueError("marker: only simulated cases can carry a planted shortcut")
         if self.implant is not None and self.source == "phantom":

@@ -63,6 +63,7 @@ class Prepared:
         evaluand: with all its maps ranked.
         made: what came of explaining it.
         explaining: `explain_each` with all that the study chose for this case.
+        scene: what stands beside the image.
         predicted: class that the network gives the image.
         turns: whether the network decides otherwise about its twin; None where there is none.
         fill: mean of what masked pixels become in each channel, from 0 (black) to 1 (white); of the image where that is
@@ -72,6 +73,7 @@ class Prepared:
     evaluand: Evaluand
     made: Explained
     explaining: Callable[..., Explained]
+    scene: Scene
     predicted: int
     turns: bool | None
     fill: tuple[float, ...]
@@ -108,7 +110,7 @@ def evaluate(
             *of_network(case, classifier, prepared.predicted, prepared.turns),
             *_of_estimators(prepared.made, evaluand),
             *(one for name in plan.metrics.names for one in measured(name, evaluand)),
-            *measure_variations(plan, evaluand, prepared.explaining),
+            *measure_variations(plan, evaluand, prepared.explaining, prepared.scene),
         )
         measurements += tuple(_calibrated(calibration, classifier, plan, references, atlas))
         measurements += tuple(_by_rivals(case, evaluand.rankings.keys(), rivals, plan, references, atlas))
@@ -253,7 +255,7 @@ def prepare(
     )
     masked = next(one for one in (scene.fill, case.twin, case.image) if one is not None)
     means = tuple(float(channel.mean()) for channel in classifier.intensity.share(masked))
-    return Prepared(evaluand, made, explaining, predicted, turns, means)
+    return Prepared(evaluand, made, explaining, scene, predicted, turns, means)
 
 
 def _raised(references: References | None, shift: float) -> References | None:

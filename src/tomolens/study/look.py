@@ -21,6 +21,8 @@ from .processes import ONE_THREAD, UNSENDABLE, leave_stopping_to_the_driver
 
 AT_A_TIME = 16
 """Cases that a process is given."""
+IDLE = 20
+"""Seconds after which a process that is asked for nothing ends, as when the driver was killed."""
 FEWEST = 128
 """Cases from which on other processes are started for them: for fewer, starting takes longer than it saves."""
 
@@ -58,10 +60,14 @@ class Looked:
         """As it was stored.
 
         Raises:
-            TypeError: something else.
+            TypeError, ValueError: something else.
         """
         several = {name: tuple(raw[name]) for name in ("shape", "structures", "notes") if name in raw}
-        return cls(**{**raw, **several})
+        found = cls(**{**raw, **several})
+        bytes.fromhex(found.mask_hash + found.twin_hash)
+        if not all(isinstance(one, str) for one in (found.fingerprint, found.mask, found.places, *found.notes)):
+            raise TypeError("words that are none")
+        return found
 
 
 def look(case: Case, intensity: Intensity) -> Looked:
@@ -111,7 +117,7 @@ def _in_processes(content: bytes, indices: Sequence[int], workers: int) -> Itera
     with tempfile.TemporaryDirectory(prefix="tomolens-") as folder:
         file = Path(folder) / "cases.pickle"
         file.write_bytes(content)
-        pool = ProcessPoolExecutor(workers, initializer=leave_stopping_to_the_driver, env=ONE_THREAD)
+        pool = ProcessPoolExecutor(workers, initializer=leave_stopping_to_the_driver, env=ONE_THREAD, timeout=IDLE)
         try:
             for asked in [pool.submit(_look_in_worker, str(file), part) for part in parts]:
                 yield from asked.result()

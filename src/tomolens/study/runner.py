@@ -168,7 +168,7 @@ def known_cases(store: Store) -> dict[str, Looked]:
     """What an earlier run of this study found of its cases, by their stamps; what cannot be read is found again."""
     try:
         return {stamp: Looked.from_json(one) for stamp, one in store.surveyed().items()}
-    except (TypeError, AttributeError):
+    except (TypeError, ValueError, AttributeError):
         return {}
 
 

@@ -11,7 +11,7 @@ from ..cases import Case
 from ..cases.body import AIR, body_of, channel_of_air
 from ..classifier import Classifier, Intensity
 from ..estimators.subject import Need, References, Scene
-from ..imputers.fills import fill_image, of_class
+from ..imputers.fills import Fill, fill_image, of_class
 from ..metrics.evaluand import Other
 from ..randomness import generator
 from .plan import Plan
@@ -24,15 +24,14 @@ def scene_of(case: Case, classifier: Classifier, plan: Plan, atlas: NDArray[np.f
     """What blind baselines may see of a case beside its image; a fill from the twin would show them the truth."""
     intensity = classifier.intensity
     body = _body(case.image, intensity) if case.body is None else case.body
-    shown = _fill(case.image, case.label, intensity, plan)
+    shown = filled(case.image, case.label, intensity, plan.metrics.fill)
     spacing = None if case.grid is None else case.grid.spacing
     anatomy = None if case.anatomy is None else case.anatomy.numbered(plan.structures)
     return Scene(shown, body, atlas, case.twin, anatomy, spacing)
 
 
-def _fill(image: NDArray[np.float32], label: int, intensity: Intensity, plan: Plan) -> NDArray[np.float32] | None:
+def filled(image: NDArray[np.float32], label: int, intensity: Intensity, fill: Fill) -> NDArray[np.float32] | None:
     """The image with every pixel masked; None where that is the twin."""
-    fill = plan.metrics.fill
     return None if of_class(fill, label) == "twin" else fill_image(fill, image, label, intensity)
 
 
@@ -83,7 +82,7 @@ def _completed(scene: Scene, needs: set[Need], image: Tensor, label: int, classi
     if scene.twin is not None and not turns_at(classifier, scene.twin, int(classifier.predict(image[None])[0])):
         scene = replace(scene, twin=None)
     if "fill" in needs:
-        scene = replace(scene, fill=_fill(pixels, label, intensity, plan))
+        scene = replace(scene, fill=filled(pixels, label, intensity, plan.metrics.fill))
     if "body" in needs and scene.body is None:
         scene = replace(scene, body=_body(pixels, intensity))
     return scene

@@ -6,6 +6,7 @@ measuring (absolute or original maps, the thresholds of the ROC) are read from t
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 from ..classifier import Classifier
@@ -14,6 +15,8 @@ from ..errors import TomolensError
 from ..estimators.estimator import Estimator
 from ..estimators.explain import Explained
 from ..estimators.given import Direction
+from ..estimators.subject import Scene
+from ..imputers.fills import Fill
 from ..metrics.evaluand import Evaluand, MapKey
 from ..metrics.metric import Metric
 from ..metrics.ranked import RankedMap, absolute, rank_map
@@ -21,15 +24,19 @@ from ..metrics.registry import METRICS
 from ..results.rows import CALIBRATION, NETWORK, NOT_ASSESSED, REMARK, TWIN_TURNS, Measurement
 from .measure import measured
 from .plan import Plan
+from .scenes import filled
 
 
-def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[..., Explained]) -> Iterator[Measurement]:
+def measure_variations(
+    plan: Plan, evaluand: Evaluand, explaining: Callable[..., Explained], scene: Scene
+) -> Iterator[Measurement]:
     """All varied measurements of a case. What fails costs its own rows.
 
     Args:
         plan: with the options.
         evaluand: the study's own.
         explaining: `explain_each` with all that the study chose for this case.
+        scene: what stands beside its image.
     """
     if plan.variations is None:
         return
@@ -37,7 +44,8 @@ def measure_variations(plan: Plan, evaluand: Evaluand, explaining: Callable[...,
     for name in (name for name in plan.metrics.names if "fill" in METRICS[name].depends_on):
         for option, fill in plan.variations.fills.items():
             settings = replace(evaluand.settings, fill=fill)
-            changed = replace(evaluand, rankings=_absolute_and_blind(evaluand), settings=settings)
+            rankings = _absolute_and_blind(evaluand) | _of_fill(plan, evaluand, explaining, scene, fill)
+            changed = replace(evaluand, rankings=rankings, settings=settings)
             yield from _under(name, changed, "fill", option)
     for name in (name for name in plan.metrics.names if "regions" in METRICS[name].depends_on):
         rankings = {key: ranked for key, ranked in evaluand.rankings.items() if key[1] == "absolute"}
@@ -122,6 +130,24 @@ def _kept(metric: Metric, kept: set[str], evaluand: Evaluand, choice: str, optio
 def _absolute_and_blind(evaluand: Evaluand) -> dict[MapKey, RankedMap]:
     baselines = {key for key in evaluand.rankings if (key[0], "absolute") not in evaluand.rankings}
     return {key: one for key, one in evaluand.rankings.items() if key[1] == "absolute" or key in baselines}
+
+
+def _of_fill(
+    plan: Plan, evaluand: Evaluand, explaining: Callable[..., Explained], scene: Scene, fill: Fill
+) -> dict[MapKey, RankedMap]:
+    """Rankings of the baselines that are made of what masked pixels become, under another fill.
+
+    Where that is the twin they are of the study's own, as one from the twin would be the truth.
+    """
+    looking = [one for one in plan.baselines if "fill" in one.needs and (one.name, "original") in evaluand.rankings]
+    image = evaluand.image.cpu().numpy()
+    shown = filled(image, evaluand.label, evaluand.classifier.intensity, fill)
+    if not looking or shown is None:
+        return {}
+    scenes, target = [replace(scene, fill=shown)], evaluand.explained
+    made = explaining(evaluand.classifier, evaluand.image[None], looking, scenes=scenes, targets=[target])
+    rank = partial(rank_map, seed=plan.seed, name=evaluand.name, channels=plan.metrics.channels)
+    return {(name, "original"): rank(stack[0]) for name, stack in made.maps.items()}
 
 
 def _varied_maps(

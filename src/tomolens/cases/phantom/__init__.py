@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import SettingsError
+from ...errors import CaseError, SettingsError
 from ...randomness import generator
 from ..anatomy import Anatomy
 from ..case import Case, CaseEntry, Cases
+from ..files import LEAST_CONTRAST
 from ..geometry import Grid as VoxelGrid
 from ..grid import Grid
 from ..preprocessing import Preprocessing, Spacing
@@ -195,6 +196,11 @@ class PhantomReader:
         made = self.preprocessing.framed(phantom.hu[0], spacing)
         plain, twin = (made.image(hu, spacing) for hu in (phantom.image, phantom.twin))
         image = plain if phantom.marked is None else made.image(phantom.marked[phantom.label], spacing)
+        if self.preprocessing.crop and float(np.abs(plain - twin).max()) < LEAST_CONTRAST:
+            raise CaseError(
+                f"case {entry.name}: the {self.finding} does not show in {made.pixels_in_words(self.dimensions)} of "
+                f"the part that cases.crop = '{self.preprocessing.crop}' takes"
+            )
         # Where contrast agent would be, anatomy tells; nothing tells where a finding would be that is not there.
         shown = self.finding == "contrast" or phantom.label == 1
         return Case(
