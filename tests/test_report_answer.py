@@ -17,6 +17,8 @@ from tomolens.report.glossary import TERMS, Glossary
 from tomolens.report.ranking import ranking
 from tomolens.report.svg import Scale, element
 from tomolens.report.tiles import tiles
+from tomolens.report.viewer import viewer
+from tomolens.results.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,18 @@ def test_marks_of_classes_are_those_of_their_labels(findings):
     assert mark.classes[1] == pytest.approx(view.factor * values["class_1"])
     drawn = forest(Scale(-1e3, 1e3), mark, None, "ink-0")
     assert re.findall(r"<text [^>]*>(.)</text>", drawn) == ["△"]
+
+
+@pytest.mark.parametrize(
+    ("count", "word"), [(24, "A map that surely beats blind ones:"), (4, "The map with the largest gain:")]
+)
+def test_what_is_measured_is_shown_with_the_map_of_the_models_tile(tmp_path, count, word):
+    findings = made.write_study(tmp_path, count=count)
+    tile = tiles(findings)[0]
+    assert tile.state == ("passed" if count == 24 else "open")
+    first, *others = viewer(findings, list(Store(tmp_path).gallery()))["explained"]["maps"]
+    assert first == {"key": tile.best.key.replace("/both", "/original"), "words": word}
+    assert {one["key"].split("/")[0] for one in others} <= set(findings.description.blind)
 
 
 def test_lower_may_be_better(tmp_path):
