@@ -11,7 +11,6 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
 from ..results.gallery import MOST_CHANNELS, STEPS, GalleryCase, by_rank
@@ -51,9 +50,9 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
     first = first_maps(findings, choices)
     example = explained(findings, cases, choices, first[0])
     packed = fitted(cases, min(BUDGET, max(LEAST_BUDGET, EACH * len(cases))), example["case"] if example else "")
-    judges = [view for view in (findings.view_of("model"), findings.view_of("expert")) if view is not None]
+    taus = _taus(findings)
     for one, case in zip(packed, cases, strict=True):
-        one["tau"] = _tau(case, judges)
+        one["tau"] = taus.get(case.name)
     windowed = bool(findings.description.raw["content"]["cases"]["windowed"])
     return {
         "classes": list(findings.description.classes),
@@ -152,11 +151,13 @@ def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]
         "rows": rows,
         "columns": columns,
         "fine": fine,
-        "full": list(spatial[-2:]),
+        "full": [1, *case.whole][-3:],
+        "every": 1 if len(spatial) < 3 else case.every[0],
         "mask": case.mask is not None,
         "twin": case.twin is not None,
-        "spacing": None if case.spacing is None else _spacing(case, rows, columns),
-        "oriented": case.spacing is not None,
+        "spacing": _spacing(case, rows, columns),
+        "millimetres": case.spacing is not None,
+        "oriented": case.upright,
         "maps": maps,
         "steps": ["/".join(key) for key in case.steps if key in levels or (key[0], "original") in levels],
         "height": case.height,
@@ -193,9 +194,10 @@ def _coarser(ranks: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 def _spacing(case: GalleryCase, rows: int, columns: int) -> list[float]:
-    """Millimetres between slices, rows and columns of the maps as they are shown."""
-    assert case.spacing is not None
-    deep, down, over = (1.0, *case.spacing)[-3:]
+    """From slice to slice, row to row and column to column of the maps as they are shown: millimetres, or voxels of the
+    image where these are not known.
+    """
+    deep, down, over = (1.0, *(case.spacing or case.every))[-3:]
     full = case.image.shape[-2:]
     return [round(one, 5) for one in (deep, down * full[0] / rows, over * full[1] / columns)]
 
@@ -206,13 +208,14 @@ def _parts(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.where(np.isnan(probabilities), NOT_KNOWN, np.round((NOT_KNOWN - 1) * known)).astype(np.uint8)
 
 
-def _tau(case: GalleryCase, judges: Sequence[Output]) -> float | None:
-    """Kendall's tau-b between the rankings of the case's maps by model and expert; None where it has none."""
-    if len(judges) < 2:
-        return None
-    numbers = [[view.sign * one.get(view.name, np.nan) for one in case.numbers.values()] for view in judges]
-    (tau,) = kendall_tau_b(*(np.array([row]) for row in numbers))
-    return None if np.isnan(tau) else round(float(tau), 2)
+def _taus(findings: Findings) -> dict[str, float]:
+    """Kendall's tau-b between the rankings of the study's maps by model and expert, of each case that has one."""
+    model, expert, measured = findings.view_of("model"), findings.view_of("expert"), findings.explained
+    if model is None or expert is None or not {model.name, expert.name} <= set(measured.numbers):
+        return {}
+    found = kendall_tau_b(*(view.sign * measured.numbers[view.name] for view in (model, expert)))
+    named = zip(measured.cases["case"], found.tolist(), strict=True)
+    return {str(name): round(tau, 2) for name, tau in named if not np.isnan(tau)}
 
 
 def _map(
