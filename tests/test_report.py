@@ -249,6 +249,18 @@ def test_where_lower_is_better_the_lowest_leads(tmp_path):
     assert None not in taus[0]
 
 
+def test_cases_have_the_room_that_the_rest_of_the_page_leaves(tmp_path, monkeypatch):
+    findings = made.write_study(tmp_path, spatial=(48, 48), kept=12)
+    cases = list(Store(tmp_path).gallery())
+    file = tmp_path / "p.html"
+    write_page(findings, {}, cases, file)
+    whole = file.stat().st_size
+    assert viewer(findings, cases)["cases"][0]["rows"] == 48
+    monkeypatch.setattr("tomolens.report.viewer.PAGE", whole - 40_000)
+    write_page(findings, {}, cases, file)
+    assert whole // 2 < file.stat().st_size <= whole - 40_000 + 5_000  # what all cases have in common is said beside
+
+
 def test_the_agreement_within_a_case_is_that_of_the_study(tmp_path):
     findings = made.write_study(tmp_path, estimators=(*made.ESTIMATORS, made.TRUTH_MAP), kept=24)
     taus = {one["name"]: one["tau"] for one in viewer(findings, list(Store(tmp_path).gallery()))["cases"]}

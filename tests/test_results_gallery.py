@@ -149,6 +149,8 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
     assert 20 < packed[0]["rows"] < 96
     assert packed[0]["fine"] * packed[0]["rows"] <= 96
     assert packed[0]["full"] == [1, 96, 96]
+    wordy = replace(viewed, numbers={key: dict.fromkeys(map(str, range(200)), 0.123) for key in viewed.maps})
+    assert fitted([wordy], len(whole["data"]) + 500)[0]["rows"] < 96  # what is said of a case takes room too
 
 
 def test_of_a_volume_the_slice_with_most_of_the_mask_is_shown():
