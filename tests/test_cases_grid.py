@@ -217,6 +217,7 @@ def test_the_phantom_knows_its_spacing(tmp_path):
     case = phantom.cases(1, preprocessing=Preprocessing((64, 128)))[0]
     drawn = phantom.draw(0, 0)
     assert case.grid.spacing == pytest.approx((4 * drawn.spacing, 2 * drawn.spacing))
+    assert case.grid.is_upright
     np.testing.assert_allclose(world(case).mean(axis=(0, 1)), 0, atol=1e-9)
     again = pickle.loads(pickle.dumps(case)).grid
     np.testing.assert_array_equal(again.affine, case.grid.affine)

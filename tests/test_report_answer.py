@@ -155,7 +155,7 @@ def test_the_truth_stands_beside_where_it_controls(controlled):
     (truth,) = (row for row in ranking(controlled).rows if row.kind == "truth")
     view = controlled.views["drop"]
     assert truth.cells[0].value == printed(view, controlled.controls_of(view)["value"])
-    assert "bar-mark" in truth.cells[0].drawing  # it is not compared: neither filled nor hollow
+    assert "stroke-mark" in truth.cells[0].drawing  # it is not compared: neither filled nor hollow
     assert "dot" not in truth.cells[0].drawing
 
 
