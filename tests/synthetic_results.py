@@ -299,6 +299,7 @@ def example_of(random, entry, predicted, spatial, estimators, with_mask=True, ch
         steps={key: masked_at(plane) for key, plane in ranked.items()},
         along={key: np.linspace([1.0, 0.75], [0.0, 0.5], STEPS + 1).T for key in ranked},
         spacing=(2.0, 1.0) if len(spatial) == 2 else None,
+        upright=len(spatial) == 2,
     )
 
 

@@ -11,6 +11,7 @@ from tomolens.cases import CaseEntry, Preprocessing, from_manifest, phantom
 from tomolens.cases.files import FileReader, read_source
 from tomolens.cases.geometry import Grid as VoxelGrid
 from tomolens.cases.grid import Grid
+from tomolens.cases.meta_tensor import AS_IT_IS
 from tomolens.errors import MapError
 
 FIELD = np.array([9.0, -6.0, 14.0])
@@ -183,6 +184,25 @@ def test_a_marked_voxel_survives_the_way_there_and_back(tmp_path, name, dimensio
         assert np.unravel_index(whole.argmax(), whole.shape) == marked
 
 
+def test_only_what_leads_to_head_back_and_left_is_upright():
+    step, shape = np.diag([3.0, 0.8, 0.8]), (4, 5, 6)
+    for axes, turned in {
+        (2, 1, 0): True, (2, 0, 1): False, (0, 1, 2): False, (1, 2, 0): False,
+    }.items():  # fmt: skip
+        affine = np.eye(4)
+        affine[:3, :3] = np.eye(3)[:, list(axes)] @ step
+        source = VoxelGrid(shape, affine)
+        assert Grid(shape, source, AS_IT_IS).is_upright == turned
+        assert Grid.of(shape, source).is_upright
+        for flipped in range(3):
+            affine = affine.copy()
+            affine[:3, flipped] *= -1
+            assert not Grid(shape, VoxelGrid(shape, affine), AS_IT_IS).is_upright
+            affine[:3, flipped] *= -1
+    assert Grid(shape[1:], VoxelGrid((1, 5, 6), np.eye(4)[[2, 1, 0, 3]]), AS_IT_IS, 0).is_upright
+    assert not Grid(shape[1:], VoxelGrid((1, 5, 6), np.eye(4)[[2, 0, 1, 3]]), AS_IT_IS, 0).is_upright
+
+
 def test_more_pixels_than_the_source_has_are_averaged():
     grid = Grid.of((16, 16), VoxelGrid((1, 8, 8), np.eye(4)[[2, 1, 0, 3]]), 0)
     fine = np.zeros((16, 16), np.float32)
@@ -197,6 +217,7 @@ def test_the_phantom_knows_its_spacing(tmp_path):
     case = phantom.cases(1, preprocessing=Preprocessing((64, 128)))[0]
     drawn = phantom.draw(0, 0)
     assert case.grid.spacing == pytest.approx((4 * drawn.spacing, 2 * drawn.spacing))
+    assert case.grid.is_upright
     np.testing.assert_allclose(world(case).mean(axis=(0, 1)), 0, atol=1e-9)
     again = pickle.loads(pickle.dumps(case)).grid
     np.testing.assert_array_equal(again.affine, case.grid.affine)

@@ -34,6 +34,15 @@ def test_maps_show_themselves_and_are_a_dict(shape):
     assert Maps({})._repr_html_().startswith("<table></table>")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_said_and_not_drawn(value):
+    stack = np.ones((2, 1, 4, 4))
+    stack[1, 0, 2, 2] = value
+    html = Maps({"one": stack, "two": torch.from_numpy(stack)})._repr_html_()
+    assert len(shown(html)) == 2
+    assert html.count("1 of 16 values are NaN or infinite: no picture") == 2
+
+
 def test_what_is_explained_shows_itself():
     images = torch.rand(2, 1, 16, 16)
     found = tl.explain(tl.Classifier(convolutional()), images, ["backpropagation"], seed=0)

@@ -139,7 +139,7 @@ def test_three_classes_and_volumes(tmp_path):
     write_page(findings, {}, list(Store(tmp_path).gallery()), tmp_path / "p.html")
     shown = viewer(findings, list(Store(tmp_path).gallery()))
     assert shown["classes"] == list(classes)
-    assert [(one["depth"], one["full"]) for one in shown["cases"]] == [(1, [12, 14])] * 3
+    assert [(one["depth"], one["full"]) for one in shown["cases"]] == [(4, [4, 12, 14])] * 3
     assert {one["label"] for one in shown["cases"]} == {0, 1, 2}
     assert shown["two_views"]
 
@@ -247,6 +247,29 @@ def test_where_lower_is_better_the_lowest_leads(tmp_path):
     taus = [[one["tau"] for one in viewer(study, list(Store(study.folder).gallery()))["cases"]] for study in (up, down)]
     assert taus[0] == taus[1]
     assert None not in taus[0]
+
+
+def test_cases_have_the_room_that_the_rest_of_the_page_leaves(tmp_path, monkeypatch):
+    findings = made.write_study(tmp_path, spatial=(48, 48), kept=12)
+    cases = list(Store(tmp_path).gallery())
+    file = tmp_path / "p.html"
+    write_page(findings, {}, cases, file)
+    whole = file.stat().st_size
+    assert viewer(findings, cases)["cases"][0]["rows"] == 48
+    monkeypatch.setattr("tomolens.report.viewer.PAGE", whole - 40_000)
+    write_page(findings, {}, cases, file)
+    assert whole // 2 < file.stat().st_size <= whole - 40_000 + 5_000  # what all cases have in common is said beside
+
+
+def test_the_agreement_within_a_case_is_that_of_the_study(tmp_path):
+    findings = made.write_study(tmp_path, estimators=(*made.ESTIMATORS, made.TRUTH_MAP), kept=24)
+    taus = {one["name"]: one["tau"] for one in viewer(findings, list(Store(tmp_path).gallery()))["cases"]}
+    table = findings.tables["agreement"]
+    model, expert = findings.view_of("model").judges.name, findings.view_of("expert").judges.name
+    (row,) = table[(table["view"] == model) & (table["other"] == expert)].to_dict("records")
+    assert len(taus) == row["cases"]
+    assert np.mean(list(taus.values())) == pytest.approx(row["value"], abs=0.005)
+    assert taus[row["part_most"]] == min(taus.values())
 
 
 def test_the_page_and_the_figures_draw_the_same_numbers(reported):
@@ -360,7 +383,7 @@ def test_a_wrong_prediction_is_said_and_volumes_show_their_middle():
     figure = maps_figure(Example("v", 1, 0, volume, None, maps), made.description())
     assert figure.get_suptitle() == "Case v: with, predicted: without"
     (drawn,) = figure.axes[-1].get_images()
-    np.testing.assert_array_equal(drawn.get_array(), maps["noise", "absolute"][2])
+    np.testing.assert_array_equal(drawn.get_array(), maps["noise", "absolute"].max(axis=0))  # along the scan
 
 
 def test_figures_show_the_first_channel_and_say_its_window():

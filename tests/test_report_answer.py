@@ -10,12 +10,15 @@ import synthetic_results as made
 from tomolens.findings.printing import gains_of, map_title, printed, title, values_of
 from tomolens.findings.tables import keys_of
 from tomolens.report import glossary, svg
+from tomolens.report import ranking as ranking_module
 from tomolens.report.citation import bibtex
 from tomolens.report.forest import Mark, forest
 from tomolens.report.glossary import TERMS, Glossary
 from tomolens.report.ranking import ranking
 from tomolens.report.svg import Scale, element
 from tomolens.report.tiles import tiles
+from tomolens.report.viewer import viewer
+from tomolens.results.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,57 @@ def test_the_ranking_has_every_map_once_and_blind_ones_beside(findings):
     assert not any(row.kind == "truth" for row in found.rows)
 
 
+@pytest.mark.parametrize("given", [{"patients": 2, "count": 6}, {"count": 1}])
+def test_what_cannot_be_told_is_not_sure(tmp_path, given):
+    cells = [cell for row in ranking(made.write_study(tmp_path, **given)).rows for cell in row.cells if cell]
+    assert not any(cell.beats for cell in cells)
+    assert all("hollow" in cell.drawing for cell in cells)
+    assert any(cell.compared == "too few patients to tell whether it beats the best blind map" for cell in cells)
+    assert not any("surely" in cell.compared for cell in cells)
+
+
+def test_without_blind_maps_none_is_beaten(tmp_path):
+    alone = made.write_study(tmp_path, estimators=[one for one in made.ESTIMATORS if not one.blind])
+    cells = [cell for row in ranking(alone).rows for cell in row.cells]
+    assert {(cell.beats, cell.compared) for cell in cells} == {(False, "not compared with a blind map")}
+    assert all("hollow" in cell.drawing for cell in cells)
+
+
+def test_a_tile_shows_a_map_that_surely_beats_the_blind_ones_before_a_larger_gain(tmp_path):
+    findings = made.write_study(tmp_path)
+    gains = findings.tables["gains"]
+    looking = (gains["view"] == "inside") & ~gains["estimator"].isin(findings.description.blind)
+    best = gains[looking]["gain"].idxmax()
+    assert gains[looking]["beats"].sum() > 1
+    gains.loc[best, "beats"] = False
+    left = gains[looking & gains["beats"].astype(bool)]
+    (tile,) = (one for one in tiles(findings) if one.view == "inside")
+    second = left.loc[left["gain"].idxmax()]
+    assert (tile.state, tile.best.key) == ("passed", f"{second['estimator']}/{second['form']}")
+
+
+def test_marks_of_classes_are_those_of_their_labels(findings):
+    view = findings.views["drop"]
+    values = values_of(findings, view).iloc[0]
+    mark = ranking_module._mark(view, values, ["class_1"], True)
+    assert np.isnan(mark.classes[0])
+    assert mark.classes[1] == pytest.approx(view.factor * values["class_1"])
+    drawn = forest(Scale(-1e3, 1e3), mark, None, "ink-0")
+    assert re.findall(r"<text [^>]*>(.)</text>", drawn) == ["△"]
+
+
+@pytest.mark.parametrize(
+    ("count", "word"), [(24, "A map that surely beats blind ones:"), (4, "The map with the largest gain:")]
+)
+def test_what_is_measured_is_shown_with_the_map_of_the_models_tile(tmp_path, count, word):
+    findings = made.write_study(tmp_path, count=count)
+    tile = tiles(findings)[0]
+    assert tile.state == ("passed" if count == 24 else "open")
+    first, *others = viewer(findings, list(Store(tmp_path).gallery()))["explained"]["maps"]
+    assert first == {"key": tile.best.key.replace("/both", "/original"), "words": word}
+    assert {one["key"].split("/")[0] for one in others} <= set(findings.description.blind)
+
+
 def test_lower_may_be_better(tmp_path):
     turned = made.write_study(tmp_path, tuple(map(made.lower, (made.ERASING, made.TOUCHING))))
     rows = [row for row in ranking(turned).rows if row.kind == "map"]
@@ -101,6 +155,8 @@ def test_the_truth_stands_beside_where_it_controls(controlled):
     (truth,) = (row for row in ranking(controlled).rows if row.kind == "truth")
     view = controlled.views["drop"]
     assert truth.cells[0].value == printed(view, controlled.controls_of(view)["value"])
+    assert "stroke-mark" in truth.cells[0].drawing  # it is not compared: neither filled nor hollow
+    assert "dot" not in truth.cells[0].drawing
 
 
 def test_a_mark_is_where_its_number_is():

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import re
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this mac
 
 
 SIZE = 40
+KEPT = ("slope", "steep-slope", "positive")
 
 
 @pytest.fixture(scope="module")
@@ -561,7 +563,7 @@ def volume_of(case, depth=5):
         regions={},
         twin=None,
         spacing=(4.0, 2.0, 1.0),
-        planes=depth,
+        height=depth // 2,
     )
 
 
@@ -590,6 +592,7 @@ def test_volumes_have_three_linked_planes(browser, reported, tmp_path):
     box = tab.locator(".pane .frame").nth(1).bounding_box()
     tab.mouse.click(box["x"] + box["width"] * 10.5 / SIZE, box["y"] + box["height"] * 4.5 / 5)
     assert tab.locator("[data-says=slice]").inner_text() == "1 of 5"
+    assert tab.locator("[data-control=slice]").input_value() == "0"  # the slider follows
     assert tab.locator(".pane .readout").first.inner_text().startswith(f"row {SIZE // 2}, column 10: ")
     next(tabs, None)
 
@@ -709,3 +712,131 @@ def test_estimators_are_chosen_by_group_and_name(grouped):
 
 def test_few_estimators_need_no_choice(page):
     assert page.locator("#filter").count() == 0
+
+
+def test_what_is_said_of_a_decision_holds_whatever_it_was(page):
+    for label, predicted, explained, decided in product(range(3), repeat=4):
+        right = (decided == explained) == (label == explained)  # as the metrics keep it
+        one = {"label": label, "predicted": predicted, "explained": explained}
+        said = page.evaluate("([one, right]) => decision(['a', 'b', 'c'], one, right)", [one, right])
+        says = f"{'still ' if predicted == explained else ''}says {'abc'[explained]} ("
+        assert (f"The network {says}" in said) == (decided == explained)
+        assert said.endswith(f"({'right' if right else 'wrong'} about it)")
+        turned = page.evaluate("one => turning(['a', 'b', 'c'], one, '5 %')", one)
+        assert ("changes its mind" in turned) == (predicted == explained)
+
+
+def test_the_filmstrip_orders_by_the_maps_that_can_be_chosen(browser, reported, tmp_path):
+    folder, findings = reported
+    stored = list(Store(folder).gallery())
+    cases = [
+        dataclasses.replace(case, numbers={**case.numbers, ("slope", "blurred"): {"drop": 100.0 + at}})
+        for at, case in enumerate(stored)
+    ]
+    own = [max(case.numbers[key]["drop"] for key in case.numbers if key[0] in KEPT) for case in stored]
+    write_page(findings, {}, cases, tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    tab.locator("[data-control=sort]").select_option("number:drop")
+    expected = [stored[at].name for at in np.argsort(-np.array(own), kind="stable")]
+    assert tab.locator(".film .cell .name").all_inner_texts() == expected
+    next(tabs, None)
+
+
+def test_the_contents_leave_the_case_as_it_is(page):
+    page.locator(".film .cell").nth(4).click()
+    at_case(page, 5)
+    page.locator(".contents a", has_text="Methods").click()
+    expect(page).to_have_url(re.compile("#methods$"))
+    page.wait_for_timeout(100)
+    at_case(page, 5)
+
+
+def test_a_case_that_is_not_there_is_told_and_a_hidden_one_is_found(browser, reported):
+    tabs = opened(browser, reported, 1200, "#case=nonexistent")
+    tab = next(tabs)
+    expect(tab.locator("[data-says=film]")).to_have_text(
+        "There is no case “nonexistent” on this page; another is shown."
+    )
+    name = tab.locator(".film .cell .name").first.inner_text()
+    tab.locator("[data-film=show]").select_option("wrong")
+    expect(tab.locator("#viewer .facts")).not_to_contain_text(name)
+    tab.evaluate("name => { location.hash = `case=${name}`; }", name)
+    expect(tab.locator("#viewer .facts")).to_contain_text(name)
+    assert tab.locator("[data-film=show]").input_value() == "all"
+    next(tabs, None)
+
+
+def test_the_active_picture_is_in_sight_and_has_the_focus(page):
+    page.locator("[data-control=count]").select_option("4")
+    page.locator(".pane canvas").nth(3).focus()
+    assert page.locator(".pane.active").get_attribute("data-pane-number") == "3"
+    page.locator("[data-control=count]").select_option("2")
+    assert page.locator(".pane.active").get_attribute("data-pane-number") == "0"
+
+
+def test_that_there_is_no_case_can_be_read(page):
+    page.locator("[data-film=class]").select_option(label="without")
+    page.locator("[data-film=show]").select_option("wrong")
+    facts = page.locator("#viewer .facts")
+    expect(facts).to_have_text("No case is of this kind.")
+    expect(facts).to_be_visible()
+
+
+def test_the_slices_of_a_thinned_volume_are_its_own(browser, reported, tmp_path):
+    folder, findings = reported
+    case = volume_of(next(iter(Store(folder).gallery())))
+    case = dataclasses.replace(case, spacing=None, upright=False, strides=(2, 1, 1), full=(10, SIZE, SIZE), height=2)
+    write_page(findings, {}, [case], tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    assert tab.locator("[data-says=slice]").inner_text() == "6 of 10"
+    assert "Of 10 slices, 1 of every 2 is shown." in tab.locator("#viewer .facts").inner_text()
+    tab.locator("[data-control=count]").select_option("planes")
+    box = tab.locator(".pane .frame").nth(1).bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(SIZE / 10, rel=0.02)
+    assert set(tab.locator(".mark").all_text_contents()) == {""}
+    assert tab.locator(".scale-bar:visible").count() == 0
+    next(tabs, None)
+
+
+def test_a_phone_says_what_colours_and_marks_mean(phone):
+    for part in (".stage .bar", ".stage .range", ".stage .numbers", ".ranking .classes"):
+        expect(phone.locator(part).first).to_be_visible()
+    facts = phone.locator("#viewer .facts")
+    assert facts.evaluate("one => one.scrollHeight - one.clientHeight") <= 1
+
+
+def test_a_heading_is_seen_below_the_choice_of_maps(grouped):
+    grouped.locator(".contents a", has_text="Share inside").click()
+    bar, heading = (grouped.locator(one).bounding_box() for one in ("#filter", "#view-inside h2"))
+    assert bar["y"] + bar["height"] <= heading["y"]
+
+
+def test_the_strip_of_the_next_case_keeps_the_choice_of_maps(grouped):
+    grouped.locator(".strip").scroll_into_view_if_needed()
+    expect(grouped.locator(".strip .cell").first).to_be_visible()
+    grouped.locator("#filter select").select_option(label="slopes (2)")
+    names = grouped.locator(".strip .cell:visible .name")
+    assert "Positive" not in " ".join(names.all_inner_texts())
+    first = grouped.locator(".strip canvas").first.evaluate_handle("one => one")
+    grouped.evaluate("document.querySelector(\"[data-step='1']\").click()")
+    grouped.wait_for_function("one => !one.isConnected", arg=first)
+    assert "Positive" not in " ".join(names.all_inner_texts())
+
+
+def test_cells_are_copied_and_sorted_as_what_they_are(page):
+    cells = ["-1.41 to -0.63", "-0.2 (-0.3 to 0.1)", "-1000 HU", "-1+1", "=1", "a\rb", "1"]
+    assert page.evaluate("cells => asCsv([cells])", cells) == (
+        "-1.41 to -0.63,-0.2 (-0.3 to 0.1),-1000 HU,'-1+1,'=1,\"a\rb\",1"
+    )
+    rows = [["[x]", "b"], ["*y", "two\n\nlines"], ["z", "[w]"]]
+    lines = page.evaluate("rows => asLatex(rows, 'c')", rows).splitlines()
+    assert [line for line in lines if line.endswith("\\\\")] == [
+        "{}[x] & b \\\\",
+        "{}*y & two lines \\\\",
+        "z & [w] \\\\",
+    ]
+    texts = ["3D Grad-CAM", "1.2e-05", "-0.5 to 1", "< 0.001", "12.5", "+3", "not above: 2.0"]
+    keys = page.evaluate("texts => texts.map((textContent) => keyOf({ textContent }))", texts)
+    assert keys == ["3D Grad-CAM", 1.2e-05, -0.5, 0.001, 12.5, 3, 2]

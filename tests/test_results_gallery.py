@@ -148,7 +148,9 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
     assert sum(len(one["data"]) for one in packed) <= 5 * len(whole["data"])
     assert 20 < packed[0]["rows"] < 96
     assert packed[0]["fine"] * packed[0]["rows"] <= 96
-    assert packed[0]["full"] == [96, 96]
+    assert packed[0]["full"] == [1, 96, 96]
+    wordy = replace(viewed, numbers={key: dict.fromkeys(map(str, range(200)), 0.123) for key in viewed.maps})
+    assert fitted([wordy], len(whole["data"]) + 500)[0]["rows"] < 96  # what is said of a case takes room too
 
 
 def test_of_a_volume_the_slice_with_most_of_the_mask_is_shown():
@@ -178,7 +180,34 @@ def test_of_a_large_volume_every_so_many_voxels_are_kept(tmp_path):
     np.testing.assert_array_equal(viewed.mask, mask[:, :, 1::2])
     order = np.argsort(importance[:, :, 1::2], axis=None)
     assert (np.diff(viewed.maps["one", "original"].ravel()[order].astype(int)) >= 0).all()
-    assert pack(viewed, 1.0)["depth"] == 10
+    packed = pack(viewed, 1.0)
+    assert (packed["depth"], packed["every"], packed["full"]) == (10, 1, [10, 150, 300])
+
+
+@pytest.mark.parametrize("spacing", [None, (2.0, 1.0, 1.0)])
+def test_of_a_thinned_volume_slices_and_shape_are_its_own(tmp_path, spacing):
+    image, mask = np.zeros((1, 90, 80, 80), np.float32), np.zeros((90, 80, 80), bool)
+    mask[45, 3, 4] = True
+    example = Example("a", 1, 1, image, mask, {("one", "original"): np.ones((90, 80, 80))}, spacing=spacing)
+    write_gallery_case(tmp_path, 1, encode(example, case()[1], OUTPUTS, (0.25,)))
+    viewed = read_gallery_case(tmp_path / "00000001.npz")
+    assert (viewed.strides, viewed.full) == ((2, 2, 1), (90, 80, 80))
+    packed = pack(viewed, 1.0)
+    assert (packed["depth"], packed["every"], packed["full"]) == (45, 2, [90, 80, 80])
+    assert packed["height"] * packed["every"] + packed["every"] // 2 == 45
+    assert packed["spacing"] == [2.0 * (spacing or (1.0,))[0], 2.0, 1.0]
+    assert packed["millimetres"] == (spacing is not None)
+    assert not packed["oriented"]
+
+
+def test_how_an_image_lies_is_kept_apart_from_its_spacing(tmp_path):
+    for upright in (False, True):
+        example = replace(case()[0], spacing=(2.0, 0.5), upright=upright)
+        write_gallery_case(tmp_path, 1, encode(example, case()[1], OUTPUTS, (0.25, 0.5)))
+        viewed = read_gallery_case(tmp_path / "00000001.npz")
+        packed = pack(viewed, 1.0)
+        assert (viewed.spacing, viewed.upright) == ((2.0, 0.5), upright)
+        assert (packed["millimetres"], packed["oriented"]) == (True, upright)
 
 
 def test_a_map_is_projected_with_its_sign():

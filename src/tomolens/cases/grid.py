@@ -70,6 +70,12 @@ class Grid:
         return tuple(float(step) for step in steps[-len(self.shape) :])
 
     @property
+    def is_upright(self) -> bool:
+        """Whether slices lead to the head, rows to the back and columns to the left, each within 45 degrees."""
+        count = len(self.shape)
+        return VoxelGrid(self.source.shape, self.affine).axes[-count:] == "SPL"[-count:]  # whatever the shape
+
+    @property
     def within(self) -> Part:
         """The part of the source's array that the case is of: a slice, or all; of it the case may be cut out."""
         if self.slice is None:

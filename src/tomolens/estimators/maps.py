@@ -24,7 +24,7 @@ class Maps(dict[str, Stack]):
     """A dict of each estimator's maps, ``(N, C, *spatial)``, as `explain` gives it.
 
     A notebook shows it as a table of pictures: channels summed, of volumes the middle slice, each map on a scale of its
-    own.
+    own. Of a map with values that are NaN or infinite it says so instead.
     """
 
     def _repr_html_(self) -> str:
@@ -40,6 +40,10 @@ class Maps(dict[str, Stack]):
 def _cells(stack: Tensor | NDArray[np.floating]) -> Iterator[str]:
     for one in stack[:MOST]:
         values = one.detach().cpu().double().numpy() if isinstance(one, Tensor) else np.asarray(one, dtype=np.float64)
+        finite = np.isfinite(values)
+        if not finite.all():
+            yield f"<td>{finite.size - finite.sum()} of {finite.size} values are NaN or infinite: no picture</td>"
+            continue
         yield f'<td><img alt="map" src="data:image/png;base64,{base64.b64encode(picture(values)).decode()}"></td>'
 
 

@@ -112,7 +112,7 @@ OVERLAP = Metric(
                 "top p % of the region map",
                 "Dice",
                 "Dice coefficient of the top p % of the region maps (XRAI) and the expert's masks against p; Dice at "
-                "the mask's own share of the image in the legend.",
+                "the mask's own share of the image beside each name.",
                 "dice_own_share",
             ),
         ),

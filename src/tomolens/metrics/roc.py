@@ -210,7 +210,7 @@ ROC = Metric(
                 "false positive rate",
                 "true positive rate",
                 "ROC curves of the importance scores against the expert's masks, averaged over the images at each "
-                "quantile; the mean of the exact areas by image in the legend.",
+                "quantile; the mean of the exact areas by image beside each name.",
                 "auc",
                 chance=True,
             ),

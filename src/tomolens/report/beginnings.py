@@ -11,6 +11,7 @@ from ..findings.measured import BOTH, Key
 from ..findings.printing import map_title, title, values_of
 from ..findings.tables import keys_of
 from ..results.gallery import GalleryCase
+from .tiles import tiles
 
 TWIN = "twin/"
 """In place of a map: the twin image."""
@@ -53,12 +54,17 @@ def telling(findings: Findings, cases: Sequence[GalleryCase], key: str) -> int:
 def explained(
     findings: Findings, cases: Sequence[GalleryCase], choices: Sequence[dict[str, str]], best: str
 ) -> dict[str, Any] | None:
-    """One case on which to show what masking measures: the best map, the best blind map, and the worst.
+    """One case on which to show what masking measures: a map of the study, the best blind map, and the worst.
 
-    It is the rightly decided one in which the network changes its mind soonest before it does by the others. None where
-    no order of masking was kept.
+    By the view and with the map of the model's tile, which can judge maps if any of the model's can; else with ``best``
+    by the first view. It is the rightly decided case in which the network changes its mind soonest before it does by
+    the others. None where no order of masking was kept.
     """
-    model = findings.view_of("model")
+    tile = next((one for one in tiles(findings) if findings.views[one.view].judges.judge == "model"), None)
+    model, word = findings.view_of("model"), "A map of the study:"
+    if tile is not None:
+        model, best = findings.views[tile.view], tile.best.key.replace(f"/{BOTH}", "/original")
+        word = "A map that surely beats blind ones:" if tile.state == "passed" else "The map with the largest gain:"
     keys = {one["key"]: map_of(one["key"]) for one in choices if one["kind"] == "blind"}
     if model is None:
         return None
@@ -79,7 +85,7 @@ def explained(
         ours, *theirs = (_turn(case, map_of(key)) for key in shown)
         return min(theirs) - ours
 
-    words = ["The best map here:", "A map that never looks at the network:", "Another that knows nothing:"]
+    words = [word, "A map that never looks at the network:", "Another that knows nothing:"]
     maps = [{"key": key, "words": word} for key, word in zip(shown, words, strict=False)]
     return {"case": max(able, key=lead).name, "maps": maps}
 

@@ -22,15 +22,15 @@ class Mark:
         value: of the map.
         low: end of its interval, NaN where it has none.
         high: end of its interval.
-        classes: means of each class; empty where the mean is not of classes.
-        sure: whether it surely beats the best blind map; then the dot is filled.
+        classes: means of each class, by label, NaN where it has none; empty where the mean is not of classes.
+        sure: whether it surely beats the best blind map; then the dot is filled. None is not compared: a stroke.
     """
 
     value: float
     low: float = float("nan")
     high: float = float("nan")
     classes: Sequence[float] = ()
-    sure: bool = True
+    sure: bool | None = True
 
     @property
     def numbers(self) -> list[float]:
@@ -63,5 +63,8 @@ def forest(scale: Scale, mark: Mark | None, blind: float | None, ink: str, heigh
             if not np.isnan(mean):
                 symbol = CLASS_MARKS[min(label, len(CLASS_MARKS) - 1)]
                 drawn.append(element("text", symbol, x=percent(scale(mean)), y=middle + 4, class_="of-class"))
-        drawn.append(element("circle", cx=x, cy=middle, r=4.6, class_="dot" if mark.sure else "dot hollow"))
+        if mark.sure is None:
+            drawn.append(element("line", x1=x, x2=x, y1=middle - 7, y2=middle + 7, class_="stroke-mark"))
+        else:
+            drawn.append(element("circle", cx=x, cy=middle, r=4.6, class_="dot" if mark.sure else "dot hollow"))
     return element("svg", *drawn, class_=f"forest {ink}", width="100%", height=height, aria_hidden="true")

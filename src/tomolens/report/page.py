@@ -29,7 +29,7 @@ from .ranks import groups_in_words
 from .sections import Section, sections
 from .style import DARK_PALETTE, PALETTE
 from .tiles import tiles
-from .viewer import viewer
+from .viewer import around, viewer
 
 Figures = Mapping[str, Path]
 MANY = 12
@@ -56,6 +56,8 @@ SCRIPTS = (
 )
 """Files of the page in the order in which they build on one another."""
 COLOURS_OF_PICTURES = 32
+CASES = "<!-- the cases -->"
+"""Where the cases go, for which there is the room that the rest of the page leaves; no name is written with a ``<``."""
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#10151b"/>'
     '<ellipse cx="16" cy="16" rx="12" ry="9.5" fill="#8b95a1"/><ellipse cx="16" cy="16.5" rx="9" ry="6.5" '
@@ -65,7 +67,7 @@ ICON = (
 
 def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase], file: Path) -> None:
     """Write the page; ``figures`` are PNG files by name, embedded, and ``cases`` those of its viewer."""
-    drawn, shown, told = charts(findings), viewer(findings, cases), sections(findings)
+    drawn, shown, told = charts(findings), around(findings, cases), sections(findings)
     found = ranking(findings)
     ids, glossary = _ids(told, list(findings.views)), Glossary()
     before, chosen = warnings(findings), groups(findings)
@@ -92,7 +94,7 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         shown=shown,
         groups=chosen,
         orders=ORDERS,
-        viewer_data=in_script(shown),
+        viewer_data=Markup(CASES),
         paragraphs=paragraphs(findings),
         parameters=parameters(findings),
         hashes=hashes(findings),
@@ -102,6 +104,8 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         style=Markup("\n".join([_inks(), *(_web(f"{name}.css") for name in STYLES)])),
         script=Markup("\n".join(_web(f"{name}.js") for name in SCRIPTS)),
     )
+    if shown:
+        text = text.replace(CASES, in_script(viewer(findings, cases, len(text.encode()))))
     file.write_text(text, encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """The ranking figure: every map in every view as a dot with its interval, blind maps and the truth beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +13,15 @@ from ..findings import Findings
 from ..findings.measured import Key
 from ..findings.printing import (
     confidence,
+    gains_of,
     interval_words,
     judged,
     map_title,
-    not_above_blind,
     printed,
     title,
     values_of,
 )
-from ..findings.tables import class_columns, keys_of
+from ..findings.tables import CLASS, class_columns, keys_of
 from .answer import class_names
 from .forest import CLASS_MARKS, Mark, forest
 from .style import looks
@@ -38,6 +39,7 @@ class Cell:
         says: all of it in words.
         sort: by which it is sorted, larger is better.
         beats: whether it surely beats the best blind map.
+        compared: the same in words.
     """
 
     drawing: Markup
@@ -45,6 +47,7 @@ class Cell:
     says: str
     sort: float
     beats: bool
+    compared: str
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,11 @@ def _view(findings: Findings, view: Output) -> tuple[Column, dict[Key, Cell]]:
     classes, beside = class_columns(values), {**_blind(findings, view), **_truth(findings, view)}
     own = {key: row for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True)}
     own = {key: row for key, row in own.items() if key[0] not in findings.description.blind}
-    not_above, known = not_above_blind(findings, view), looks(findings.description)
+    gains, known = gains_of(findings, view), looks(findings.description)
+    compared = dict(zip(keys_of(gains), gains.to_dict("records"), strict=True)) if len(gains) else {}
+    beating = {key for key, row in compared.items() if row["beats"]}
     marks = {
-        key: _mark(view, row, classes, key not in not_above and (key in own or key[0] == findings.description.truth))
+        key: _mark(view, row, classes, None if key[0] == findings.description.truth else key in own and key in beating)
         for key, row in (own | beside).items()
     }
     scale = Scale.around([one for mark in marks.values() for one in mark.numbers], 3.0, 97.0, 0.03)
@@ -133,16 +138,16 @@ def _view(findings: Findings, view: Output) -> tuple[Column, dict[Key, Cell]]:
     for key, row in (own | beside).items():
         ink = "ink-truth" if key[0] == findings.description.truth else known[key[0]].ink
         sort = view.sign * float(row["value"])
-        sure = key in own and key not in not_above
         found[key] = Cell(
             forest(scale, marks[key], level, ink),
             printed(view, row["value"]),
             _says(findings, view, row, classes),
             sort,
-            sure,
+            key in own and key in beating,
+            _compared(compared.get(key)),
         )
-    names = [findings.description.classes[int(name.removeprefix("class_"))] for name in classes]
-    shown = "  ".join(f"{CLASS_MARKS[min(at, len(CLASS_MARKS) - 1)]} {name}" for at, name in enumerate(names))
+    names = [(label, findings.description.classes[label]) for label in map(_label, classes)]
+    shown = "  ".join(f"{CLASS_MARKS[min(label, len(CLASS_MARKS) - 1)]} {name}" for label, name in names)
     ends = printed(view, scale.low / view.factor), printed(view, scale.high / view.factor)
     state = findings.can_judge.get(view.column, "not controlled")
     return Column(view.label, judged(view), CAN_JUDGE[state], ends, shown, view.column), found
@@ -168,9 +173,26 @@ def _truth(findings: Findings, view: Output) -> Numbers:
     return {} if pd.isna(row["value"]) else {(findings.description.truth, "original"): shown}
 
 
-def _mark(view: Output, row: pd.Series, classes: Sequence[str], sure: bool) -> Mark:
+def _mark(view: Output, row: pd.Series, classes: Sequence[str], sure: bool | None) -> Mark:
     value, low, high = (view.factor * float(row[name]) for name in ("value", "ci_low", "ci_high"))
-    return Mark(value, low, high, [view.factor * float(row.get(name, np.nan)) for name in classes], sure)
+    means = [np.nan] * (1 + max(map(_label, classes), default=-1))
+    for name in classes:
+        means[_label(name)] = view.factor * float(row.get(name, np.nan))
+    return Mark(value, low, high, means, sure)
+
+
+def _label(column: str) -> int:
+    """Of the class whose means stand in a column."""
+    return int(column.removeprefix(CLASS))
+
+
+def _compared(gain: dict[Hashable, Any] | None) -> str:
+    """Whether a map beats the best blind map, from its row of the gains."""
+    if gain is None:
+        return "not compared with a blind map"
+    if pd.isna(gain["p"]):
+        return "too few patients to tell whether it beats the best blind map"
+    return f"{'surely beats' if gain['beats'] else 'does not surely beat'} the best blind map"
 
 
 def _best(view: Output, values: Sequence[float]) -> float | None:

@@ -44,7 +44,7 @@ class Tile:
         measure: by which number.
         state: ``passed``, ``failed`` or ``open``.
         says: the outcome in a few words.
-        best: the best map that looks at the network.
+        best: the best map that looks at the network, of those that surely beat the blind ones if any does.
         blind: the best that does not.
         gain: of one over the other, with its interval.
         basis: cases and patients.
@@ -90,7 +90,7 @@ def _tile(findings: Findings, view: Output) -> Tile | None:
     looking = gains[~gains["estimator"].isin(blind)]
     if looking.empty:
         return None
-    row = looking.sort_values("gain", ascending=False, kind="stable").iloc[0]
+    row = looking.sort_values(["beats", "gain"], ascending=False, kind="stable").iloc[0]
     key = (str(row["estimator"]), str(row["form"]))
     values, baselines = values_of(findings, view), findings.tables["baselines"]
     own = values.iloc[keys_of(values).index(key)]

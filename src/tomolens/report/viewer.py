@@ -1,6 +1,7 @@
 """The case viewer's data: as many pixels of every kept case as the page can hold."""
 
 import base64
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,6 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..declarations import Output
 from ..findings import Findings
 from ..findings.agreement import kendall_tau_b
 from ..results.gallery import MOST_CHANNELS, STEPS, GalleryCase, by_rank
@@ -22,6 +22,8 @@ from .style import MAGNITUDE, PERCENTILE
 
 LEAST_BUDGET, EACH, BUDGET = 400_000, 134_000, 12_500_000
 """Bytes of the page that cases may take: at least, for each of them, and all of them together."""
+PAGE = 14_500_000
+"""Bytes of the whole page: what the rest of it takes cases cannot have."""
 FINER = 3
 """Image and mask, which compress, are shown so many times finer than maps, which do not, if the case has the pixels."""
 SMALLEST = 0.05
@@ -43,17 +45,33 @@ NOT_KNOWN = 255
 """In place of a probability, of which there are 254 steps."""
 
 
-def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] | None:
-    """What the page's script needs to show the cases; None without any."""
+def viewer(findings: Findings, cases: Sequence[GalleryCase], rest: int = 0) -> dict[str, Any] | None:
+    """What the page's script needs to show the cases; None without any.
+
+    Args:
+        findings: of the study.
+        cases: to show.
+        rest: bytes that the page takes without them.
+    """
+    found = around(findings, cases)
+    if found is None:
+        return None
+    budget = min(BUDGET, max(LEAST_BUDGET, EACH * len(cases)), PAGE - rest)
+    packed = fitted(cases, budget, found["explained"]["case"] if found["explained"] else "")
+    taus = _taus(findings)
+    for one in packed:
+        one["tau"] = taus.get(one["name"])
+    return {**found, "lists": _told_once(packed), "cases": packed}
+
+
+def around(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] | None:
+    """What the cases have in common on the page, without them; None without any."""
     if not cases:
         return None
     choices = choices_of(findings, cases)
     first = first_maps(findings, choices)
     example = explained(findings, cases, choices, first[0])
-    packed = fitted(cases, min(BUDGET, max(LEAST_BUDGET, EACH * len(cases))), example["case"] if example else "")
-    judges = [view for view in (findings.view_of("model"), findings.view_of("expert")) if view is not None]
-    for one, case in zip(packed, cases, strict=True):
-        one["tau"] = _tau(case, judges)
+    taus = _taus(findings)
     windowed = bool(findings.description.raw["content"]["cases"]["windowed"])
     return {
         "classes": list(findings.description.classes),
@@ -65,14 +83,12 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
             {"name": one.name, "label": one.label, "factor": one.factor, "digits": one.digits, "sign": one.sign}
             for one in findings.description.views
         ],
-        "two_views": any(one["tau"] is not None for one in packed),
+        "two_views": any(case.name in taus for case in cases),
         "colours": colours(MAGNITUDE),
         "percentile": round(PERCENTILE),
         "first": first,
         "start": cases[telling(findings, cases, first[0])].name,
         "explained": example,
-        "lists": _told_once(packed),
-        "cases": packed,
     }
 
 
@@ -88,7 +104,7 @@ def _told_once(packed: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 
 def fitted(cases: Sequence[GalleryCase], budget: int, example: str = "") -> list[dict[str, Any]]:
-    """Each case packed for the script, all at the largest scale at which they fit the budget.
+    """Each case packed for the script, all at the largest scale at which they fit the budget with what is said of them.
 
     Of ``example``, the name of a case, the blind maps' order of masking is packed too: it is mostly that of ties, which
     take room as nothing else does.
@@ -96,16 +112,21 @@ def fitted(cases: Sequence[GalleryCase], budget: int, example: str = "") -> list
     sample = list(cases[:: max(1, len(cases) // 8)])
 
     def size(scale: float) -> float:
-        return len(cases) * float(np.mean([len(pack(case, scale, beside=False)["data"]) for case in sample]))
+        return len(cases) * float(np.mean([_room(pack(case, scale, beside=False)) for case in sample]))
 
-    scale = min(1.0, float(np.sqrt(budget / size(1.0))))
+    scale = min(1.0, float(np.sqrt(max(0, budget) / size(1.0))))
     while True:
         while size(scale) > budget and scale > SMALLEST:
             scale *= 0.95
         packed = [pack(case, scale, case.name == example) for case in cases]
-        if sum(len(one["data"]) for one in packed) <= budget or scale <= SMALLEST:
+        if sum(map(_room, packed)) <= budget or scale <= SMALLEST:
             return packed
         scale *= 0.95
+
+
+def _room(one: dict[str, Any]) -> int:
+    """Bytes that a packed case takes, without the names that are told once."""
+    return len(json.dumps({name: value for name, value in one.items() if name not in LISTS}, separators=(",", ":")))
 
 
 def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]:
@@ -152,11 +173,13 @@ def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]
         "rows": rows,
         "columns": columns,
         "fine": fine,
-        "full": list(spatial[-2:]),
+        "full": [1, *case.whole][-3:],
+        "every": 1 if len(spatial) < 3 else case.every[0],
         "mask": case.mask is not None,
         "twin": case.twin is not None,
-        "spacing": None if case.spacing is None else _spacing(case, rows, columns),
-        "oriented": case.spacing is not None,
+        "spacing": _spacing(case, rows, columns),
+        "millimetres": case.spacing is not None,
+        "oriented": case.upright,
         "maps": maps,
         "steps": ["/".join(key) for key in case.steps if key in levels or (key[0], "original") in levels],
         "height": case.height,
@@ -193,9 +216,10 @@ def _coarser(ranks: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 def _spacing(case: GalleryCase, rows: int, columns: int) -> list[float]:
-    """Millimetres between slices, rows and columns of the maps as they are shown."""
-    assert case.spacing is not None
-    deep, down, over = (1.0, *case.spacing)[-3:]
+    """From slice to slice, row to row and column to column of the maps as they are shown: millimetres, or voxels of the
+    image where these are not known.
+    """
+    deep, down, over = (1.0, *(case.spacing or case.every))[-3:]
     full = case.image.shape[-2:]
     return [round(one, 5) for one in (deep, down * full[0] / rows, over * full[1] / columns)]
 
@@ -206,13 +230,14 @@ def _parts(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.where(np.isnan(probabilities), NOT_KNOWN, np.round((NOT_KNOWN - 1) * known)).astype(np.uint8)
 
 
-def _tau(case: GalleryCase, judges: Sequence[Output]) -> float | None:
-    """Kendall's tau-b between the rankings of the case's maps by model and expert; None where it has none."""
-    if len(judges) < 2:
-        return None
-    numbers = [[view.sign * one.get(view.name, np.nan) for one in case.numbers.values()] for view in judges]
-    (tau,) = kendall_tau_b(*(np.array([row]) for row in numbers))
-    return None if np.isnan(tau) else round(float(tau), 2)
+def _taus(findings: Findings) -> dict[str, float]:
+    """Kendall's tau-b between the rankings of the study's maps by model and expert, of each case that has one."""
+    model, expert, measured = findings.view_of("model"), findings.view_of("expert"), findings.explained
+    if model is None or expert is None or not {model.name, expert.name} <= set(measured.numbers):
+        return {}
+    found = kendall_tau_b(*(view.sign * measured.numbers[view.name] for view in (model, expert)))
+    named = zip(measured.cases["case"], found.tolist(), strict=True)
+    return {str(name): round(tau, 2) for name, tau in named if not np.isnan(tau)}
 
 
 def _map(

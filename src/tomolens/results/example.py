@@ -35,8 +35,9 @@ class Example:
         beside: ``(*spatial)`` of each map that never looks at the network, and of the truth where that is known.
         steps: uint8 ``(*spatial)`` of each map: at which step of the masking a pixel goes, the most important first.
         along: of each map the explained class's probability along both orders of masking, ``(2, steps + 1)``.
-        spacing: millimetres from pixel to pixel along each axis, of an image whose place in the patient is known and
-            that lies with the front up and the patient's right on the left; None of others.
+        spacing: millimetres from pixel to pixel along each axis, of an image whose place in the patient is known; None
+            of others.
+        upright: whether it is known to lie with the front up, the patient's right on the left and the feet first.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Example:
     steps: Mapping[tuple[str, str], NDArray[np.uint8]] = field(default_factory=dict)
     along: Mapping[tuple[str, str], NDArray[np.floating]] = field(default_factory=dict)
     spacing: tuple[float, ...] | None = None
+    upright: bool = False
 
 
 def write_example(folder: Path, example: Example) -> None:

@@ -51,8 +51,10 @@ class GalleryCase:
             pixel goes, the most important first.
         along: float32 ``(2, steps + 1)`` of each map: the explained class's probability, in both `ORDERS`; NaN where it
             is not known.
-        spacing: millimetres from pixel to pixel along each axis, where the image lies as a radiologist looks at it;
-            None of others.
+        spacing: millimetres from pixel to pixel along each axis, where that is known.
+        upright: whether the image is known to lie as a radiologist looks at it.
+        strides: every how many of the image's own voxels are kept along each axis; empty where all are.
+        full: the image's own ``(*spatial)``; empty where it is the one that is kept.
     """
 
     name: str
@@ -73,6 +75,19 @@ class GalleryCase:
     steps: Mapping[tuple[str, str], NDArray[np.uint8]] = field(default_factory=dict)
     along: Mapping[tuple[str, str], NDArray[np.float32]] = field(default_factory=dict)
     spacing: tuple[float, ...] | None = None
+    upright: bool = False
+    strides: tuple[int, ...] = ()
+    full: tuple[int, ...] = ()
+
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """Shape of the image before it was thinned."""
+        return self.full or self.image.shape[1:]
+
+    @property
+    def every(self) -> tuple[int, ...]:
+        """Every how many voxels are kept along each axis."""
+        return self.strides or (1,) * (self.image.ndim - 1)
 
 
 def by_rank(importance: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -122,6 +137,9 @@ def encode(
         arrays["twin"] = _bytes(_coarser(example.twin[0], strides))
     if example.spacing is not None:
         arrays["spacing"] = np.array(example.spacing)[-len(strides) :] * strides
+    arrays["upright"] = np.array(example.upright)
+    if max(strides) > 1:
+        arrays |= {"strides": np.array(strides), "full": np.array(example.image.shape[1:])}
     maps |= {(name, "original"): _coarser(plane, strides) for name, plane in example.beside.items()}
     arrays |= {f"steps/{'/'.join(key)}": _coarser(one, strides) for key, one in _distinct(example.steps).items()}
     shown = {name for name, _ in maps}
@@ -210,7 +228,10 @@ def _beside(parts: Parts, explained: int) -> tuple[Any, ...]:
     along = {(name, form): one.astype(np.float32) for (name, form), one in parts.get("along", {}).items()}
     spacing = tuple(float(one) for one in parts["spacing"][()]) if "spacing" in parts else None
     beside = tuple(str(one) for one in parts["beside"][()]) if "beside" in parts else ()
-    return explained, parts["twin"][()] if "twin" in parts else None, beside, steps, along, spacing
+    # Of older files it is not known how their images lie.
+    upright = bool(parts["upright"][()]) if "upright" in parts else False
+    thinned = (tuple(int(one) for one in parts[name][()]) if name in parts else () for name in ("strides", "full"))
+    return explained, parts["twin"][()] if "twin" in parts else None, beside, steps, along, spacing, upright, *thinned
 
 
 def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -203,6 +203,7 @@ def _small(case: Case, example: Example, evaluation: Evaluation, job: Job) -> by
         steps={key: steps_of_pixels(ranked, steps) for key, ranked in rankings.items() if key[1] in FORMS and fits},
         along=evaluation.along,
         spacing=None if case.grid is None else case.grid.spacing,
+        upright=case.grid is not None and case.grid.is_upright,
     )
     return encode(shown, evaluation.measurements, outputs, evaluation.fill)
 

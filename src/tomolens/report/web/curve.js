@@ -85,7 +85,7 @@ function showCurve(bench, shown) {
     one: bench.one,
   });
   const { exact } = stepsOf(bench.planes, key, shown.count),
-    whole = bench.one.full[0] === bench.one.rows;
+    whole = bench.one.full[1] === bench.one.rows && bench.one.every === 1;
   const how = !exact
     ? "Masked here approximately: each map has 127 levels, and equal pixels are drawn in the order of the image. The network saw them in the order of the exact values, ties drawn by lot; its answer is about that."
     : whole

@@ -24,11 +24,11 @@ class Film {
     });
   }
 
-  // The number of a case by a view: that of its best map, better is larger.
+  // The number of a case by a view: that of the best of the study's maps, better is larger.
   number(one, name) {
     const { sign } = this.bench.data.outputs.find((output) => output.name === name);
     const found = Object.entries(one.numbers)
-      .filter(([key, numbers]) => name in numbers && !this.bench.blind(key))
+      .filter(([key, numbers]) => name in numbers && this.bench.own(key))
       .map(([, numbers]) => sign * numbers[name]);
     return found.length ? Math.max(...found) : null;
   }
@@ -71,6 +71,13 @@ class Film {
     if (whole && one.predicted !== one.label) words.push("predicted wrongly");
     if (this.bench.controls.sort.value === "part") words.push(one.tau === null ? "no τ" : `τ = ${one.tau.toFixed(2)}`);
     return words.join(", ");
+  }
+
+  // Without any choice among the cases.
+  all() {
+    this.chosen.class.value = "";
+    this.chosen.show.value = "all";
+    this.fill();
   }
 
   fill() {
@@ -177,5 +184,6 @@ class Strip {
         return button;
       }),
     );
+    Filter.now?.strip();
   }
 }

@@ -5,6 +5,7 @@ class Filter {
     form.addEventListener("input", () => this.apply());
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", () => setTimeout(() => this.apply()));
+    Filter.now = this;
     this.apply();
   }
 
@@ -20,24 +21,32 @@ class Filter {
     return new Set(ofGroup.filter((title) => title.toLowerCase().includes(words)));
   }
 
+  shows() {
+    const chosen = this.chosen();
+    return (text) => chosen.size === this.titles.length || !this.titleIn(text) || chosen.has(this.titleIn(text));
+  }
+
+  // The strip is drawn anew with each case.
+  strip(shows = this.shows()) {
+    for (const cell of document.querySelectorAll(".strip .cell"))
+      cell.hidden = !shows(cell.querySelector(".name").textContent);
+  }
+
   apply() {
-    const chosen = this.chosen(),
-      all = chosen.size === this.titles.length;
-    const shows = (text) => all || !this.titleIn(text) || chosen.has(this.titleIn(text));
+    const { size } = this.chosen(),
+      shows = this.shows();
     for (const row of document.querySelectorAll("table.sortable tbody tr")) {
       row.hidden = ![...row.cells].slice(0, 2).every((cell) => shows(cell.textContent.trim())); // a measure may come first
     }
     for (const row of document.querySelectorAll("table.ranking tr[data-title]")) row.hidden = !shows(row.dataset.title);
     for (const option of document.querySelectorAll("[data-pane=map] option"))
       option.hidden = !shows(option.textContent);
-    for (const cell of document.querySelectorAll(".strip .cell"))
-      cell.hidden = !shows(cell.querySelector(".name").textContent);
+    this.strip(shows);
     for (const panel of document.querySelectorAll(".chart .panel[data-estimator]"))
       panel.hidden = !shows(panel.querySelector(".panel-title span").textContent);
     for (const point of document.querySelectorAll(".chart .point"))
       point.classList.toggle("left-out", !shows(point.querySelector("text").textContent));
-    this.form.querySelector("[data-says=shown]").textContent = all
-      ? ""
-      : `${chosen.size} of ${this.titles.length} estimators`;
+    this.form.querySelector("[data-says=shown]").textContent =
+      size === this.titles.length ? "" : `${size} of ${this.titles.length} estimators`;
   }
 }

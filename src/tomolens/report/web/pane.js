@@ -13,7 +13,7 @@ class Pane {
       bench.draw();
       bench.written();
     });
-    root.addEventListener("pointerdown", () => bench.use(this));
+    for (const kind of ["pointerdown", "focusin"]) root.addEventListener(kind, () => bench.use(this));
     new Pointer(this);
   }
 
@@ -65,11 +65,10 @@ class Pane {
   look(map, limit) {
     const { one, data, view } = this.bench,
       { height, width } = this.plane;
-    const spacing = one.spacing || [1, 1, 1],
-      [deep, down, over] = spacing.length === 3 ? spacing : [1, ...spacing];
+    const [deep, down, over] = one.spacing;
     const tall = this.axis === 0 ? down / one.fine : deep,
       wide = (this.axis === 2 ? down : over) / one.fine;
-    this.millimetres = one.spacing ? width * wide : 0;
+    this.millimetres = one.millimetres ? width * wide : 0;
     this.frame.style.aspectRatio = `${width * wide} / ${height * tall}`;
     this.canvas.style.transform = `translate(${view.x * 100}%, ${view.y * 100}%) scale(${view.zoom})`;
     const sides = [
@@ -116,10 +115,10 @@ class Pane {
       .join(", ");
     const correct = map && this.bench.curve("correct", this.key);
     this.decision.textContent = correct
-      ? decision(data.classes, one.label, one.predicted, correct[Number(shown.turned)][shown.at] === "1")
+      ? decision(data.classes, one, correct[Number(shown.turned)][shown.at] === "1")
       : "";
     const chosen = this.map.selectedOptions[0]?.textContent ?? "";
-    const place = data.depth > 1 ? `, slice ${this.index + 1}` : "";
+    const place = data.depth > 1 ? `, slice ${this.axis ? this.index + 1 : this.bench.slice()}` : "";
     const percent = shown.count ? (100 * shown.at) / shown.count : 0;
     this.canvas.setAttribute(
       "aria-label",

@@ -111,11 +111,20 @@ function stepsOf(planes, key, count) {
 // Whether a pixel is masked: the least important go first where the order is turned round.
 const isMasked = (step, at, count, turned) => (turned ? step > count - at : step <= at);
 
-// A decision is kept as right or wrong about the explained class, which is the predicted one: of three classes or more
-// that says which class is decided only where it is that one.
-function decision(classes, label, predicted, right) {
+// A decision is kept as right or wrong about the explained class: it is right where that class is decided and true, or
+// neither. Of three classes or more that says which class is decided only where it is the explained one.
+function decision(classes, { label, predicted, explained }, right) {
   if (classes.length === 2)
     return `The network says ${right ? `${classes[label]} (right)` : `${classes[1 - label]} (wrong)`}`;
-  const still = right === (label === predicted);
-  return `The network ${still ? "still" : "no longer"} says ${classes[predicted]} (${right ? "right" : "wrong"} about it)`;
+  const says = right === (label === explained),
+    still = predicted === explained;
+  const verb = says ? (still ? "still says" : "says") : still ? "no longer says" : "does not say";
+  return `The network ${verb} ${classes[explained]} (${right ? "right" : "wrong"} about it)`;
+}
+
+// When a decision first turns; of three classes or more what turns is whether it is the explained one.
+function turning(classes, { predicted, explained }, at) {
+  const known = classes.length === 2 || predicted === explained;
+  if (at === null) return known ? "It never changes its mind." : `It never says ${classes[explained]}.`;
+  return `It first ${known ? "changes its mind" : `says ${classes[explained]}`} at ${at}.`;
 }

@@ -105,6 +105,7 @@ class Pointer {
       at.some((one, axis) => one !== bench.at[axis]);
     bench.at = bench.planar() && !this.touches.size && event.type !== "pointerdown" ? bench.at : at;
     bench.cross = true;
+    bench.controls.slice.value = bench.at[0];
     if (moved) bench.draw();
     else bench.crossed();
   }

@@ -1,4 +1,4 @@
-// What is measured, shown on one case: the best map, and maps that know nothing, with the network's own answers.
+// What is measured, shown on one case: a map of the study, and maps that know nothing, with the network's own answers.
 
 class Scrubber {
   constructor(bench) {
@@ -52,7 +52,7 @@ class Scrubber {
       at = Number(this.slider.value),
       count = Number(this.slider.max);
     this.says.textContent = `${((100 * at) / count).toFixed(1)} %`;
-    const plane = planeAt(planes, 0, Math.floor(one.depth / 2)),
+    const plane = planeAt(planes, 0, one.height),
       channel = data.channels[0];
     const window = {
       channel,
@@ -67,11 +67,8 @@ class Scrubber {
       const masked = at ? Uint8Array.from(steps, (step) => Number(isMasked(step, at, count, false))) : null;
       put(canvas, opaque(greys(planes, plane, { ...window, masked })), plane, 240);
       const turn = flips(most)[0],
-        when =
-          turn === undefined
-            ? "It never changes its mind."
-            : `It first changes its mind at ${((100 * turn) / count).toFixed(1)} %.`;
-      says.textContent = `${decision(data.classes, one.label, one.predicted, most[at] === "1")}. ${when}`;
+        when = turning(data.classes, one, turn === undefined ? null : `${((100 * turn) / count).toFixed(1)} %`);
+      says.textContent = `${decision(data.classes, one, most[at] === "1")}. ${when}`;
       says.classList.toggle("turned", most[at] !== most[0]);
     }
   }

@@ -41,4 +41,12 @@ if (byId("viewer")) {
   const bench = new Workbench(byId("viewer"), content("cases"));
   if (byId("shown-by-example")) new Scrubber(bench);
 }
+// What is jumped to is seen below the bars that stay in sight.
+const bars = [document.querySelector(".contents"), byId("filter")].filter(Boolean);
+const room = new ResizeObserver(() => {
+  const height = bars.reduce((sum, bar) => sum + bar.offsetHeight, 8);
+  document.documentElement.style.scrollPaddingTop = `${height}px`;
+});
+for (const bar of bars) room.observe(bar);
+
 if (byId("filter")) new Filter(byId("filter"), JSON.parse(byId("titles").innerHTML));

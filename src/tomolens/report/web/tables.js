@@ -3,7 +3,7 @@
 // Words before a number say what is behind it, and are no part of it.
 function keyOf(cell) {
   const text = cell.textContent.replace(/^(not above|not told apart): /, "");
-  const number = text.match(/^[<+]?\s*(-?\d+(\.\d+)?)/);
+  const number = text.match(/^[<+]?\s*(-?\d+(\.\d+)?(e[+-]?\d+)?)(?![\w.])/i);
   return number ? Number(number[1]) : text;
 }
 
@@ -47,11 +47,13 @@ const rowsOf = (table) =>
     [...row.cells].map((cell) => cell.textContent.trim()),
   );
 
-// A text that a spreadsheet would run gets an apostrophe, as in the study's own tables.
+// A text that a spreadsheet would run gets an apostrophe, as in the study's own tables; numbers and intervals do not.
+const NUMBER = "[+-]?\\d+(\\.\\d+)?([eE][+-]?\\d+)?",
+  NUMBERS = new RegExp(`^${NUMBER}( to ${NUMBER})?( \\(${NUMBER} to ${NUMBER}\\))?( [A-Za-z]+)?$`);
+
 function asCsv(rows) {
-  const safe = (text) =>
-    /^[=+\-@\t\r]/.test(text) && !/^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?( [A-Za-z]+)?$/.test(text) ? `'${text}` : text;
-  const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const safe = (text) => (/^[=+\-@\t\r]/.test(text) && !NUMBERS.test(text) ? `'${text}` : text);
+  const quoted = (text) => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   return rows.map((row) => row.map((cell) => quoted(safe(cell))).join(",")).join("\r\n");
 }
 
@@ -67,8 +69,10 @@ function asLatex(rows, caption) {
     "–": "--",
     τ: "$\\tau$",
   };
-  const escaped = (text) => text.replace(/[\\~^<>|×–τ&%$#_{}]/g, (letter) => named[letter] ?? `\\${letter}`);
-  const lines = rows.map((row) => `${row.map(escaped).join(" & ")} \\\\`);
+  const escaped = (text) =>
+    text.replace(/\s+/g, " ").replace(/[\\~^<>|×–τ&%$#_{}]/g, (letter) => named[letter] ?? `\\${letter}`);
+  // After the end of a row a bracket or star would be read as belonging to that.
+  const lines = rows.map((row) => `${row.map(escaped).join(" & ").replace(/^(?=[[*])/, "{}")} \\\\`);
   const columns = rows[0].map((_, at) => (at < 2 ? "l" : "r")).join("");
   return [
     "\\begin{table}",

@@ -3,17 +3,14 @@
 function factsOf(bench, one) {
   const { classes } = bench.data,
     verdict = one.predicted === one.label ? "rightly" : "wrongly",
-    [rows, columns] = one.full;
+    [slices, rows, columns] = one.full;
   const size = (factor) => `${one.columns * factor} × ${one.rows * factor}`;
   const smaller =
     rows === one.rows
       ? ""
       : ` Of ${columns} × ${rows} pixels, the image is shown at ${size(one.fine)}, maps at ${size(1)}.`;
-  const middle =
-    one.planes > one.depth
-      ? ` The middle one of ${one.planes} slices: its shares are of this slice, numbers and decisions of the volume.`
-      : "";
-  return `Case ${bench.index + 1} of ${bench.cases.length}, ${one.name}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}${one.mask ? "" : "; no mask"}.${smaller}${middle}`;
+  const thinned = one.every > 1 ? ` Of ${slices} slices, 1 of every ${one.every} is shown.` : "";
+  return `Case ${bench.index + 1} of ${bench.cases.length}, ${one.name}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}${one.mask ? "" : "; no mask"}.${smaller}${thinned}`;
 }
 
 class Workbench {
@@ -83,8 +80,14 @@ class Workbench {
   title(key) {
     return this.choices().find((one) => one.key === key)?.title ?? key;
   }
-  blind(key) {
-    return this.choices().some((one) => one.key === key && one.kind !== "map");
+  // Whether it is one of the study's own maps, and none that never looks at the network.
+  own(key) {
+    return this.choices().some((one) => one.key === key && one.kind === "map");
+  }
+  // The number of the slice in view among the case's own, of which not all may be shown.
+  slice() {
+    const { every } = this.one;
+    return this.at[0] * every + Math.floor(every / 2) + 1;
   }
   channel() {
     return this.data.channels[Number(this.controls.channel.value) || 0];
@@ -125,7 +128,10 @@ class Workbench {
     follow.others.push((key, told) => {
       if (told && key) this.choose(key, this.panes[0]);
     });
-    addEventListener("hashchange", () => this.start());
+    addEventListener("hashchange", () => {
+      const { case: name, map } = address.read();
+      if (name || map) this.start();
+    });
     this.tooled();
   }
 
@@ -148,6 +154,7 @@ class Workbench {
       pane.axis = planar ? place : 0;
       if (planar) pane.map.value = this.panes[0].map.value;
     });
+    if (this.active.root.hidden) this.use(this.panes[0]);
     this.draw();
   }
 
@@ -194,16 +201,23 @@ class Workbench {
     this.crossed();
   }
 
-  // The case and map of the address, or the first case.
+  // The case and map of the address, or the first case. A case that is not on the page is told; a choice among the
+  // cases that hides the one that is asked for is taken back.
   start() {
-    const { case: name, map } = address.read();
-    if (map)
-      this.panes[0].map.value = [...this.panes[0].map.options].some((one) => one.value === map)
-        ? map
-        : this.panes[0].map.value;
-    const at = this.cases.findIndex((one) => one.name === (name ?? this.data.start));
-    this.open(at < 0 ? 0 : at, Boolean(name || map));
-    if (name && at >= 0) this.root.scrollIntoView();
+    const { case: name, map } = address.read(),
+      here = (wanted) => this.cases.findIndex((one) => one.name === wanted),
+      known = this.data.cases.some((one) => one.name === name);
+    if (name && !known) {
+      const words = `There is no case “${name}” on this page`;
+      this.root.querySelector("[data-says=film]").textContent = `${words}; another is shown.`;
+      tell(words);
+      if (this.one) return;
+    }
+    if (map && [...this.panes[0].map.options].some((one) => one.value === map)) this.panes[0].map.value = map;
+    if (known && here(name) < 0) this.film.all();
+    const at = here(known ? name : (this.one?.name ?? this.data.start));
+    this.open(Math.max(0, at), Boolean(name || map));
+    if (known) this.root.scrollIntoView();
   }
 
   async open(index, write = true) {
@@ -289,7 +303,7 @@ class Workbench {
     say("share", `top ${share.value} %`);
     say("opacity", `${opacity.value} %`);
     say("masked", `${shown.count ? ((100 * shown.at) / shown.count).toFixed(1) : "0.0"} %`);
-    say("slice", `${this.at[0] + 1} of ${this.one.depth}`);
+    say("slice", `${this.slice()} of ${this.one.full[0]}`);
     for (const pane of this.panes) if (!pane.root.hidden) pane.draw();
     showCurve(this, shown);
     this.strip.draw();
