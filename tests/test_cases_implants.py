@@ -401,7 +401,7 @@ def test_a_study_puts_implants_into_its_manifest(tmp_path):
         ({"source": "phantom", "implant": "nodule"}, "implant: it goes into the slices of a manifest"),
         ({"implant": "wart"}, "implant"),
         ({"implant": "nodule", "classes": ["a", "b", "c"]}, "an implant is there or not, and 3 are named"),
-        ({"implant": "nodule", "size": [8, 8, 8]}, "implants go into slices"),
+        ({"implant": "nodule", "size": [8, 8, 8]}, "slices have two axes, rows and columns"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(cases, message):

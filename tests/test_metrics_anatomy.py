@@ -1,5 +1,6 @@
 """Shares of a map in structures and in tissues, by hand; and what findings and page make of them."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -190,9 +191,10 @@ def test_the_page_shows_them_and_joins_the_least(tmp_path, window):
     assert {row[2] for row in made_rows[1:]} == {"positive", "negative"}
     (section,) = (one for one in sections(findings) if one.title == told.heading)
     assert section.charts[0][0] == "places"
-    drawn = charts(findings)["places"]["data"]
-    assert [trace["name"] for trace in drawn] == list(found.parts)
-    assert min(min(trace["x"]) for trace in drawn) < 0 < max(max(trace["x"]) for trace in drawn)
+    drawn = charts(findings)["places"]
+    assert [part for _, _, part in drawn.legend] == list(found.parts)
+    begins = [float(one) for panel in drawn.panels for one in re.findall(r'<rect[^>]* x="([0-9.]+)%"', panel.drawing)]
+    assert min(begins) < 50 <= max(begins)  # negative values to the left of the middle, positive to the right
     if window == 1:
         return
     write_report(findings, Store(tmp_path), lambda *_: None)

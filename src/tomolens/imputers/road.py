@@ -133,7 +133,10 @@ def _conjugate_gradients(sums: Callable[[Tensor], Tensor], start: Tensor, unknow
     direction = precondition(residual)
     power = dot(residual, direction)
     for _ in range(ROUNDS):
-        active = (residual.abs().amax(dim=space, keepdim=True) > small).to(start)
+        left = residual.abs().amax(dim=space, keepdim=True)
+        if bool(left.isnan().any()):
+            break
+        active = (left > small).to(start)
         if not bool(active.any()):
             return solution
         moved = unknown * (degree * direction - sums(direction))

@@ -9,10 +9,11 @@ from .xrai import RegionSettings, as_grey, labels_of, labels_of_volume, without_
 
 SCALE = 250.0
 """Of Felzenszwalb's segments: about 50 of them in a slice."""
-SHARES = tuple(150 / 224**2 / 2**halved for halved in (4, 3, 2, 1, 0))
-"""Of a volume that its parts have at least: the first that leaves few. The last is that of segments of a slice."""
+SHARES = tuple(150 / 224**2 * 2**doubled for doubled in (-4, -3, -2, -1, 0, 1, 2, 3))
+"""Of a volume that its parts have at least: the first that leaves few, as the last does of any. That of segments of a
+slice is in the middle."""
 FEW = 64
-"""Parts of a volume, where any of `SHARES` leaves no more."""
+"""Parts of a volume at most."""
 MOST = 343
 """Parts at most: more than an image has segments of their least size."""
 
@@ -41,5 +42,5 @@ def parts(image: NDArray[np.floating], spacing: Sequence[float] | None = None) -
     else:
         settings = RegionSettings(scales=(SCALE,) * len(SHARES))
         found = labels_of_volume(plane, settings, sides, SHARES)
-        labels = next((one for one in found if one.max() < FEW), found[-1])
+        labels = next(one for one in found if one.max() < FEW or one is found[-1])
     return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
