@@ -24,6 +24,8 @@ LEAST_BUDGET, EACH, BUDGET = 400_000, 134_000, 12_500_000
 """Bytes of the page that cases may take: at least, for each of them, and all of them together."""
 PAGE = 14_500_000
 """Bytes of the whole page: what the rest of it takes cases cannot have."""
+DEEPER = 8
+"""Times as many bytes that a volume may take as a slice."""
 FINER = 3
 """Image and mask, which compress, are shown so many times finer than maps, which do not, if the case has the pixels."""
 SMALLEST = 0.05
@@ -56,7 +58,8 @@ def viewer(findings: Findings, cases: Sequence[GalleryCase], rest: int = 0) -> d
     found = around(findings, cases)
     if found is None:
         return None
-    budget = min(BUDGET, max(LEAST_BUDGET, EACH * len(cases)), PAGE - rest)
+    slices = sum(1 if case.image.ndim < 4 else DEEPER for case in cases)
+    budget = min(BUDGET, max(LEAST_BUDGET, EACH * slices), PAGE - rest)
     packed = fitted(cases, budget, found["explained"]["case"] if found["explained"] else "")
     taus = _taus(findings)
     for one in packed:
