@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -311,6 +312,34 @@ def test_what_weights_are_shown_is_part_of_what_they_are(place, tmp_path):
     read_trust(place / "results", network)
     with pytest.raises(SettingsError, match="takes something else"):
         read_trust(place / "results", wide)
+
+
+def test_weights_of_a_part_of_the_scan_and_of_volumes_are_shown_that(place, tmp_path):
+    with safe_open(weights(place), "pt") as file:
+        notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+    def changed(name, **more):
+        told = json.dumps(json.loads(notes["notes"]) | more)
+        save_file(tensors, tmp_path / name, {**notes, "notes": told})
+        return read_network(tmp_path / name)
+
+    network, lungs = read_network(weights(place)), changed("lungs.safetensors", crop="lungs")
+    assert (network.preprocessing((64, 64)).crop, lungs.preprocessing((64, 64)).crop) == (None, "lungs")
+    assert lungs.hash != network.hash
+    assert lungs.said.endswith("of the lungs alone")
+    with pytest.raises(SettingsError, match="takes something else"):
+        read_trust(place / "results", lungs)
+    volumes = changed("volumes.safetensors", dimensions=3, size=32)
+    assert (volumes.dimensions, volumes.size) == (3, (32, 32, 32))
+
+
+def test_choices_are_said_where_they_were_assessed(place):
+    trust = read_trust(place / "results", read_network(weights(place)))
+    (parameters, card), *_ = trust.cards.items()
+    shown = SimpleNamespace(parameters=parameters, estimator=card.estimator)
+    assert "holds over choices" not in trust.of(shown)
+    varied = replace(card, checks=(*card.checks, Check("choices", "failed")))
+    assert "holds over choices: failed" in replace(trust, cards={parameters: varied}).of(shown)
 
 
 def test_folders_are_told_apart(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from ..cases import Preprocessing
+from ..cases.crop import Crop
 from ..cases.preprocessing import Spacing
 from ..cases.windows import Windows, in_words
 from ..classifier import Classifier, Intensity
@@ -30,6 +31,7 @@ class GivenNetwork:
         place: its file.
         hash: of all that is declared of it, or of its weights.
         known_as: what a study of it says of its network: ``weights``, or ``file_hash`` and ``input``.
+        crop: which part of the scan it sees; None for all of it.
         cases_as: what a study of it says of its cases, where the network's file has no input: ``size``, ...
         label: which of several labels is explained; empty where there are classes.
         notes: what must be said of it, in words.
@@ -47,17 +49,19 @@ class GivenNetwork:
     label: str = ""
     notes: tuple[str, ...] = ()
     cases_as: Mapping[str, Any] = field(default_factory=dict)
+    crop: Crop | None = None
 
     @property
     def said(self) -> str:
         """What is done to a scan, in words."""
         size = " x ".join(map(str, self.size)) or "its own"
         pixels = "" if self.spacing is None else f", of {' x '.join(f'{one:g}' for one in self.spacing)} mm"
-        return f"{in_words(self.window)}, {size} pixels{pixels}"
+        part = "" if self.crop is None else f", of the {self.crop} alone"
+        return f"{in_words(self.window)}, {size} pixels{pixels}{part}"
 
     def preprocessing(self, shape: tuple[int, ...]) -> Preprocessing:
         """For a scan, or a slice of it, of this shape upright."""
-        return Preprocessing(self.size or shape, self.window, self.spacing)
+        return Preprocessing(self.size or shape, self.window, self.spacing, self.crop)
 
     def name_of(self, index: int) -> str:
         """What a class is called, by its number where it has no name."""
@@ -111,23 +115,28 @@ def _of_weights(place: Path) -> GivenNetwork:
     if window is None or size is None:
         raise NetworkError(f"{place}: its notes say neither window nor size: describe it with `tomolens model check`")
     limits = _pairs(window)
-    several = tuple(size) if isinstance(size, list) else (size,) * 2
+    axes, crop = cast("Any", notes.get("dimensions", 2)), cast("Crop | None", notes.get("crop"))
+    several = tuple(size) if isinstance(size, list) else (size,) * axes
     pixel = one_an_axis(tuple(spacing) if isinstance(spacing, list) else spacing, len(several)) or None
     classifier = Classifier(classifier.network, classifier.output, intensity=Intensity(hounsfield=limits))
     names = tuple(map(str, classes)) if isinstance(classes, list) else ()
-    weights, seen = weights_hash(classifier.network), {"window": window, "size": size, "spacing": spacing}
+    weights = weights_hash(classifier.network)
+    # A study of slices says no dimensions, and one of whole scans no crop.
+    volumes = 3 if len(several) == 3 else None
+    seen = {"window": window, "size": size, "spacing": spacing, "dimensions": volumes, "crop": crop}
     said = json.dumps([weights, seen, names])
     return GivenNetwork(
         classifier,
         limits,
         several,
         pixel,
-        3 if len(several) == 3 else 2,
+        3 if volumes else 2,
         names,
         place,
         hashlib.blake2b(said.encode(), digest_size=16).hexdigest(),
         {"weights": weights},
         cases_as=seen,
+        crop=crop,
     )
 
 

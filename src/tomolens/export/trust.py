@@ -14,8 +14,8 @@ from ..results.store import Store
 from .given import GivenNetwork
 from .scan_map import NOT_ASSESSED, ScanMap
 
-UNTRIED: Question = "choices"
-"""No study assesses it yet."""
+SELDOM: Question = "choices"
+"""Said where it was assessed alone: most studies vary nothing."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Trust:
         card = self.cards.get(scan_map.parameters)
         if card is None:
             return f"{NOT_ASSESSED}: study “{self.study}” did not measure {scan_map.estimator}"
-        told = [f"{words}: {card.state(one)}" for one, words in SHORT.items() if card.of(one) and one != UNTRIED]
+        states = {one: card.state(one) for one in SHORT if card.of(one)}
+        told = [f"{SHORT[one]}: {state}" for one, state in states.items() if one != SELDOM or state != "not assessed"]
         begun = "to be believed" if card.believed else "NOT TO BE BELIEVED" if card.fails else NOT_ASSESSED
         form = {"absolute": ", of its absolute values", "original": ", of it as it is"}.get(card.form, "")
         return f"{begun} by study “{self.study}”{form} ({'; '.join(told)})"
