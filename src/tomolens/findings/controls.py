@@ -75,6 +75,11 @@ def turned(measured: Measured) -> tuple[int, int]:
     return int(np.nansum(told)), int((~np.isnan(told)).sum())
 
 
+def judged(measured: Measured, description: Description) -> Measured:
+    """Without the truth and blurred maps, which are controls and judged by nobody."""
+    return measured.only([key for key in measured.maps if key[0] != description.truth and key[1] != BLURRED])
+
+
 def is_blind(key: Key, description: Description) -> bool:
     """Whether a map never looks at the network."""
     return key[0] in description.blind and key[1] not in ("absolute", BLURRED)

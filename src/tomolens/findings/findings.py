@@ -15,7 +15,7 @@ from .agreement import agreement_by_case, concordance
 from .bootstrap import Resampling
 from .breakdowns import breakdown_table
 from .choices import choices_table, rank_ranges_table
-from .controls import CanJudge, controls_table, of_truth
+from .controls import CanJudge, controls_table, judged, of_truth
 from .inference import (
     Compared,
     CriticalDifference,
@@ -167,18 +167,16 @@ class Findings:
     def _gains(self) -> pd.DataFrame:
         """Gain of each map over the best blind baseline, and beside it over the best that has seen no mask."""
         blind, of_masks = self.description.blind, self.description.of_masks
-        judged = self.measured.only(
-            [key for key in self.measured.maps if key[0] != self.description.truth and key[1] != BLURRED]
-        )
-        unmasked = judged.only([key for key in judged.maps if key[0] not in of_masks])
+        whole = judged(self.measured, self.description)
+        unmasked = whole.only([key for key in whole.maps if key[0] not in of_masks])
         every, beside = (
             with_beats(
                 by_view({view: gains_table(data, blind) for view, data in self._compared(measured).items()}),
                 self.confidence,
             )
-            for measured in (judged, unmasked)
+            for measured in (whole, unmasked)
         )
-        if every.empty or unmasked.maps == judged.maps:
+        if every.empty or unmasked.maps == whole.maps:
             return every
         names = ["baseline", "baseline_value", "gain", "ci_low", "ci_high", "p", "p_holm", "beats"]
         renamed = beside[["view", *MAP, *names]].rename(columns={name: f"{name}_without_masks" for name in names})

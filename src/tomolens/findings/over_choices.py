@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ..declarations import BLURRED, Output
+from ..declarations import Output
 from ..results.description import Description
 from .bootstrap import Resampling
 from .choices import NO_CHOICE, OF_CLASS
-from .controls import CanJudge, controls_table
+from .controls import CanJudge, controls_table, judged
 from .inference import compared, gains_table
 from .measured import Key, Measured, Values
 
@@ -53,7 +53,7 @@ def option_gains_table(
                 state = controls_table(under, [view], description, resampling, confidence, least_turned).iloc[0][
                     "can_judge"
                 ]
-            data = compared(_judged(under, description), view, resampling)
+            data = compared(judged(under, description), view, resampling)
             gains = pd.DataFrame() if data is None else gains_table(data, description.blind)
             if len(gains):
                 told = {"view": view.judges.name, "choice": choice, "option": option, "can_judge": state}
@@ -73,8 +73,3 @@ def _under(measured: Measured, view: Output, numbers: Values, keep: bool) -> Mea
     own = measured.numbers[view.name] if keep else np.full_like(numbers, np.nan)
     there = ~np.isnan(numbers).all(axis=0)
     return replace(measured, numbers={view.name: np.where(there, numbers, own)}, varied={})
-
-
-def _judged(measured: Measured, description: Description) -> Measured:
-    """Without the truth and blurred maps, which are judged by nobody."""
-    return measured.only([key for key in measured.maps if key[0] != description.truth and key[1] != BLURRED])

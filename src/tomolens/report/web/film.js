@@ -116,14 +116,7 @@ class Film {
     if (!one) return;
     const planes = await unpack(one);
     const plane = planeAt(planes, 0, one.height),
-      channel = this.bench.data.channels[0];
-    const grey = greys(planes, plane, {
-      channel,
-      place: 0,
-      width: channel.high - channel.low,
-      level: (channel.low + channel.high) / 2,
-      fill: 0,
-    });
+      grey = greys(planes, plane, wholeWindow(this.bench.data));
     put(cell.querySelector("canvas"), opaque(grey), plane, 64, true);
   }
 
@@ -159,14 +152,7 @@ class Strip {
     if (!this.inSight || !planes || (this.drawnOf === one && this.drawnAt === bench.at[0])) return;
     Object.assign(this, { drawnOf: one, drawnAt: bench.at[0] });
     const plane = planeAt(planes, 0, bench.at[0]),
-      channel = data.channels[0];
-    const window = {
-      channel,
-      place: 0,
-      width: channel.high - channel.low,
-      level: (channel.low + channel.high) / 2,
-      fill: 0,
-    };
+      window = wholeWindow(data);
     this.root.replaceChildren(
       ...bench.choices().map(({ key, title, kind }) => {
         const canvas = make("canvas", { "aria-hidden": "true" }),

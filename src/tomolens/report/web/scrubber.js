@@ -53,14 +53,7 @@ class Scrubber {
       count = Number(this.slider.max);
     this.says.textContent = `${((100 * at) / count).toFixed(1)} %`;
     const plane = planeAt(planes, 0, one.height),
-      channel = data.channels[0];
-    const window = {
-      channel,
-      place: 0,
-      width: channel.high - channel.low,
-      level: (channel.low + channel.high) / 2,
-      fill: one.fill[0],
-    };
+      window = wholeWindow(data, one.fill[0]);
     for (const { key, canvas, says } of this.parts) {
       const { steps } = stepsOf(planes, key, count),
         [most] = planes.correct[key];

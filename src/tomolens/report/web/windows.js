@@ -1,5 +1,11 @@
 // The window of Hounsfield units that is shown: as the channel has it, and those that lie within.
 
+// The first channel in the whole of its window, masked pixels of a grey from 0 to 1.
+function wholeWindow(data, fill = 0) {
+  const channel = data.channels[0];
+  return { channel, place: 0, width: channel.high - channel.low, level: (channel.low + channel.high) / 2, fill };
+}
+
 // Level and width as the channel that is shown has them, and the windows that lie within it.
 function rewindow(bench) {
   const { low, high } = bench.channel(),
