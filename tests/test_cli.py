@@ -242,6 +242,18 @@ def test_help_and_names_do_not_load_torch():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def test_a_study_that_neither_builds_nor_trains_does_not_load_monai():
+    """It takes longer than all the rest of a second call."""
+    program = (
+        "import sys, tomolens.api, tomolens.classifier.training\n"
+        "from tomolens.classifier.architectures import build, require_arguments\n"
+        "require_arguments('monai:ViT', {}); require_arguments('local', {'width': 4}); build('local')\n"
+        "assert 'monai' not in sys.modules\n"
+        "build('resnet18'); assert 'monai' in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_every_public_name_is_there():
     import tomolens
 

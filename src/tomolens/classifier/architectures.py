@@ -7,14 +7,19 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
-from monai.networks import nets
-from monai.networks.layers.factories import Conv, Norm, Pool
 from torch import Tensor, nn
 
 from ..errors import SettingsError, reason_of
 from .classifier import Output
+
+MONAI_NETS = "monai.networks.nets"
+"""Imported when one of its networks is asked for: it takes five seconds."""
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_MAXIMA = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
 
 
 class LocalNetwork(nn.Module):
@@ -26,7 +31,7 @@ class LocalNetwork(nn.Module):
 
     def __init__(self, channels: int, neurons: int, dimensions: int, width: int) -> None:
         super().__init__()
-        convolution, norm = Conv[Conv.CONV, dimensions], Norm[Norm.BATCH, dimensions]
+        convolution, norm = _CONVOLUTIONS[dimensions], _NORMS[dimensions]
         layers: list[nn.Module] = []
         before = channels
         for after, kernel, stride in (
@@ -40,7 +45,7 @@ class LocalNetwork(nn.Module):
             layers += [convolution(before, after, kernel, stride, kernel // 2, bias=False), norm(after), nn.ReLU()]
             before = after
         self.features = nn.Sequential(*layers)
-        self.anywhere = Pool[Pool.ADAPTIVEMAX, dimensions](1)
+        self.anywhere = _MAXIMA[dimensions](1)
         self.fc = nn.Linear(before, neurons)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -54,7 +59,7 @@ class Architecture:
     """How a network is built from literal arguments, and how they are called.
 
     Attributes:
-        make: the class or function.
+        made_by: the class or function, or its name in `MONAI_NETS`.
         channels: its argument for the channels of the images.
         neurons: its argument for the outputs.
         dimensions: its argument for the number of spatial axes.
@@ -65,7 +70,7 @@ class Architecture:
         several: whether it puts out several tensors, of which the first are the scores; only those are kept.
     """
 
-    make: Callable[..., nn.Module]
+    made_by: Callable[..., nn.Module] | str
     channels: str = "in_channels"
     neurons: str = "num_classes"
     dimensions: str = "spatial_dims"
@@ -75,9 +80,17 @@ class Architecture:
     inner: tuple[str, ...] = ()
     several: bool = False
 
+    @property
+    def make(self) -> Callable[..., nn.Module]:
+        """The class or function."""
+        if not isinstance(self.made_by, str):
+            return self.made_by
+        made: Callable[..., nn.Module] = getattr(import_module(MONAI_NETS), self.made_by)
+        return made
+
 
 def _monai(*names: str, **how: Any) -> dict[str, Architecture]:
-    return {f"monai:{name}": Architecture(getattr(nets, name), **how) for name in names}
+    return {f"monai:{name}": Architecture(name, **how) for name in names}
 
 
 LARGEST, LONGEST = 65_536, 64
@@ -91,8 +104,8 @@ _RESNET: dict[str, Any] = {
 
 ARCHITECTURES: dict[str, Architecture] = {
     # MONAI's ResNets have a stem of stride 1 unless told.
-    "resnet50": Architecture(nets.resnet50, usual={"conv1_t_stride": 2}, **_RESNET),
-    "resnet18": Architecture(nets.resnet18, usual={"conv1_t_stride": 2}, **_RESNET),
+    "resnet50": Architecture("resnet50", usual={"conv1_t_stride": 2}, **_RESNET),
+    "resnet18": Architecture("resnet18", usual={"conv1_t_stride": 2}, **_RESNET),
     "local": Architecture(LocalNetwork, "channels", "neurons", "dimensions", usual={"width": 24}),
     **_monai("DenseNet", neurons="out_channels"),
     **_monai("DenseNet121", "DenseNet169", "DenseNet201", "DenseNet264", neurons="out_channels", fixed=_NOT_DOWNLOADED),
@@ -137,6 +150,8 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
             given, or a value that is no literal.
     """
     require_known(name)
+    if not arguments:
+        return
     known = ARCHITECTURES[name]
     taken = [one for one in _arguments_of(known.make) if one not in known.inner]
     for argument, value in arguments.items():
@@ -153,7 +168,7 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
 def _arguments_of(maker: Callable[..., Any]) -> list[str]:
     """The names that a class or function takes, and those of the classes that it hands the rest on to."""
     kind = maker if inspect.isclass(maker) else inspect.signature(maker, eval_str=True).return_annotation
-    kinds = [one.__init__ for one in getattr(kind, "__mro__", ()) if one.__module__.startswith(nets.__name__)]
+    kinds = [one.__init__ for one in getattr(kind, "__mro__", ()) if one.__module__.startswith(MONAI_NETS)]
     found: dict[str, None] = {}
     for taker in ([] if inspect.isclass(maker) else [maker]) + (kinds or [maker]):
         parameters = inspect.signature(taker).parameters.values()

@@ -5,19 +5,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from monai.transforms import (
-    Compose,
-    RandAdjustContrast,
-    RandAffine,
-    RandFlip,
-    RandGaussianNoise,
-    RandScaleIntensity,
-    RandShiftIntensity,
-)
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,6 +22,9 @@ from .architectures import arguments_for, make, output_of, require_arguments
 from .classifier import Classifier, Output
 from .layout import as_channels_last
 from .perturbation import AUGMENTING, Perturbation
+
+if TYPE_CHECKING:
+    from monai.transforms import Compose
 
 EpochProgress = Callable[[int, int, str], None]
 """Called after each epoch with epochs done, epochs at most, and a word on how it goes."""
@@ -274,7 +268,7 @@ def _batch(
     images: Tensor,
     chosen: NDArray[np.intp],
     recipe: Recipe,
-    augment: Compose | None,
+    augment: "Compose | None",
     perturb: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """The images of a step, followed by their twins, which are moved and masked as they are; noise is their own."""
@@ -335,7 +329,7 @@ def validate(classifier: Classifier, images: Tensor, labels: Tensor, classes: in
     return float(loss), balanced_accuracy(labels.numpy(), scores.argmax(axis=1))
 
 
-def augmentation(recipe: Recipe, shape: Sequence[int], seed: int) -> Compose:
+def augmentation(recipe: Recipe, shape: Sequence[int], seed: int) -> "Compose":
     """What may differ between scans without changing the label: place, size, turn, level and noise.
 
     Args:
@@ -343,21 +337,23 @@ def augmentation(recipe: Recipe, shape: Sequence[int], seed: int) -> Compose:
         shape: spatial shape of the images.
         seed: of all draws.
     """
+    from monai import transforms  # five seconds, which only training needs
+
     axes = len(shape)
-    transform = Compose(
+    transform = transforms.Compose(
         [
-            RandFlip(prob=0.5, spatial_axis=-1),
-            RandAffine(
+            transforms.RandFlip(prob=0.5, spatial_axis=-1),
+            transforms.RandAffine(
                 prob=0.9,
                 rotate_range=[recipe.rotation] * (1 if axes == 2 else 3),
                 translate_range=[0.06 * length for length in shape],
                 scale_range=[0.12] * axes,
                 padding_mode="zeros",
             ),
-            RandScaleIntensity(prob=0.5, factors=0.1),
-            RandShiftIntensity(prob=0.5, offsets=0.03),
-            RandAdjustContrast(prob=0.3, gamma=(0.85, 1.2)),
-            RandGaussianNoise(prob=0.5, std=0.03),
+            transforms.RandScaleIntensity(prob=0.5, factors=0.1),
+            transforms.RandShiftIntensity(prob=0.5, offsets=0.03),
+            transforms.RandAdjustContrast(prob=0.3, gamma=(0.85, 1.2)),
+            transforms.RandGaussianNoise(prob=0.5, std=0.03),
         ]
     )
     transform.set_random_state(seed=int(generator(seed, "augmentation").integers(2**31)))
