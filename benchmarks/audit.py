@@ -1,6 +1,6 @@
 """How often decisions come out otherwise than the network's, over every case of a manifest, by audit and in truth.
 
-    python benchmarks/audit.py cases.csv network.safetensors
+    python benchmarks/audit.py cases.csv network.safetensors [BACKEND ...]
 
 Every decision on images masked in the order of three maps is made by each quick backend of the machine and by the
 network as it is, asked only where decisions turn, checked and audited as in a study; and all again by the network
@@ -8,6 +8,7 @@ itself.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from tomolens.cases import Cases, Preprocessing, from_manifest, phantom
 from tomolens.classifier import Classifier
 from tomolens.classifier.intensity import Intensity
 from tomolens.classifier.openvino_backends import openvino_int8
-from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, Quick
+from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, Quick, with_errors
 from tomolens.classifier.weights import load_weights
 from tomolens.estimators import References, explain
 from tomolens.imputers.fills import imputer
 from tomolens.metrics.evaluand import MetricSettings
-from tomolens.metrics.fidelity import masked_decisions
+from tomolens.metrics.masking import masked_decisions
 from tomolens.metrics.ranked import RankedMap, rank_map
 from tomolens.randomness import generator
 from tomolens.study.plan import Plan
@@ -48,8 +49,14 @@ def masked_slices(size: int) -> torch.Tensor:
     return made
 
 
-def measure(classifier: Classifier, cases: Cases) -> None:
-    """Print for each backend its decisions: asked of the network, filled in, audits, and how many differ in truth."""
+def measure(classifier: Classifier, cases: Cases, chosen: Sequence[str] = ()) -> None:
+    """Print for each backend its decisions: asked of the network, filled in, audits, and how many differ in truth.
+
+    Args:
+        classifier: the network as it is.
+        cases: whose decisions are made.
+        chosen: how the names of the backends end that are tried; all by default.
+    """
     example = torch.from_numpy(cases[0].image).expand(BATCH, *cases[0].image.shape)
     with torch.inference_mode():
         backends = {
@@ -57,10 +64,16 @@ def measure(classifier: Classifier, cases: Cases) -> None:
             for name, make in BACKENDS.items()
             if name not in SKIPPED
         }
-        run = openvino_int8(classifier.network, example, masked_slices(example.shape[-1]))
+        masked = masked_slices(example.shape[-1])
+        run = openvino_int8(classifier.network, example, masked)
     for finer in ("openvino-fp32", "openvino-bf16"):
         made = Quick(EIGHT_BITS, run, BATCH, finer=backends[finer])
         backends[made.told] = made
+    backends = {
+        name: with_errors(one, classifier.network, masked)
+        for name, one in backends.items()
+        if not chosen or name.endswith(tuple(chosen))
+    }
     totals = {name: np.zeros(8, dtype=np.int64) for name in ("plain", *backends)}
     for number, case in enumerate(cases):
         image = torch.from_numpy(case.image)
@@ -83,4 +96,4 @@ def measure(classifier: Classifier, cases: Cases) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     network, notes = load_weights(Path(sys.argv[2]))
-    measure(network, from_manifest(sys.argv[1], Preprocessing(int(str(notes["size"])))))
+    measure(network, from_manifest(sys.argv[1], Preprocessing(int(str(notes["size"])))), sys.argv[3:])

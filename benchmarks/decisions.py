@@ -11,8 +11,8 @@ from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.estimators import References, explain
 from tomolens.estimators.registry import PROTOCOL
 from tomolens.imputers.fills import imputer
-from tomolens.metrics.fidelity import masked_decisions
-from tomolens.study.evaluate import rank_both_ways
+from tomolens.metrics.masking import masked_decisions
+from tomolens.metrics.ranked import rank_map
 
 STEPS, BATCH = 40, 16
 
@@ -30,7 +30,7 @@ def measure(size: int) -> None:
         [case.label],
         references=References(torch.rand(8, 1, size, size), torch.arange(8) % 2),
     )
-    rankings = list(dict.fromkeys(rank_both_ways({name: one[0] for name, one in maps.items()}, 0, "0").values()))
+    rankings = [rank_map(form) for one in maps.values() for form in (one[0], one[0].abs())]
     example = image.expand(BATCH, *image.shape).contiguous()
     quick.COMPILING_PAYS = 0.0
     found = Classifier(network).quickened(example, 10**9).quick

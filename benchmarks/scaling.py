@@ -11,7 +11,7 @@ from tomolens.classifier.architectures import build
 from tomolens.estimators import References, explain
 from tomolens.estimators.registry import PROTOCOL
 from tomolens.imputers.fills import imputer
-from tomolens.metrics.fidelity import masked_decisions
+from tomolens.metrics.masking import masked_decisions
 from tomolens.metrics.ranked import rank_map
 from tomolens.metrics.roc import roc_of_map
 from tomolens.regions import segment, xrai

@@ -21,7 +21,8 @@ from tomolens.estimators.baselines import BASELINES, TRUTH
 from tomolens.estimators.subject import Scene, Subject
 from tomolens.findings import Findings
 from tomolens.metrics.evidence import EVIDENCE, evidence_auc
-from tomolens.metrics.fidelity import FIDELITY_TWIN, area_between, masked_fractions
+from tomolens.metrics.fidelity import FIDELITY_TWIN, area_between
+from tomolens.metrics.masking import masked_fractions
 from tomolens.metrics.ranked import RankedMap, rank_map
 from tomolens.randomness import generator
 from tomolens.regions import count_at

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +16,21 @@ from conftest import SMALL, SMALL_STUDY, assert_same_state, convolutional, state
 from tomolens.api import Study
 from tomolens.cases import from_manifest, phantom
 from tomolens.classifier import Classifier, quick
-from tomolens.classifier.decisions import COMPARED, FEWEST, decide
+from tomolens.classifier.decisions import (
+    AUDITED,
+    COMPARED,
+    COMPARED_ANEW,
+    FEWEST,
+    FEWEST_AUDITED,
+    Undecided,
+    decide,
+    decide_together,
+)
 from tomolens.classifier.openvino_backends import is_here, openvino_int8
-from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, Quick, quickest
+from tomolens.classifier.quick import BACKENDS, EIGHT_BITS, SAFETY, Quick, quickest, with_errors
 from tomolens.estimators import References
 from tomolens.imputers.fills import imputer
-from tomolens.metrics.fidelity import masked_decisions
+from tomolens.metrics.masking import masked_decisions
 from tomolens.metrics.ranked import rank_map
 from tomolens.study.references import masked_references
 from tomolens.study.settings import StudySettings
@@ -107,8 +117,8 @@ def test_errors_of_any_ordinary_kind_turn_no_decision(seed, size, count):
     left = count - decided.asked
     assert decided.images == count
     assert decided.quick == left - decided.audited
-    assert decided.audited >= min(8, left)
-    assert decided.audited >= 0.02 * left
+    assert decided.audited >= min(FEWEST_AUDITED, left)
+    assert decided.audited >= AUDITED * left
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 3.0), st.integers(100, 300))
@@ -143,6 +153,65 @@ def decide_with(scores, *rougher, seed=0):
         found = Quick(f"number {column}", Column(column), 16, finer=found)
     classifier = Classifier(Column(0), quick=found)
     return decide(classifier, lambda numbers: images[list(numbers)], len(images), 16, np.random.default_rng(seed))
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(1, 200), min_size=1, max_size=4))
+def test_cases_are_decided_together_as_alone(seed, counts):
+    random = np.random.default_rng(seed)
+    stacks, undecided = [], []
+    for number, count in enumerate(counts):
+        exact = np.cumsum(random.normal(0, 1, count)) + random.normal(0, 5)
+        rough, fine = (exact + random.uniform(-size, size, count) for size in (0.5, 0.01))
+        images = torch.from_numpy(np.stack([exact, fine, rough], axis=1)).float()[:, None, None, :]
+        lines = [np.arange(count // 2), np.arange(count // 3, count)] if count > 3 else []
+        stacks.append(images)
+        draws = np.random.default_rng([seed, number])
+        undecided.append(Undecided(lambda numbers, images=images: images[list(numbers)], count, draws, lines))
+    finer = Quick("fine", Column(1), 16, error=0.01)
+    for quick_one in (None, Quick("rough", Column(2), 16, finer=finer, error=0.5)):
+        for sparing in (False, True):
+            classifier = Classifier(Column(0), quick=quick_one, sparing=sparing)
+            drawn = [replace(one, random=np.random.default_rng([seed, n])) for n, one in enumerate(undecided)]
+            together = decide_together(classifier, drawn, 16)
+            for number, (one, images, found) in enumerate(zip(drawn, stacks, together, strict=True)):
+                draws = np.random.default_rng([seed, number])
+                alone = decide(classifier, one.make, one.count, 16, draws, one.lines)
+                np.testing.assert_array_equal(found.classes, alone.classes)
+                np.testing.assert_array_equal(found.scores, alone.scores)
+                assert replace(found, classes=0, scores=0) == replace(alone, classes=0, scores=0)
+                if not sparing:
+                    np.testing.assert_array_equal(found.classes, (images[:, 0, 0, 0] > 0).long())
+    assert decide_together(Classifier(Column(0)), [], 16) == []
+
+
+def test_fewer_are_compared_where_errors_were_seen():
+    random = np.random.default_rng(0)
+    scores = torch.from_numpy(random.choice([-9.0, 9.0], 300) + random.normal(0, 0.1, 300)).float()
+    rough = scores + torch.from_numpy(random.uniform(-0.1, 0.1, 300)).float()
+    images = torch.stack([scores, rough], dim=1)[:, None, None, :]
+    asked = {}
+    for error in (0.0, 0.05, 3.0):
+        classifier = Classifier(Column(0), quick=Quick("rough", Column(1), 16, error=error))
+        found = decide(classifier, lambda numbers: images[list(numbers)], 300, 16)
+        np.testing.assert_array_equal(found.classes, (scores > 0).long())
+        asked[error], bound = found.asked, found.bound
+    assert asked == {0.0: COMPARED, 0.05: COMPARED_ANEW, 3.0: 300}
+    assert bound == SAFETY * 3.0  # an error that was seen elsewhere counts
+
+
+def test_errors_are_seen_on_masked_images(trained):
+    cases = phantom.cases(4, seed=6, preprocessing=SMALL)
+    masked = torch.from_numpy(cases.images())
+    with trained.frozen():
+        quick_one = Quick("bf16", BACKENDS["folded-bf16"](trained.network, masked[:3]), 3)
+        shifted = Quick("shifted", lambda images: trained.network(images) + 0.25, 3, finer=quick_one)
+        found = with_errors(shifted, trained.network, masked)
+        with torch.inference_mode():
+            own = trained.network(masked)
+    np.testing.assert_allclose(found.error, 0.25, rtol=1e-4)
+    assert 0 < found.finer.error < BF16 * float(own.abs().max())
+    broken = with_errors(Quick("overflows", lambda images: own[: len(images)] / 0, 3), trained.network, masked)
+    assert broken.error == 0.0
 
 
 HEADS = {

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from tomolens.classifier import Classifier
-from tomolens.classifier.decisions import FEWEST_AUDITED, decide
-from tomolens.classifier.lines import EVERY, coarse, fill_in, in_doubt, leads
+from tomolens.classifier import Classifier, decisions
+from tomolens.classifier.decisions import AUDITED, FEWEST_AUDITED, decide
+from tomolens.classifier.lines import EVERY, coarse, fill_in, in_doubt, leads, tightest
 from tomolens.classifier.quick import Quick
 
 
@@ -71,6 +71,41 @@ def test_by_hand():
     assert classes.tolist() == [1] * 15 + [0] * 3
 
 
+def test_the_tightest_by_hand():
+    line = np.arange(18)
+    z = np.zeros(18)
+    z[[0, 5, 10, 15, 17]] = 10.0, 9.0, 8.0, -8.0, -9.0
+    scores, classes, asked = asked_first(z)
+    # Leads against change: 38 / 8, 34 / 32, 32 / 32 and 34 / 12.8; of a whole line that does not change: beyond all.
+    assert tightest([line], scores, classes, asked, 3).tolist() == [12, 7, 16]
+    still, tied = np.full(36, 3.0), np.r_[np.full(18, 3.0), np.zeros(18)]
+    for other, expected in ((still, [12, 7]), (tied, [20, 25])):
+        both = np.r_[z, other[18:]]
+        scores = np.stack([-both, both], axis=1).astype(np.float32)
+        seen = np.isin(np.arange(36), coarse([line, line + 18]))
+        found = tightest([line, line + 18], scores, scores.argmax(axis=1), seen, 2)
+        assert found.tolist() == expected
+    assert tightest([], scores, classes, seen, 2).tolist() == []
+    assert tightest([line], scores[:18], classes, np.ones(18, bool), 2).tolist() == []
+
+
+def test_where_the_tightest_turn_doubt_reaches_further(monkeypatch):
+    """A dip between two images of the grid, of leads that are just beyond what the line shows."""
+    z = np.linspace(10, 8.6, 41)
+    z[21:25] = -1.0
+    z[26:] -= 2.5
+    missed = np.flatnonzero(z < 0)
+    found = one_line(z)
+    np.testing.assert_array_equal(found.classes, z > 0)
+    assert found.filled_audited == FEWEST_AUDITED
+    monkeypatch.setattr(decisions, "TIGHTEST", 0)
+    monkeypatch.setattr(decisions, "FEWEST_AUDITED", 0)
+    monkeypatch.setattr(decisions, "AUDITED", 0.0)
+    without = one_line(z)
+    assert without.classes[missed].all()  # none of which is so
+    assert without.asked < found.asked < 41
+
+
 @given(st.integers(0, 10_000), st.integers(2, 60), st.booleans())
 def test_scores_that_only_rise_are_decided_right(seed, count, quick):
     random = np.random.default_rng(seed)
@@ -109,7 +144,7 @@ def test_far_fewer_are_asked():
     z = np.linspace(3, -5, 4001)
     found = one_line(z)
     assert found.asked < 1.5 * 4001 / EVERY
-    assert found.filled_audited >= 0.02 * found.filled
+    assert found.filled_audited >= AUDITED * found.filled
     assert found.filled_differed == 0
     assert one_line(z, sparing=False).asked == 4001
     by_quick = one_line(z, quick=True)
@@ -137,8 +172,9 @@ def test_turns_that_no_grid_shows_are_audited_and_told():
         if found.filled_differed:
             np.testing.assert_array_equal(found.classes, z.ravel() > 0)
             assert found.filled == 0
-    # 32 of 640 that were filled in are wrong, and 13 of them are looked at.
-    expected = 1 - (1 - 32 / 640) ** 13
+    # 32 of 640 that were filled in are wrong, and 7 of them are looked at.
+    assert np.ceil(AUDITED * 640) == 7
+    expected = 1 - (1 - 32 / 640) ** 7
     assert caught + wrong == 60
     assert abs(caught / 60 - expected) < 0.2
 

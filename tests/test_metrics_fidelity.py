@@ -9,7 +9,8 @@ from tomolens.classifier import Classifier
 from tomolens.errors import MapError
 from tomolens.imputers.fills import imputer
 from tomolens.metrics import fidelity, rank_map
-from tomolens.metrics.fidelity import area_between, masked_decisions, masked_fractions, steps_of_pixels
+from tomolens.metrics.fidelity import area_between
+from tomolens.metrics.masking import masked_decisions, masked_fractions, steps_of_pixels
 
 
 class Bright(torch.nn.Module):

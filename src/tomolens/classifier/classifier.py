@@ -19,7 +19,7 @@ from .intensity import Intensity
 from .label import OneLabel
 from .layout import as_channels_last
 from .numerics import plain_numerics
-from .quick import Masked, Quick, folded_alike, nothing, quickest
+from .quick import ERRORS_SEEN, Masked, Quick, folded_alike, nothing, quickest, with_errors
 from .sourced import SourcedNetwork
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
@@ -337,12 +337,17 @@ class Classifier:
             example: a full batch ``(N, C, *spatial)``, like those to come.
             images: about how many decisions are to come.
             like: what was found for another network of the same structure.
-            masked: makes images as they will come, to which eight bits are fitted where they are tried.
+            masked: makes images as they will come, on which errors are seen, and to which eight bits are fitted where
+                they are tried.
         """
         if self.output not in ("logit", "logits") or self.score != "logit" or self.task == "labels":
             return self
         with self.frozen():
-            return replace(self, quick=quickest(self.network, example.to(self.device), images, like, masked))
+            found = quickest(self.network, example.to(self.device), images, like, masked)
+            shown = None if found is None else masked()
+            if found is not None and shown is not None:
+                found = with_errors(found, self.network, shown[:ERRORS_SEEN].to(self.device))
+            return replace(self, quick=found)
 
     def with_folded(self, example: Tensor) -> "Classifier":
         """This classifier with a folded copy of its network for gradients, where there is anything to fold.

@@ -27,6 +27,8 @@ QUANTISING_PAYS = 120.0
 """Seconds of decisions from which on it is worth trying eight bits, which take a quarter of a minute to fit."""
 NEAR_TURNS = 2.0
 """Images that are asked lie near turns of the decision, and leave doubt so many times as often as others."""
+ERRORS_SEEN = 32
+"""Masked training images on which the errors of the backend that was found are seen."""
 EIGHT_BITS = "openvino-int8"
 
 
@@ -45,6 +47,7 @@ class Quick:
         speeds: images a second of every backend that was tried, ``plain`` being the network as it is.
         failed: backends that this network or machine does not allow, with the reason.
         finer: a slower one of smaller errors, asked where this one leaves doubt; None asks the network itself.
+        error: the largest of an output that was seen on masked training images; 0 where none was seen.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Quick:
     speeds: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     finer: "Quick | None" = None
+    error: float = 0.0
 
     @property
     def told(self) -> str:
@@ -220,6 +224,27 @@ def _in_eight_bits(
         return found
     speeds = {**(found.speeds if found else {}), EIGHT_BITS: speed}
     return Quick(EIGHT_BITS, run, len(example), speeds, found.failed if found else {}, found)
+
+
+def with_errors(quick: Quick, network: nn.Module, images: Tensor) -> Quick:
+    """A quick backend with the largest error of an output that it and each finer one make on some images.
+
+    Args:
+        quick: of the network.
+        network: in eval mode.
+        images: like those to come, ``(N, C, *spatial)`` on the network's device.
+    """
+    batches = torch.split(images, quick.batch)
+    with torch.inference_mode():
+        own = torch.cat([network(as_channels_last(batch)) for batch in batches])
+
+        def of(one: Quick) -> Quick:
+            missed = (torch.cat([one.outputs(batch) for batch in batches]).reshape(own.shape) - own).abs()
+            # What overflows the network itself decides, whatever the others' errors are.
+            error = float(torch.where(torch.isfinite(missed), missed, 0.0).max())
+            return replace(one, error=error, finer=None if one.finer is None else of(one.finer))
+
+        return of(quick)
 
 
 def leads_of(outputs: Tensor) -> Tensor:

@@ -1,28 +1,26 @@
 """Metric 1, the model's view: how masking pixels in the order of a map changes the network's decisions."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..classifier.decisions import Decided, decide
+from ..classifier.decisions import decide_together
 from ..declarations import AUDIT, Chart, Declaration, Output, View
 from ..errors import MapError
-from ..imputers.fills import Fill, Imputer, imputer
+from ..imputers.fills import Fill, imputer
 from ..randomness import draw_names, generator
-from ..regions import count_at
 from .evaluand import OF_CASE, Evaluand, MetricSettings
+from .masking import Masked, masked_decisions, masked_fractions, masked_images
 from .metric import Metric, Reading
-from .ranked import RankedMap, rank_map
+from .ranked import rank_map
 
-MOST_STEPS = 255
-"""Of which a byte tells at which a pixel is masked."""
+ASKED_AT_FIRST = 16
+"""Masked images of a case that are decided at first, about; so many cases are decided together as fill a batch."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +83,24 @@ def fidelity(
             f"of {tuple(images.shape)}: maps must have the images' shape, labels and classes one value an image"
         )
     classifier.intensity.require(images)
-    others = [None] * len(images) if twins is None else [twin.float().cpu().numpy() for twin in twins]
-    decisions = np.stack(
-        [
-            masked_decisions(
-                classifier,
-                [rank_map(importance, seed=seed, name=name)],
-                imputer(
-                    fill,
-                    image.to(classifier.device),
-                    int(label),
-                    seed=seed,
-                    name=name,
-                    intensity=classifier.intensity,
-                    twin=twin,
-                ),
-                steps,
-                batch_size,
-                generator(seed, name, "audit"),
-            ).classes[0]
-            for image, importance, label, name, twin in zip(
-                images, maps, truth, draw_names(names, len(images)), others, strict=True
-            )
-        ]
-    )
+    names = draw_names(names, len(images))
+
+    def masked(number: int) -> Masked:
+        name, image = names[number], images[number].to(classifier.device)
+        twin = None if twins is None else twins[number].float().cpu().numpy()
+        masking = imputer(
+            fill, image, int(truth[number]), seed=seed, name=name, intensity=classifier.intensity, twin=twin
+        )
+        ranked = rank_map(maps[number], seed=seed, name=name)
+        return Masked.of([ranked], masking, steps, generator(seed, name, "audit"))
+
+    decisions = np.empty((len(images), 2, steps + 1), dtype=np.int64)
+    together = max(1, batch_size // ASKED_AT_FIRST)
+    for start in range(0, len(images), together):
+        several = [masked(number) for number in range(start, min(start + together, len(images)))]
+        found = decide_together(classifier, [one.undecided for one in several], batch_size)
+        for number, (one, decided) in enumerate(zip(several, found, strict=True), start):
+            decisions[number] = one.at_each_point(decided).classes[0]
     correct = are_right(decisions, truth[:, None, None], of_maps[:, None, None])
     curves = np.mean([correct[truth == label].mean(axis=0) for label in np.unique(truth)], axis=0)
     fractions = masked_fractions(steps)
@@ -129,16 +121,6 @@ def are_right(
     return np.asarray((decisions == explained) == (np.asarray(label) == explained))
 
 
-def masked_fractions(steps: int) -> NDArray[np.float64]:
-    """Share of the pixels masked at each of ``steps + 1`` points."""
-    return np.linspace(0.0, 1.0, steps + 1)
-
-
-def masked_images(steps: int) -> int:
-    """At most so many distinct masked images of one map: two orders, without the ends that all maps share."""
-    return 2 * (steps - 1)
-
-
 def area_between(most_important_first: NDArray[np.floating], least_important_first: NDArray[np.floating]) -> float:
     """Area from the first curve up to the second over equally spaced points from 0 to 1, trapezoid rule."""
     return area_under(
@@ -149,92 +131,6 @@ def area_between(most_important_first: NDArray[np.floating], least_important_fir
 def area_under(curve: NDArray[np.float64]) -> float:
     """Area under a curve over equally spaced points from 0 to 1, trapezoid rule."""
     return float(np.trapezoid(curve, dx=1.0 / (len(curve) - 1)))
-
-
-def masked_decisions(
-    classifier: Classifier,
-    rankings: Sequence[RankedMap],
-    fill: Imputer,
-    steps: int,
-    batch_size: int,
-    random: np.random.Generator | None = None,
-) -> Decided:
-    """Decisions on an image masked step by step in the order of each of several maps.
-
-    Masked images that come out equal, because a step covered only pixels that had the fill's value already or
-    because nothing or everything is masked, are shown to the network once. Where the classifier is sparing, decisions
-    between two steps that are decided alike, and by far, are filled in and audited; see `decide`.
-
-    Args:
-        classifier: makes the decisions.
-        rankings: of maps on the image's grid.
-        fill: makes the masked images; see `imputer`.
-        steps: number of equal steps.
-        batch_size: images the network sees at a time.
-        random: chooses which decisions are checked and audited.
-
-    Returns:
-        Predicted classes, ``(maps, 2, steps + 1)``: most important first, then least; their scores, with an axis of
-        classes more; and how they were made.
-    """
-    spatial = tuple(fill.image.shape[1:])
-    pixels = fill.image[0].numel()
-    for ranked in rankings:
-        if ranked.shape != spatial:
-            raise MapError(f"importance map of {ranked.shape}, image of {spatial}: they must be the same")
-    counts = [count_at(fraction, pixels) for fraction in masked_fractions(steps)]
-    wanted: dict[tuple[int, int, int], tuple[int, int, int]] = {}
-    slots = np.empty((len(rankings), 2, len(counts)), dtype=np.int64)
-    numbers: dict[tuple[int, int, int], int] = {}
-    for m, ranked in enumerate(rankings):
-        for first, pixel_order in enumerate((ranked.order[::-1], ranked.order)):
-            changed = np.concatenate([[0], np.cumsum(fill.changes[pixel_order])])
-            for step, count in enumerate(counts):
-                ends = changed[count] in (0, changed[-1])
-                key = (-1, -1, int(changed[count])) if ends else (m, first, int(changed[count]))
-                slots[m, first, step] = numbers.setdefault(key, len(numbers))
-                wanted.setdefault(key, (m, first, count))
-    lines = [np.array(list(dict.fromkeys(line.tolist())), dtype=np.intp) for line in slots.reshape(-1, len(counts))]
-    make = _masker(fill, rankings, list(wanted.values()))
-    decided = decide(classifier, make, len(wanted), batch_size, random, lines)
-    return replace(decided, classes=decided.classes[slots], scores=decided.scores[slots])
-
-
-def steps_of_pixels(ranked: RankedMap, steps: int) -> NDArray[np.uint8]:
-    """At which step each pixel of a map is masked, the most important first, ``(*spatial)``, from 1 on.
-
-    Masked the least important first it is at ``steps + 1`` less that, but for rounding of the steps' sizes.
-
-    Raises:
-        MapError: more steps than a byte holds.
-    """
-    if not 0 < steps <= MOST_STEPS:
-        raise MapError(f"{steps} steps of masking, expected 1 to {MOST_STEPS}")
-    pixels = len(ranked.order)
-    counts = [count_at(fraction, pixels) for fraction in masked_fractions(steps)]
-    found = np.searchsorted(counts, pixels - 1 - ranked.ranks, side="right")
-    return found.astype(np.uint8).reshape(ranked.shape)
-
-
-def _masker(
-    fill: Imputer, rankings: Sequence[RankedMap], wanted: Sequence[tuple[int, int, int]]
-) -> Callable[[Sequence[int]], Tensor]:
-    """Makes the image with its first ``count`` pixels masked, on the device, by comparing ranks."""
-    image = fill.image
-    pixels = image[0].numel()
-
-    @lru_cache(maxsize=2)  # images of one map follow one another
-    def ranks(m: int) -> Tensor:
-        return torch.from_numpy(rankings[m].ranks).to(image.device).reshape(image.shape[1:])
-
-    def make(numbers: Sequence[int]) -> Tensor:
-        hidden = [
-            ranks(m) >= pixels - count if first == 0 else ranks(m) < count
-            for m, first, count in (wanted[number] for number in numbers)
-        ]
-        return fill.fill(torch.stack(hidden))
-
-    return make
 
 
 def measure_fidelity(evaluand: Evaluand) -> Iterator[Reading]:

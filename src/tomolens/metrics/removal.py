@@ -10,7 +10,8 @@ from ..declarations import Chart, Declaration, Output
 from ..imputers.fills import Fill, Imputer
 from ..regions import count_at
 from .evaluand import Evaluand, MetricSettings
-from .fidelity import area_under, masked_fractions
+from .fidelity import area_under
+from .masking import masked_fractions
 from .metric import Metric, Reading
 from .ranked import RankedMap
 

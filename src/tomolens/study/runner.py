@@ -47,7 +47,7 @@ from .survey import Survey, survey
 from .work import Job
 
 STAGE = "explaining and evaluating"
-NUMERICS = 5
+NUMERICS = 6
 """Raised by one whenever a number of a study may come out otherwise than before: older results are not gone on with."""
 HOPELESS = 20
 """So many failures and not one success end a study: it is the network then, and not the cases."""

@@ -19,7 +19,7 @@ from ..declarations import FORMS
 from ..errors import in_full, is_out_of_memory, shortened
 from ..estimators.subject import References
 from ..metrics.evaluand import Rival
-from ..metrics.fidelity import MOST_STEPS, steps_of_pixels
+from ..metrics.masking import MOST_STEPS, steps_of_pixels
 from ..metrics.registry import METRICS
 from ..results.example import Example
 from ..results.gallery import encode
