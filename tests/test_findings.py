@@ -17,6 +17,7 @@ from tomolens.findings.tables import (
     agreement,
     by_view,
     chart_table,
+    class_columns,
     keys_of,
     means_table,
     metric_table,
@@ -176,6 +177,8 @@ def test_curves_are_averaged_over_the_classes_where_they_are_balanced():
     means = table.groupby("line", sort=False)["value"].agg(["min", "max"])
     assert means.index.tolist() == ["top_first", "bottom_first"]
     np.testing.assert_allclose(means.to_numpy(), [[0.5, 0.5], [0.75, 0.75]])
+    of_class = table.groupby("line", sort=False)[["class_0", "class_1"]].agg("mean").to_numpy()
+    np.testing.assert_allclose(of_class, [[1.0, 0.0], [0.5, 1.0]])  # what the mean of the classes hides
     assert table["x"][:41].tolist() == np.linspace(0, 100, 41).tolist()
 
 
@@ -186,6 +189,7 @@ def test_a_curve_may_give_the_axis_of_another():
     ]
     table = chart_table(read(*rows), made.INSIDE.charts[0], OUTPUTS, QUICK)
     np.testing.assert_allclose(table[["x", "value"]], [[0.0, 0.1], [0.2, 0.5], [1.0, 1.0]])
+    assert class_columns(table) == []  # a plain mean
 
 
 def test_ranks_and_agreement():

@@ -59,8 +59,17 @@ def means_table(
 
 def class_columns(table: pd.DataFrame) -> list[str]:
     """The columns that hold the means of each class, in the order of the labels."""
-    found = [name for name in map(str, table.columns) if name.startswith(CLASS)]
-    return sorted(found, key=lambda name: int(name.removeprefix(CLASS)))
+    return sorted((name for name in map(str, table.columns) if name.startswith(CLASS)), key=label_of)
+
+
+def label_of(column: str) -> int:
+    """The class whose means stand in a column.
+
+    Example:
+        >>> label_of("class_12")
+        12
+    """
+    return int(column.removeprefix(CLASS))
 
 
 def values_table(measured: Measured, views: Sequence[Output], resampling: Resampling) -> pd.DataFrame:
@@ -109,16 +118,21 @@ def keys_of(table: pd.DataFrame) -> list[Key]:
 def chart_table(
     measured: Measured, chart: Chart, outputs: Mapping[str, Output], resampling: Resampling
 ) -> pd.DataFrame:
-    """The points of a chart's lines for each map, with the interval over patients where the curve has one."""
+    """The points of a chart's lines for each map, with the interval over patients where the curve has one.
+
+    Where the mean is taken over the classes, that of each stands beside it, as in `means_table`.
+    """
     across = _mean_curves(measured, chart.x, outputs[chart.x].balanced) if isinstance(chart.x, str) else {}
     frames = []
     for name in chart.lines:
-        for key, curves in _curves(measured, name, outputs[name].balanced).items():
+        for key, (labels, curves) in _curves(measured, name, outputs[name].balanced).items():
             low, high = interval(curves, resampling)
             value = class_balanced_mean(curves)
             x = across.get(key) if isinstance(chart.x, str) else np.linspace(*chart.x, len(value))
             if x is not None:
                 columns = {"line": name, "x": x, "value": value, "ci_low": low, "ci_high": high}
+                means = class_means(curves)
+                columns |= {f"{CLASS}{label}": mean for label, mean in zip(labels, means, strict=False)}
                 frames.append(pd.DataFrame({**dict(zip(MAP, key, strict=True)), **columns}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
@@ -179,11 +193,14 @@ def undefined_masks(measured: Measured) -> dict[str, list[str]]:
 
 
 def _mean_curves(measured: Measured, name: str, balanced: bool) -> dict[Key, NDArray[np.float64]]:
-    return {key: class_balanced_mean(curves) for key, curves in _curves(measured, name, balanced).items()}
+    return {key: class_balanced_mean(curves) for key, (_, curves) in _curves(measured, name, balanced).items()}
 
 
-def _curves(measured: Measured, name: str, balanced: bool) -> dict[Key, Grouped]:
-    """The curves of each map that has some, in the cases in which they are defined."""
+def _curves(measured: Measured, name: str, balanced: bool) -> dict[Key, tuple[list[int], Grouped]]:
+    """The curves of each map that has some, in the cases in which they are defined, and the classes of these.
+
+    Where the mean is not taken over the classes there are none to tell.
+    """
     if name not in measured.curves:
         return {}
     curves, found = measured.curves[name], {}
@@ -193,5 +210,6 @@ def _curves(measured: Measured, name: str, balanced: bool) -> dict[Key, Grouped]
             groups = measured.groups.iloc[curves.groups[there]]
             labels = groups["label"].to_numpy() if balanced else np.zeros(len(groups), dtype=np.int64)
             patients, counts = groups["patient"].tolist(), curves.counts[which][there]
-            found[key] = grouped(curves.sums[which][there], labels, patients, counts)
+            present = np.unique(labels).tolist() if balanced else []
+            found[key] = present, grouped(curves.sums[which][there], labels, patients, counts)
     return found

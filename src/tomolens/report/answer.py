@@ -23,14 +23,16 @@ from ..findings.printing import (
     values_of,
 )
 from ..findings.sentence import basis
-from ..findings.tables import CLASS, class_columns, undefined_masks
+from ..findings.tables import undefined_masks
 from ..results.rows import NOT_ASSESSED
+from .classes import class_sentence, step_sentences
 
 
 def headline(findings: Findings) -> list[str]:
     """What leads each view, what beats the blind baselines, and how far the views agree."""
     views = [view for view in findings.views.values() if view.judges.compared or len(values_of(findings, view))]
     sentences = [_leader(findings, view) for view in views]
+    sentences += filter(None, (class_sentence(findings, view) for view in views))
     sentences += shortcut_sentences(findings) + blind_sentences(findings) + choice_sentences(findings)
     sentences += training_sentences(findings)
     taus = [
@@ -60,11 +62,6 @@ def _leader(findings: Findings, view: Output) -> str:
         f"{map_title(findings, best['estimator'], best['form'])} leads {view.judges.title} ({judged(view)}, {rests}): "
         f"{view.judges.sentence.format(value)}, {'too few patients for an interval' if ends == NOTHING else sure}."
     )
-
-
-def class_names(findings: Findings, columns: Sequence[str]) -> str:
-    """The classes whose means stand in some columns."""
-    return " | ".join(findings.description.classes[int(name.removeprefix(CLASS))] for name in columns)
 
 
 def _rank_words(findings: Findings, view: Output, best: pd.Series) -> str:
@@ -254,27 +251,6 @@ def partial_sentences(findings: Findings) -> list[str]:
             f"By {findings.views[str(view)].judges.title} {names} {'have' if len(rows) > 1 else 'has'} numbers in "
             f"{cases} of {len(findings.measured.cases)} cases only, no rank, and no part in comparisons"
         )
-    return sentences
-
-
-def step_sentences(findings: Findings) -> list[str]:
-    """Where an area between two curves is no more than one step of their grid, in a class."""
-    sentences = []
-    charts = [chart for metric in findings.description.metrics for chart in metric.charts if len(chart.lines) > 1]
-    for chart in charts:
-        view, points = findings.description.outputs[chart.headline], findings.tables[f"{chart.name}_curve"]
-        values = findings.means[view.name]
-        if points.empty or values.empty:
-            continue
-        step = 1.0 / (len(points["x"].unique()) - 1)
-        for column in class_columns(values):
-            near = values[column].abs() <= step * (1 + 1e-9)
-            if near.any():
-                sentences.append(
-                    f"{view.judges.title if view.view else view.label}, {class_names(findings, [column])}: "
-                    f"{int(near.sum())} of {int(values[column].notna().sum())} maps are within one step of the masking "
-                    f"({printed(view, step)}), which is as good as 0"
-                )
     return sentences
 
 

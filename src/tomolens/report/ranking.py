@@ -21,8 +21,8 @@ from ..findings.printing import (
     title,
     values_of,
 )
-from ..findings.tables import CLASS, class_columns, keys_of
-from .answer import class_names
+from ..findings.tables import class_columns, keys_of, label_of
+from .classes import class_names
 from .forest import CLASS_MARKS, Mark, forest
 from .style import looks
 from .svg import Scale
@@ -146,7 +146,7 @@ def _view(findings: Findings, view: Output) -> tuple[Column, dict[Key, Cell]]:
             key in own and key in beating,
             _compared(compared.get(key)),
         )
-    names = [(label, findings.description.classes[label]) for label in map(_label, classes)]
+    names = [(label, findings.description.classes[label]) for label in map(label_of, classes)]
     shown = "  ".join(f"{CLASS_MARKS[min(label, len(CLASS_MARKS) - 1)]} {name}" for label, name in names)
     ends = printed(view, scale.low / view.factor), printed(view, scale.high / view.factor)
     state = findings.can_judge.get(view.column, "not controlled")
@@ -175,15 +175,10 @@ def _truth(findings: Findings, view: Output) -> Numbers:
 
 def _mark(view: Output, row: pd.Series, classes: Sequence[str], sure: bool | None) -> Mark:
     value, low, high = (view.factor * float(row[name]) for name in ("value", "ci_low", "ci_high"))
-    means = [np.nan] * (1 + max(map(_label, classes), default=-1))
+    means = [np.nan] * (1 + max(map(label_of, classes), default=-1))
     for name in classes:
-        means[_label(name)] = view.factor * float(row.get(name, np.nan))
+        means[label_of(name)] = view.factor * float(row.get(name, np.nan))
     return Mark(value, low, high, means, sure)
-
-
-def _label(column: str) -> int:
-    """Of the class whose means stand in a column."""
-    return int(column.removeprefix(CLASS))
 
 
 def _compared(gain: dict[Hashable, Any] | None) -> str:

@@ -13,7 +13,9 @@ from ..findings.measured import Key
 from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
 from ..findings.tables import class_columns, keys_of
 from . import breakdowns, choices, metric_agreement, ranks
-from .answer import agreement_sentences, audit_sentence, class_names, concordance_words
+from .answer import agreement_sentences, audit_sentence, concordance_words
+from .classes import class_names, class_sentence, rest_sentence
+from .curve_charts import IN_CLASSES
 from .series import views_beside
 from .trust import (
     card_columns,
@@ -26,6 +28,9 @@ from .trust import (
     view_sentence,
 )
 
+BY_CLASS = (
+    "The same curves in each class, with the number that the class alone gives; its interval stands in the strata."
+)
 GAIN = "gain over the best blind baseline"
 ASKED_OF = (
     "To be believed a map must be faithful, find the truth where that is known, and not fail to depend on the weights "
@@ -118,11 +123,14 @@ def _verdict_sections(findings: Findings) -> list[Section]:
 
 def _view_section(findings: Findings, metric: Declaration, view: Output) -> Section:
     first = view == metric.numbers[0]
+    charts = metric.charts if first else ()
     beside = [output for output in metric.numbers if first and not output.view and len(findings.means[output.name])]
     words = view.judges
+    said = (view_sentence(findings, words.name), class_sentence(findings, view))
+    rests = (rest_sentence(findings, chart) for chart in charts)
     return Section(
         words.heading or view.label,
-        f"{words.text} {view_sentence(findings, words.name)}".strip(),
+        " ".join(filter(None, (words.text, *said, *rests))),
         _view_table(findings, view, beside),
         _charts(metric) if first else (),
         [(f"ranks-{words.name}", ranks.CAPTION)],
@@ -131,7 +139,13 @@ def _view_section(findings: Findings, metric: Declaration, view: Output) -> Sect
 
 
 def _charts(metric: Declaration) -> list[tuple[str, str]]:
-    return [(chart.name, chart.caption) for chart in metric.charts]
+    """Each chart, and where it is drawn for each class what that is."""
+    balanced = {output.name: output.balanced for output in metric.outputs}
+    found = []
+    for chart in metric.charts:
+        found.append((chart.name, chart.caption))
+        found += [(f"{chart.name}{IN_CLASSES}", BY_CLASS)] if balanced[chart.lines[0]] else []
+    return found
 
 
 def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> Table:

@@ -1,6 +1,7 @@
 """What is drawn, apart from how: the lines of each chart and the points of two views, for page and figures alike."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from ..declarations import Chart, Output
 from ..findings import Findings
 from ..findings.measured import BOTH, Key
 from ..findings.printing import NOTHING, map_title, printed, values_of
-from ..findings.tables import MAP, chart_table, keys_of
+from ..findings.tables import MAP, chart_table, class_columns, keys_of, label_of
 from .style import Look, looks
 
 Values = NDArray[np.float64]
@@ -26,6 +27,7 @@ class Line:
         value: up.
         low: end of the interval.
         high: end of the interval.
+        classes: the mean of each class by its label, where ``value`` is the mean of these.
     """
 
     label: str
@@ -33,6 +35,7 @@ class Line:
     value: Values
     low: Values
     high: Values
+    classes: Mapping[int, Values] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class Series:
         headline: its number as it is printed.
         look: its estimator's.
         lines: one or two.
+        of_class: the number in each class as it is printed, by label.
     """
 
     key: Key
@@ -52,6 +56,7 @@ class Series:
     headline: str
     look: Look
     lines: tuple[Line, ...]
+    of_class: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +78,10 @@ def series_of(findings: Findings, chart: Chart) -> list[Series]:
     headline = findings.description.outputs[chart.headline]
     values = values_of(findings, headline)
     numbers = dict(zip(keys_of(values), values["value"], strict=True)) if len(values) else {}
+    of_class = {
+        key: {label_of(name): printed(headline, row[name]) for name in class_columns(values)}
+        for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True)
+    }
     lines = {(str(name), str(form)): _lines(chart, frame) for (name, form), frame in table.groupby([*MAP], sort=False)}
     found = looks(findings.description)
     return [
@@ -82,6 +91,7 @@ def series_of(findings: Findings, chart: Chart) -> list[Series]:
             printed(headline, numbers[key]) if key in numbers else NOTHING,
             found[key[0]],
             lines[key],
+            of_class.get(key, {}),
         )
         for key in (*(key for key in numbers if key in lines), *(key for key in lines if key not in numbers))
     ]
@@ -131,8 +141,10 @@ def blind_series(findings: Findings, chart: Chart) -> Series | None:
     for key in dict.fromkeys(keys):
         found = chart_table(findings.measured.only([key]), chart, findings.description.outputs, findings.resampling)
         if len(found) and headline.view is not None:
-            number = printed(headline, float(rows["value"].iloc[0]))
-            return Series(key, map_title(findings, *key), number, looked[key[0]], _lines(chart, found))
+            row, name = rows.iloc[0], map_title(findings, *key)
+            of_class = {label_of(column): printed(headline, row[column]) for column in class_columns(rows)}
+            number = printed(headline, float(row["value"]))
+            return Series(key, name, number, looked[key[0]], _lines(chart, found), of_class)
     return None
 
 
@@ -142,10 +154,9 @@ def _maps_of(findings: Findings, name: str) -> list[Key]:
 
 def _lines(chart: Chart, table: pd.DataFrame) -> tuple[Line, ...]:
     labels = chart.line_labels or ("",) * len(chart.lines)
-    return tuple(
-        Line(
-            labels[chart.lines.index(str(name))],
-            *(frame[column].to_numpy(np.float64) for column in ("x", "value", "ci_low", "ci_high")),
-        )
-        for name, frame in table.groupby("line", sort=False)
-    )
+    found = []
+    for name, frame in table.groupby("line", sort=False):
+        x, value, low, high = (frame[one].to_numpy(np.float64) for one in ("x", "value", "ci_low", "ci_high"))
+        classes = {label_of(column): frame[column].to_numpy(np.float64) for column in class_columns(frame)}
+        found.append(Line(labels[chart.lines.index(str(name))], x, value, low, high, classes))
+    return tuple(found)

@@ -47,7 +47,7 @@ function readable(chart) {
     box.hidden = true;
   });
 }
-document.querySelectorAll(".chart.lines").forEach(readable);
+document.querySelectorAll(".chart.lines, .chart.classes").forEach(readable);
 
 // What a word means, beside it.
 let meanings = 0;
