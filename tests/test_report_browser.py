@@ -76,7 +76,7 @@ def grouped(browser, reported, tmp_path, monkeypatch):
 def rewritten(reported, folder):
     """The page of the study once more, in another folder."""
     stored, findings = reported
-    write_page(findings, {}, list(Store(stored).gallery()), folder / "report.html")
+    write_page(findings, list(Store(stored).gallery()), folder / "report.html")
     return folder, findings
 
 
@@ -250,7 +250,7 @@ def test_pictures_are_enlarged_together_and_moved(page):
 
 def test_channels_are_chosen_by_their_windows(browser, tmp_path):
     findings = made.write_study(tmp_path, spatial=(SIZE, SIZE), window=[[-1000, 400], [-160, 240]], channels=2)
-    write_page(findings, {}, list(Store(tmp_path).gallery()), tmp_path / "report.html")
+    write_page(findings, list(Store(tmp_path).gallery()), tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     choose(tab, "mode", "none")
@@ -289,7 +289,7 @@ def test_every_pixel_masked_is_the_fill_and_the_decision_is_told(page):
 
 def test_of_three_classes_a_wrong_decision_is_not_said_to_be_one_of_them(browser, tmp_path):
     findings = made.write_study(tmp_path, classes=("healthy", "benign", "malignant"), spatial=(4, SIZE, SIZE))
-    write_page(findings, {}, list(Store(tmp_path).gallery()), tmp_path / "report.html")
+    write_page(findings, list(Store(tmp_path).gallery()), tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     said = set()
@@ -500,7 +500,7 @@ def test_what_is_masked_is_what_the_network_saw(page, reported):
 def test_older_results_say_that_their_order_is_not_quite_the_networks(browser, reported, tmp_path):
     folder, findings = reported
     cases = [dataclasses.replace(case, steps={}, along={}) for case in Store(folder).gallery()]
-    write_page(findings, {}, cases, tmp_path / "report.html")
+    write_page(findings, cases, tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     said = tab.locator("[data-says=exact]").inner_text()
@@ -570,7 +570,7 @@ def volume_of(case, depth=5):
 def test_volumes_have_three_linked_planes(browser, reported, tmp_path):
     folder, findings = reported
     cases = [volume_of(case) for case in list(Store(folder).gallery())[:2]]
-    write_page(findings, {}, cases, tmp_path / "report.html")
+    write_page(findings, cases, tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     tab.locator("[data-control=case]").select_option("0")
@@ -601,7 +601,7 @@ def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
     folder, findings = reported
     evil = "<b id='evil'>x</b>"
     cases = [dataclasses.replace(case, name=evil, mask=None, regions={}) for case in Store(folder).gallery()]
-    write_page(findings, {}, [*cases[:1], *Store(folder).gallery()], tmp_path / "report.html")
+    write_page(findings, [*cases[:1], *Store(folder).gallery()], tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     tab.locator("[data-control=case]").select_option("0")
@@ -734,7 +734,7 @@ def test_the_filmstrip_orders_by_the_maps_that_can_be_chosen(browser, reported, 
         for at, case in enumerate(stored)
     ]
     own = [max(case.numbers[key]["drop"] for key in case.numbers if key[0] in KEPT) for case in stored]
-    write_page(findings, {}, cases, tmp_path / "report.html")
+    write_page(findings, cases, tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     tab.locator("[data-control=sort]").select_option("number:drop")
@@ -787,7 +787,7 @@ def test_the_slices_of_a_thinned_volume_are_its_own(browser, reported, tmp_path)
     folder, findings = reported
     case = volume_of(next(iter(Store(folder).gallery())))
     case = dataclasses.replace(case, spacing=None, upright=False, strides=(2, 1, 1), full=(10, SIZE, SIZE), height=2)
-    write_page(findings, {}, [case], tmp_path / "report.html")
+    write_page(findings, [case], tmp_path / "report.html")
     tabs = opened(browser, (tmp_path, findings), 1200)
     tab = next(tabs)
     assert tab.locator("[data-says=slice]").inner_text() == "6 of 10"

@@ -3,8 +3,11 @@
 from ..findings import Findings
 from .breakdown_chart import breakdown_chart
 from .breakdowns import breakdowns
+from .choices_chart import choices_chart
 from .curve_charts import curve_charts
 from .drawn import Drawn
+from .metric_chart import metric_chart
+from .rank_chart import rank_chart
 from .series import views_beside
 from .spread_chart import spread_chart
 
@@ -18,4 +21,8 @@ def charts(findings: Findings) -> dict[str, Drawn]:
     model, others = views_beside(findings)
     if model is not None:
         drawn |= {f"agreement-{view.column}": spread_chart(findings, model, view) for view in others}
+    for name, found in findings.critical_differences.items():
+        drawn[f"ranks-{name}"] = rank_chart(findings, findings.views[name], found)
+    beside = {"choices": choices_chart(findings), "metrics": metric_chart(findings)}
+    drawn |= {name: one for name, one in beside.items() if one is not None}
     return drawn

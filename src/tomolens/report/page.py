@@ -1,7 +1,5 @@
 """The page: one self-contained HTML file with the answer in words, tables, charts and cases, everything escaped."""
 
-import base64
-import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +10,6 @@ from urllib.parse import quote
 
 from jinja2 import BaseLoader, DictLoader, Environment
 from markupsafe import Markup
-from PIL import Image
 
 from ..findings import Findings
 from ..findings.measured import BOTH
@@ -25,13 +22,11 @@ from .citation import bibtex
 from .glossary import Glossary
 from .methods import hashes, paragraphs, parameters
 from .ranking import ranking
-from .ranks import groups_in_words
 from .sections import Section, sections
 from .style import DARK_PALETTE, PALETTE
 from .tiles import tiles
 from .viewer import around, viewer
 
-Figures = Mapping[str, Path]
 MANY = 12
 """Estimators from which on a reader may choose some of them."""
 TEMPLATES = ("page.html", "workbench.html", "scrubber.html")
@@ -55,7 +50,6 @@ SCRIPTS = (
     "start",
 )
 """Files of the page in the order in which they build on one another."""
-COLOURS_OF_PICTURES = 32
 CASES = "<!-- the cases -->"
 """Where the cases go, for which there is the room that the rest of the page leaves; no name is written with a ``<``."""
 ICON = (
@@ -65,8 +59,8 @@ ICON = (
 )
 
 
-def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase], file: Path) -> None:
-    """Write the page; ``figures`` are PNG files by name, embedded, and ``cases`` those of its viewer."""
+def write_page(findings: Findings, cases: Sequence[GalleryCase], file: Path) -> None:
+    """Write the page with these cases in its viewer."""
     drawn, shown, told = charts(findings), around(findings, cases), sections(findings)
     found = ranking(findings)
     ids, glossary = _ids(told, list(findings.views)), Glossary()
@@ -88,8 +82,6 @@ def write_page(findings: Findings, figures: Figures, cases: Sequence[GalleryCase
         facts=_facts(findings),
         warnings=before,
         sections=told,
-        pictures={name: _picture(path) for name, path in figures.items()},
-        said={f"ranks-{view}": groups_in_words(findings, one) for view, one in findings.critical_differences.items()},
         charts=drawn,
         shown=shown,
         groups=chosen,
@@ -156,16 +148,6 @@ def _inks() -> str:
     """The colours of maps, on a light ground and on a dark one."""
     pairs = enumerate(zip(PALETTE, DARK_PALETTE, strict=True))
     return "\n".join(f".ink-{place} {{ --hue: light-dark({light}, {dark}); }}" for place, (light, dark) in pairs)
-
-
-def _picture(file: Path) -> str:
-    """A figure in few colours, as text: a third of its bytes, and nothing that an eye would miss."""
-    content = io.BytesIO()
-    with Image.open(file) as picture:
-        flat = Image.new("RGB", picture.size, "white")
-        flat.paste(picture, mask=picture.getchannel("A") if "A" in picture.getbands() else None)
-        flat.quantize(COLOURS_OF_PICTURES).save(content, "png", optimize=True)
-    return base64.b64encode(content.getvalue()).decode()
 
 
 def _ids(told: Sequence[Section], views: Sequence[str]) -> dict[int, str]:

@@ -12,7 +12,7 @@ from ..findings.choices import OWN
 from ..findings.measured import Key
 from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
 from ..findings.tables import class_columns, keys_of
-from . import breakdowns, choices, metric_agreement, ranks
+from . import breakdowns, choices, metric_agreement, rank_chart
 from .answer import agreement_sentences, audit_sentence, concordance_words
 from .classes import class_names, class_sentence, rest_sentence
 from .curve_charts import IN_CLASSES
@@ -57,8 +57,7 @@ class Section:
         title: its heading.
         text: what is shown, in words.
         table: below the text.
-        charts: name and caption of interactive charts.
-        pictures: name and caption of figures.
+        charts: name and caption of charts.
         folded: whether a reader must ask for the table.
         view: the view that it is about; empty for none.
     """
@@ -67,7 +66,6 @@ class Section:
     text: str
     table: Table | None = None
     charts: Sequence[tuple[str, str]] = ()
-    pictures: Sequence[tuple[str, str]] = ()
     folded: bool = False
     view: str = ""
 
@@ -132,10 +130,14 @@ def _view_section(findings: Findings, metric: Declaration, view: Output) -> Sect
         words.heading or view.label,
         " ".join(filter(None, (words.text, *said, *rests))),
         _view_table(findings, view, beside),
-        _charts(metric) if first else (),
-        [(f"ranks-{words.name}", ranks.CAPTION)],
+        [*(_charts(metric) if first else ()), *_ranks(findings, view)],
         view=words.name,
     )
+
+
+def _ranks(findings: Findings, view: Output) -> list[tuple[str, str]]:
+    there = view.column in findings.critical_differences
+    return [(f"ranks-{view.column}", rank_chart.caption(findings, view))] if there else []
 
 
 def _charts(metric: Declaration) -> list[tuple[str, str]]:
@@ -253,7 +255,7 @@ def _choices_section(findings: Findings) -> Section | None:
         "Directions are compared among the maps as they are, and take no part in the range. Every option is in "
         f"tables/choices.csv.{'' if model is None else concordance_words(findings, model)}",
         Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
-        pictures=[("choices", choices.CAPTION)],
+        [("choices", choices.CAPTION)],
     )
 
 
@@ -298,7 +300,7 @@ def _metrics_section(findings: Findings) -> Section | None:
         "Whether measures rank the maps alike: two that do say the same, two that do not cannot both be taken for the "
         "quality of a map. Which of them can judge maps is told by their controls. All pairs are in tables/metrics.csv."
     )
-    return Section("Metrics against metrics", text, pictures=[("metrics", metric_agreement.CAPTION)])
+    return Section("Metrics against metrics", text, charts=[("metrics", metric_agreement.CAPTION)])
 
 
 def _strata_section(findings: Findings) -> Section | None:

@@ -56,8 +56,8 @@ def write_report(findings: Findings, store: Store, progress: Progress) -> None:
         verdict = json.dumps(findings.verdict.as_json(), indent=2, allow_nan=False)
         (store.folder / "verdict.json").write_text(f"{verdict}\n", encoding="utf-8")
         write_checklists(findings, store.folder / "checklists")
-        files = _drawn(findings, store, progress)
-        write_page(findings, files, list(store.gallery()), store.folder / "report.html")
+        _draw(findings, store, progress)
+        write_page(findings, list(store.gallery()), store.folder / "report.html")
         written = [
             str(file.relative_to(store.folder))
             for part in ("tables", "figures", "checklists")
@@ -89,24 +89,22 @@ def _hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _drawn(findings: Findings, store: Store, progress: Progress) -> dict[str, Path]:
-    """The figures' PNG files by name, written beside their PDF and all captions."""
-    files: dict[str, Path] = {}
+def _draw(findings: Findings, store: Store, progress: Progress) -> None:
+    """Write each figure as PNG and PDF, and all captions."""
     folder = store.folder / "figures"
     folder.mkdir(exist_ok=True)
     pictures = list(_figures(findings, store))
     for done, one in enumerate(pictures, start=1):
-        files[one.name] = folder / f"{one.name}.png"
+        file = folder / f"{one.name}.png"
         with rc_context(AS_WRITTEN):
             figure = one.draw()
-            figure.savefig(files[one.name])
+            figure.savefig(file)
             figure.set_layout_engine("none")  # it is laid out
             facts = {"Subject": one.caption, "CreationDate": None}
-            figure.savefig(files[one.name].with_suffix(".pdf"), metadata=facts)
+            figure.savefig(file.with_suffix(".pdf"), metadata=facts)
         progress("drawing the report", done, len(pictures), one.name)
     captions = "".join(f"**{one.name}.pdf** {one.caption}\n\n" for one in pictures)
     (folder / "captions.md").write_text(captions, encoding="utf-8")
-    return files
 
 
 def write_tables(findings: Findings, folder: Path) -> list[Path]:

@@ -1,5 +1,10 @@
 // The numbers of a line under the pointer: which map, how far along, its value and its interval.
 
+function beside(box, event) {
+  box.style.left = `${Math.min(event.pageX + 14, document.documentElement.clientWidth - box.offsetWidth - 8)}px`;
+  box.style.top = `${event.pageY + 18}px`;
+}
+
 function readable(chart) {
   const { x, y } = JSON.parse(chart.dataset.ends),
     box = byId("hover");
@@ -40,14 +45,39 @@ function readable(chart) {
       ...lines.reverse().map(([words]) => make("div", { textContent: words })),
     );
     box.hidden = !lines.length;
-    box.style.left = `${Math.min(event.pageX + 14, document.documentElement.clientWidth - box.offsetWidth - 8)}px`;
-    box.style.top = `${event.pageY + 18}px`;
+    beside(box, event);
   });
   chart.addEventListener("pointerleave", () => {
     box.hidden = true;
   });
 }
 document.querySelectorAll(".chart.lines, .chart.classes").forEach(readable);
+
+// Every two of a list: the names of both and their numbers, under the pointer.
+function paired(chart) {
+  const { names, cells, corner, size } = JSON.parse(chart.dataset.ends),
+    box = byId("hover"),
+    drawing = chart.querySelector("svg.pairs-drawing");
+  drawing.addEventListener("pointermove", (event) => {
+    const frame = drawing.getBoundingClientRect(),
+      scale = drawing.viewBox.baseVal.width / frame.width;
+    const [over, down] = [event.clientX - frame.left, event.clientY - frame.top].map((place, at) =>
+      Math.floor((place * scale - corner[at]) / size),
+    );
+    const said = cells[Math.max(over, down)]?.[Math.min(over, down)];
+    box.hidden = !said;
+    if (!said) return;
+    box.replaceChildren(
+      make("strong", { textContent: `${names[down]} · ${names[over]}` }),
+      make("div", { textContent: said }),
+    );
+    beside(box, event);
+  });
+  drawing.addEventListener("pointerleave", () => {
+    box.hidden = true;
+  });
+}
+document.querySelectorAll(".chart.pairs").forEach(paired);
 
 // What a word means, beside it.
 let meanings = 0;
