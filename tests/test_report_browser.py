@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import json
 import re
 import shutil
 from itertools import product
@@ -365,23 +366,38 @@ def test_zero_of_a_signed_map_shows_the_image(page, reported):
 def test_a_table_sorts_with_the_best_first_and_back(page):
     table = page.locator("table.sortable").filter(has_text="gain over the best blind baseline").first
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    heading, reset = table.locator("th button").nth(2), page.locator("#view-drop [data-table=reset]")
+    heading, says = table.locator("th button").nth(2), page.locator("#view-drop [data-says=sorted]")
 
     def column():
         return [float(text) for text in table.locator("tbody td:nth-child(3)").all_inner_texts()]
 
     study = column()
+    table.locator("tbody").evaluate("body => body.append(...[...body.rows].reverse())")
     heading.click()
     assert column() == sorted(column(), reverse=True)
     assert table.locator("th").nth(2).get_attribute("aria-sort") == "descending"
+    expect(says).to_have_text("sorted by Drop D × 10, largest first")
     heading.click()
     assert column() == sorted(column())
+    heading.click()  # the third brings the study's order back
+    assert column() == study
+    assert table.locator("th[aria-sort]").count() == 0
+    expect(says).to_have_text("in the study’s order again")
     table.locator("th button").first.click()
     names = table.locator("tbody td:nth-child(1)").all_inner_texts()
     assert names == sorted(names, key=str.casefold)
-    reset.click()
-    assert column() == study
-    assert not reset.is_visible()
+    table.locator("th button", has_text="95 % CI").click()
+    expect(says).to_have_text("sorted by 95 % CI, by the lower end, largest first")
+    lows = [float(text.split(" to ")[0]) for text in table.locator("tbody td:nth-child(4)").all_inner_texts()]
+    assert lows == sorted(lows, reverse=True)
+
+
+def test_where_lower_is_better_the_lowest_comes_first(page):
+    way = "([better, texts]) => wayOf({ dataset: { better } }, texts.map((textContent) => ({ textContent })))"
+    assert page.evaluate(way, ["low", ["1", "2"]])["first"] == "ascending"
+    assert page.evaluate(way, ["", ["1", "2"]])["first"] == "descending"
+    assert page.evaluate(way, ["low", ["1 to 2", "3 to 4"]])["words"][0] == "by the lower end, smallest first"
+    assert page.evaluate(way, ["", ["1 (0 to 2)", "–"]])["words"][0] == "largest first"
 
 
 def test_a_table_is_saved_and_copied(browser, reported):
@@ -395,13 +411,14 @@ def test_a_table_is_saved_and_copied(browser, reported):
     rows = tab.locator("#view-drop table tbody tr").count()
     assert saved.value.suggested_filename == "drop.csv"
     assert len(lines) == rows + 1
-    assert lines[0].startswith("estimator,map,Drop D × 10,")
+    assert lines[0].startswith("estimator,map,Drop D × 10,95 % CI,gain over the best blind baseline,")
     tab.locator("#view-drop [data-table=latex]").click()
     expect(tab.locator("#told")).to_contain_text("copied")
     latex = tab.evaluate("navigator.clipboard.readText()")
     assert latex.count("\\\\") == rows + 1
     assert "\\toprule" in latex
     assert "95 \\% CI" in latex
+    assert "\\caption{Drop. In all rows: " in latex
     tab.get_by_role("button", name="copy the BibTeX").click()
     expect(tab.locator("#told")).to_contain_text("BibTeX copied")
     assert "@software{tomolens" in tab.evaluate("navigator.clipboard.readText()")
@@ -434,11 +451,17 @@ def test_the_ranking_sorts_by_a_view_and_back(page):
     page.locator(".ranking tbody.map").evaluate(turned)
     page.locator(".ranking thead button", has_text="map").click()
     assert names.all_inner_texts() == study
+    heading = page.locator(".ranking thead button", has_text="Touch")
+    heading.click()
+    assert page.locator(".ranking th[aria-sort=descending]").count() == 1
+    heading.click()  # another click likewise
+    assert page.locator(".ranking th[aria-sort]").count() == 0
+    assert names.all_inner_texts() == study
 
 
 def test_charts_say_what_they_find(page):
     for chart in page.locator(".chart").all():
-        assert chart.locator("svg polyline, svg circle, svg rect").count() > 0
+        assert chart.locator("svg polyline, svg circle, svg rect, svg path").count() > 0
         for drawn in chart.locator("[role=img]").all():
             assert re.search(r"\d", drawn.get_attribute("aria-label"))
     panel = page.locator("#chart-erased .panel-drawing").first
@@ -447,6 +470,33 @@ def test_charts_say_what_they_find(page):
     said = page.locator("#hover").inner_text()
     assert re.match(r"\d+\.\d %", said)
     assert re.search(r"\(absolute\), top first: \d\.\d{3} \(.+ to .+\)", said)
+
+
+def test_two_maps_tell_under_the_pointer_how_they_differ(page, reported):
+    chart, found = page.locator("#chart-ranks-drop"), reported[1].critical_differences["drop"]
+    chart.scroll_into_view_if_needed()
+    data = json.loads(chart.get_attribute("data-ends"))
+    drawing = chart.locator("svg.pairs-drawing")
+    box, wide = drawing.bounding_box(), float(drawing.get_attribute("viewBox").split()[2])
+    scale, (left, top), size = box["width"] / wide, data["corner"], data["size"]
+    for row, column in ((3, 1), (len(found.maps) - 1, 0)):
+        page.mouse.move(
+            box["x"] + scale * (left + (column + 0.5) * size), box["y"] + scale * (top + (row + 0.5) * size)
+        )
+        said = page.locator("#hover").inner_text().splitlines()
+        assert said[0] == f"{data['names'][row]} · {data['names'][column]}"
+        assert said[1] == data["cells"][row][column]
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    expect(page.locator("#hover")).to_be_hidden()
+    chart.locator(".point", has_text="Steep slope (absolute)").locator("text").first.click()
+    assert page.locator(".ranking .follow[aria-pressed=true]").inner_text() == "Steep slope (absolute)"
+
+
+def test_a_class_has_its_own_numbers_under_the_pointer(page):
+    drawing = page.locator("#chart-erased-classes .panel-drawing").first
+    drawing.scroll_into_view_if_needed()
+    drawing.hover()
+    assert re.search(r"\(absolute\), top first: \d\.\d{3}$", page.locator("#hover").inner_text(), re.M)
 
 
 def test_no_button_leaves_the_page(page):
@@ -837,6 +887,6 @@ def test_cells_are_copied_and_sorted_as_what_they_are(page):
         "{}*y & two lines \\\\",
         "z & [w] \\\\",
     ]
-    texts = ["3D Grad-CAM", "1.2e-05", "-0.5 to 1", "< 0.001", "12.5", "+3", "not above: 2.0"]
+    texts = ["3D Grad-CAM", "1.2e-05", "-0.5 to 1", "< 0.001", "12.5", "+3", "2.0 (1.0 to 3.0) †"]
     keys = page.evaluate("texts => texts.map((textContent) => keyOf({ textContent }))", texts)
     assert keys == ["3D Grad-CAM", 1.2e-05, -0.5, 0.001, 12.5, 3, 2]

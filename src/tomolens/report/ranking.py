@@ -153,6 +153,19 @@ def _view(findings: Findings, view: Output) -> tuple[Column, dict[Key, Cell]]:
     return Column(view.label, judged(view), CAN_JUDGE[state], ends, shown, view.column), found
 
 
+def drawings(findings: Findings, view: Output) -> dict[Key, Markup]:
+    """The number and interval of each map in a view, on one scale with the line of the best blind map."""
+    values, gains = values_of(findings, view), gains_of(findings, view)
+    beating = set(keys_of(gains[gains["beats"].astype(bool)])) if len(gains) else set()
+    level = _best(view, [row["value"] for row in _blind(findings, view).values()])
+    rows = zip(keys_of(values), values.iterrows(), strict=True)
+    marks = {key: _mark(view, row, (), key in beating) for key, (_, row) in rows}
+    numbers = [one for mark in marks.values() for one in mark.numbers]
+    scale = Scale.around([*numbers, *([] if level is None else [level])], 4.0, 96.0, 0.03)
+    known = looks(findings.description)
+    return {key: forest(scale, mark, level, known[key[0]].ink, 22) for key, mark in marks.items()}
+
+
 def _blind(findings: Findings, view: Output) -> Numbers:
     table = findings.tables["baselines"]
     rows = table[(table["view"] == view.column) & (table["not_drawn"] == "")] if len(table) else table

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -16,7 +15,9 @@ from . import breakdowns, choices, metric_agreement, rank_chart
 from .answer import agreement_sentences, audit_sentence, concordance_words
 from .classes import class_names, class_sentence, rest_sentence
 from .curve_charts import IN_CLASSES
+from .ranking import drawings
 from .series import views_beside
+from .table import NOT_ABOVE, NOT_TOLD, Table
 from .trust import (
     card_columns,
     card_rows,
@@ -37,16 +38,6 @@ ASKED_OF = (
     "where that was measured. Agreement with the expert stands beside: a network may look elsewhere, and an honest map "
     "then shows it."
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under their headings; the first ``left`` columns are words."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
-    best: int | None = None
-    left: int = 2
 
 
 @dataclass(frozen=True)
@@ -109,7 +100,7 @@ def _verdict_sections(findings: Findings) -> list[Section]:
     if not findings.verdict.cards:
         return found
     cards = Table(card_columns(), card_rows(findings), left=len(card_columns()))
-    checks = Table(check_columns(findings), check_rows(findings), left=4)
+    checks = Table(check_columns(findings), check_rows(findings), left=4, lower={"p (Holm)"})
     return [
         Section("Trust cards", " ".join(questions()) + f" {ASKED_OF}", cards),
         Section(
@@ -160,18 +151,28 @@ def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> T
         more += [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
         shown = printed(view, row["value"]), interval_words(view, row), gains.get(key, NOTHING)
         rows.append([title(findings, key[0]), key[1], *shown, *more, row["cases"], row["patients"]])
-    names = [class_names(findings, [column]) for column in classes] + [one.label for one in beside]
-    return Table(["estimator", "map", view.label, confidence(findings), GAIN, *names, "cases", "patients"], rows, 0)
+    ends, of_class = confidence(findings), [class_names(findings, [column]) for column in classes]
+    names = [*of_class, *(one.label for one in beside)]
+    lower = {view.label, ends, *of_class} if view.sign < 0 else set()
+    drawn = drawings(findings, view)
+    return Table(
+        ["estimator", "map", view.label, ends, GAIN, *names, "cases", "patients"],
+        rows,
+        0,
+        lower=lower | {one.label for one in beside if one.sign < 0},
+        drawings=[drawn[key] for key in keys_of(values)],
+        drawn_after=ends,
+        drawn="dashed: the best blind map",
+    )
 
 
 def _gains(findings: Findings, view: Output) -> dict[Key, str]:
-    """For each map its gain over the best blind baseline with the interval, or that it has none."""
+    """For each map its gain over the best blind baseline with the interval, and a mark where it is not sure."""
     words, gains = {}, gains_of(findings, view)
     for key, (_, row) in zip(keys_of(gains), gains.iterrows(), strict=True):
         ends = interval_words(view, row)
-        told = "not told apart: " if pd.isna(row["p"]) else "" if row["beats"] else "not above: "
-        gain = f"{told}{printed(view, row['gain'])}"
-        words[key] = gain + ("" if ends == NOTHING else f" ({ends})")
+        told = f" {NOT_TOLD}" if pd.isna(row["p"]) else "" if row["beats"] else f" {NOT_ABOVE}"
+        words[key] = f"{printed(view, row['gain'])}{'' if ends == NOTHING else f' ({ends})'}{told}"
     return words
 
 
@@ -254,7 +255,11 @@ def _choices_section(findings: Findings) -> Section | None:
         f"The rank of each estimator's absolute map when one choice is changed and all others stay: {changed}. "
         "Directions are compared among the maps as they are, and take no part in the range. Every option is in "
         f"tables/choices.csv.{'' if model is None else concordance_words(findings, model)}",
-        Table(["view", "estimator", "rank", "over all options", "moved most by"], rows),
+        Table(
+            ["view", "estimator", "rank", "over all options", "moved most by"],
+            rows,
+            lower={"rank", "over all options"},
+        ),
         [("choices", choices.CAPTION)],
     )
 

@@ -36,15 +36,15 @@ document.addEventListener("click", (event) => {
   if (key) follow.choose(key);
 });
 
-// The ranking by any of its views, the best first; its first heading brings the study's order back.
+// The ranking by any of its views, the best first; its first heading or another click bring the study's order back.
 function sortRanking(table) {
   const order = new Map([...table.querySelectorAll("tbody tr")].map((row, at) => [row, at]));
   for (const button of table.querySelectorAll("thead button[data-sort]")) {
     button.addEventListener("click", () => {
-      const by = button.dataset.sort,
-        cell = button.closest("th");
+      const cell = button.closest("th"),
+        by = cell.ariaSort === "descending" ? "study" : button.dataset.sort;
       for (const other of table.querySelectorAll("thead th")) other.removeAttribute("aria-sort");
-      cell.setAttribute("aria-sort", by === "study" ? "none" : "descending");
+      if (by !== "study") cell.setAttribute("aria-sort", "descending");
       const number = (row) => Number(row.cells[Number(by) + 1]?.dataset.sort ?? -Infinity);
       for (const body of table.tBodies) {
         const rows = [...body.rows].filter((row) => !row.classList.contains("divider"));

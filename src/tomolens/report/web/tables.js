@@ -1,50 +1,72 @@
 // Tables of numbers: sorting with the best first, and copies for a spreadsheet and a paper.
 
-// Words before a number say what is behind it, and are no part of it.
+// A number at the beginning of a cell is what it is sorted by.
 function keyOf(cell) {
-  const text = cell.textContent.replace(/^(not above|not told apart): /, "");
-  const number = text.match(/^[<+]?\s*(-?\d+(\.\d+)?(e[+-]?\d+)?)(?![\w.])/i);
+  const text = cell.textContent,
+    number = text.match(/^[<+]?\s*(-?\d+(\.\d+)?(e[+-]?\d+)?)(?![\w.])/i);
   return number ? Number(number[1]) : text;
 }
 
+// What comes first with the first click: the best number, or the first name.
+function wayOf(heading, cells) {
+  const numeric = cells.some((cell) => typeof keyOf(cell) === "number");
+  if (!numeric) return { first: "ascending", words: ["from A to Z", "from Z to A"] };
+  const low = heading.dataset.better === "low",
+    by = cells.some((cell) => / to -?\d/.test(cell.textContent) && !/\(/.test(cell.textContent)) ? "by the lower end, " : "";
+  const words = [`${by}largest first`, `${by}smallest first`];
+  return low ? { first: "ascending", words: words.reverse() } : { first: "descending", words };
+}
+
+// A click sorts a table with the best first, a second one turns it round, a third brings the study's order back.
 function sortable(table) {
   const body = table.tBodies[0],
-    study = [...body.rows];
-  const headings = [...table.tHead.rows[0].cells],
+    study = [...body.rows],
     tools = table.closest(".scroll").previousElementSibling;
-  const reset = tools.querySelector("[data-table=reset]");
-  const put = (rows) => body.append(...rows);
-  reset.addEventListener("click", () => {
-    for (const one of headings) one.removeAttribute("aria-sort");
-    reset.hidden = true;
-    put(study);
-  });
-  headings.forEach((heading, column) => {
-    heading.querySelector("button").addEventListener("click", () => {
-      const keys = new Map(study.map((row) => [row, keyOf(row.cells[column])]));
-      const numeric = [...keys.values()].some((key) => typeof key === "number");
-      // The largest number or the first name comes first, and turns round with the next click.
-      const first = numeric ? "descending" : "ascending",
-        second = numeric ? "ascending" : "descending";
-      const now = heading.getAttribute("aria-sort") === first ? second : first;
-      for (const other of headings) other.removeAttribute("aria-sort");
-      heading.setAttribute("aria-sort", now);
-      reset.hidden = false;
-      put(
-        [...study].sort((one, other) => {
-          const [a, b] = [keys.get(one), keys.get(other)];
-          if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-          const order = typeof a === "number" ? a - b : a.localeCompare(b);
-          return now === "ascending" ? order : -order;
-        }),
-      );
+  const headings = [...table.tHead.rows[0].cells],
+    says = tools.querySelector("[data-says=sorted]"),
+    menu = tools.querySelector("[data-table=by]");
+  const sort = (column, clicks) => {
+    const heading = headings[column],
+      way = heading && wayOf(heading, study.map((row) => row.cells[column]));
+    for (const other of headings) other.removeAttribute("aria-sort");
+    menu.value = clicks ? column : "";
+    if (!clicks) {
+      body.append(...study);
+      says.textContent = "in the study’s order again";
+      return;
+    }
+    const now = (clicks === 1) === (way.first === "ascending") ? "ascending" : "descending",
+      keys = new Map(study.map((row) => [row, keyOf(row.cells[column])]));
+    heading.setAttribute("aria-sort", now);
+    says.textContent = `sorted by ${heading.textContent.trim()}, ${way.words[clicks - 1]}`;
+    const rows = [...study].sort((one, other) => {
+      const [a, b] = [keys.get(one), keys.get(other)];
+      if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+      const order = typeof a === "number" ? a - b : a.localeCompare(b);
+      return now === "ascending" ? order : -order;
     });
+    body.append(...rows);
+  };
+  let last = { column: -1, clicks: 0 };
+  menu.append(make("option", { value: "", textContent: "the study’s order" }));
+  headings.forEach((heading, column) => {
+    const button = heading.querySelector("button");
+    if (!button) return;
+    menu.append(make("option", { value: column, textContent: heading.textContent }));
+    button.addEventListener("click", () => {
+      last = { column, clicks: last.column === column ? (last.clicks + 1) % 3 : 1 };
+      sort(column, last.clicks);
+    });
+  });
+  menu.addEventListener("change", () => {
+    last = { column: Number(menu.value), clicks: menu.value === "" ? 0 : 1 };
+    sort(last.column, last.clicks);
   });
 }
 
 const rowsOf = (table) =>
   [...table.querySelectorAll("thead tr, tbody tr:not([hidden])")].map((row) =>
-    [...row.cells].map((cell) => cell.textContent.trim()),
+    [...row.cells].filter((cell) => !cell.classList.contains("drawn")).map((cell) => cell.textContent.trim()),
   );
 
 // A text that a spreadsheet would run gets an apostrophe, as in the study's own tables; numbers and intervals do not.
@@ -66,11 +88,13 @@ function asLatex(rows, caption) {
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
     "×": "$\\times$",
+    "†": "\\dag{}",
+    "‡": "\\ddag{}",
     "–": "--",
     τ: "$\\tau$",
   };
   const escaped = (text) =>
-    text.replace(/\s+/g, " ").replace(/[\\~^<>|×–τ&%$#_{}]/g, (letter) => named[letter] ?? `\\${letter}`);
+    text.replace(/\s+/g, " ").replace(/[\\~^<>|×†‡–τ&%$#_{}]/g, (letter) => named[letter] ?? `\\${letter}`);
   // After the end of a row a bracket or star would be read as belonging to that.
   const lines = rows.map((row) => `${row.map(escaped).join(" & ").replace(/^(?=[[*])/, "{}")} \\\\`);
   const columns = rows[0].map((_, at) => (at < 2 ? "l" : "r")).join("");
@@ -99,6 +123,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   sortable(table);
   const title = table.caption.textContent,
+    note = table.closest(".scroll").nextElementSibling?.matches(".table-note")
+      ? table.closest(".scroll").nextElementSibling.textContent.replace(/\.$/, "")
+      : "",
     file =
       title
         .toLowerCase()
@@ -106,7 +133,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
         .replace(/^-|-$/g, "") || "table";
   const does = {
     csv: () => save(asCsv(rowsOf(table)), `${file}.csv`, "text/csv"),
-    latex: () => copy(asLatex(rowsOf(table), title), "LaTeX table"),
+    latex: () => copy(asLatex(rowsOf(table), [title, note].filter(Boolean).join(". ")), "LaTeX table"),
     copy: () =>
       copy(
         rowsOf(table)
