@@ -210,3 +210,22 @@ def test_an_evaluand_answers_what_metrics_of_altered_images_ask():
     np.testing.assert_allclose(probabilities, torch.softmax(logits, dim=1).numpy(), rtol=1e-5)
     assert torch.equal(given.explain()["one"], given.image)
     assert torch.equal(given.explain(image=1 - given.image)["two"], given.image - 1)
+
+
+@pytest.mark.parametrize("name", ["fidelity", "fidelity-twin", "road"])
+def test_each_way_of_masking_leaves_the_page_its_probabilities_and_the_first_stays(name):
+    given = evaluand()
+    results = {(key, output): value for key, output, value in METRICS[name].measure(given)}
+    first = dict(given.along)
+    assert set(first) == set(given.rankings)
+    curves = [output for output in METRICS[name].declaration.outputs if output.masked]
+    assert [output.masked for output in curves] == ["most important", "least important"]
+    assert {output.filled for output in curves} == {{"fidelity-twin": "twin", "road": "neighbours"}.get(name, "fill")}
+    for key, probabilities in first.items():
+        for output, along in zip(curves, probabilities, strict=True):
+            known = ~np.isnan(along)
+            assert known.any()
+            # The network decides for the class of which the probability is above a half.
+            np.testing.assert_array_equal(along[known] > 0.5, results[key, output.name][known] == 1)
+    list(METRICS["fidelity" if name != "fidelity" else "road"].measure(given))
+    assert all(given.along[key] is first[key] for key in first)

@@ -547,6 +547,28 @@ def test_what_is_masked_is_what_the_network_saw(page, reported):
     assert "in the network’s own order" in page.locator("[data-says=exact]").inner_text()
 
 
+def test_what_is_filled_from_the_twin_is_shown_as_the_twin(browser, reported, tmp_path):
+    folder, findings = reported
+    case = next(iter(Store(folder).gallery()))
+    others = dataclasses.replace(case, filled="neighbours", name="among others")
+    write_page(findings, [dataclasses.replace(case, filled="twin"), others], tmp_path / "report.html")
+    tabs = opened(browser, (tmp_path, findings), 1200)
+    tab = next(tabs)
+    choose(tab, "mode", "none")
+    tab.locator("[data-control=outline]").uncheck()
+    tab.locator("[data-control=case]").select_option("0")
+    at_case(tab, 1)
+    choose(tab, "masked", made.STEPS)
+    np.testing.assert_allclose(masked_in_black(tab), case.twin, atol=1)
+    said = tab.locator("[data-says=exact]")
+    assert said.inner_text().endswith("What goes becomes what it is in the twin.")
+    tab.locator("[data-control=case]").select_option("1")
+    at_case(tab, 2)
+    expect(said).to_contain_text("shown in one grey, which is not what the network saw")
+    assert set(pixels(tab)[:, 0]) <= {127, 128}
+    next(tabs, None)
+
+
 def test_older_results_say_that_their_order_is_not_quite_the_networks(browser, reported, tmp_path):
     folder, findings = reported
     cases = [dataclasses.replace(case, steps={}, along={}) for case in Store(folder).gallery()]

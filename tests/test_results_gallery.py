@@ -25,6 +25,7 @@ from tomolens.results.gallery import (
 from tomolens.results.rows import Measurement
 
 OUTPUTS = made.description().outputs
+CURVES = ("top_first", "bottom_first")
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -247,6 +248,28 @@ def test_what_stands_beside_the_maps_is_read_too(tmp_path):
     assert packed["spacing"] == [1.0, 2.0, 0.5]
     assert packed["points"] == 3
     assert pack(viewed, 0.5)["spacing"] == [1.0, 4.0, 1.0]
+
+
+def test_of_several_ways_of_masking_the_first_that_was_measured_is_kept(tmp_path):
+    example, measured = case()
+    twins = {f"{name}_twin": replace(OUTPUTS[name], name=f"{name}_twin", filled="twin") for name in CURVES}
+    for index, (kept, expected, curve) in enumerate(
+        (
+            (CURVES, "fill", [1, 0, 0]),
+            ([*CURVES, *twins], "fill", [1, 0, 0]),
+            (twins, "twin", [1, 1, 1]),
+        )
+    ):
+        found = [one for one in measured if one.metric in kept or one.metric == "drop"]
+        found += [
+            replace(one, metric=f"{one.metric}_twin", curve=(1.0, 1.0, 1.0))
+            for one in measured
+            if one.metric in CURVES and f"{one.metric}_twin" in kept
+        ]
+        write_gallery_case(tmp_path, index, encode(example, found, {**OUTPUTS, **twins}, (0.25, 0.5)))
+        viewed = read_gallery_case(tmp_path / f"{index:08d}.npz")
+        assert (viewed.filled, pack(viewed, 1.0)["filled"]) == (expected, expected)
+        assert viewed.correct["one", "absolute"][0].tolist() == curve
 
 
 def test_a_volume_is_packed_slice_by_slice(tmp_path):

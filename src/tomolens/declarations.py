@@ -63,6 +63,10 @@ class View:
         return self.judge in ("model", "expert")
 
 
+Filled = Literal["fill", "twin", "neighbours"]
+"""What masked pixels become."""
+
+
 @dataclass(frozen=True)
 class Output:
     """One number or curve of each map in each case.
@@ -81,6 +85,7 @@ class Output:
         answers: which check of a trust card it answers, see `QUESTIONS` of the findings: passed where its mean is above
             0, failed where it is below; empty for most.
         masked: of a curve of decisions, right (1) or wrong (0), along a masking of pixels: which ones go first.
+        filled: of such a curve: with what masked pixels are filled, the study's fill, the twin, or their neighbours.
 
     Raises:
         SettingsError: a view of a curve, or of a number of which neither end is good.
@@ -96,6 +101,7 @@ class Output:
     curve: bool = False
     intervals: bool = False
     masked: Literal["most important", "least important"] | None = None
+    filled: Filled = "fill"
     criterion: Criterion = ""
     answers: str = ""
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..classifier import Classifier
 from ..classifier.decisions import decide_together
-from ..declarations import AUDIT, Chart, Declaration, Output, View
+from ..declarations import AUDIT, Chart, Declaration, Filled, Output, View
 from ..errors import MapError
 from ..imputers.fills import Fill, imputer
 from ..randomness import draw_names, generator
@@ -163,7 +163,7 @@ def _measured(evaluand: Evaluand, fill: Fill, ending: str) -> Iterator[Reading]:
         yield key, f"fidelity{ending}", area_between(most, least)
         yield key, f"most_important_first{ending}", most
         yield key, f"least_important_first{ending}", least
-        if not ending:
+        if key not in evaluand.along:  # the page shows the first way of masking that is measured
             scores = decided.scores[distinct.index(ranked)]
             evaluand.along[key] = classifier.probability_of(scores, evaluand.explained)
 
@@ -182,7 +182,7 @@ PLATEAU = (
 )
 
 
-def _declaration(name: str, ending: str, label: str, view: View, caption: str) -> Declaration:
+def _declaration(name: str, ending: str, label: str, view: View, caption: str, filled: Filled = "fill") -> Declaration:
     curves = tuple(f"{first}_important_first{ending}" for first, _ in ORDERS)
     accuracy = "accuracy, mean of the classes"
     return Declaration(
@@ -190,7 +190,7 @@ def _declaration(name: str, ending: str, label: str, view: View, caption: str) -
         (
             Output(f"fidelity{ending}", label, factor=10.0, digits=2, balanced=True, view=view),
             *(
-                Output(curve, accuracy, balanced=True, curve=True, intervals=True, masked=None if ending else masked)
+                Output(curve, accuracy, balanced=True, curve=True, intervals=True, masked=masked, filled=filled)
                 for curve, (_, masked) in zip(curves, ORDERS, strict=True)
             ),
         ),
@@ -254,6 +254,7 @@ FIDELITY_TWIN = Metric(
         ),
         "Accuracy while the pixels of the images take the values of their twins, averaged over the classes; the area "
         "between the two curves of a map is its fidelity by the twin.",
+        "twin",
     ),
     measure_fidelity_twin,
     needs=frozenset({"twin", "evidence"}),
@@ -277,6 +278,7 @@ FIDELITY_ROAD = Metric(
         ),
         "Accuracy while masked pixels are imputed from their neighbours, averaged over the classes; the area between "
         "the two curves of a map is its fidelity by ROAD.",
+        "neighbours",
     ),
     measure_road,
     images=_images,

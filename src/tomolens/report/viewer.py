@@ -172,6 +172,7 @@ def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]
         "predicted": case.predicted,
         "explained": case.explained,
         "fill": [round(one, 4) for one in case.fill],
+        "filled": case.filled,
         "depth": 1 if len(spatial) < 3 else spatial[0],
         "rows": rows,
         "columns": columns,

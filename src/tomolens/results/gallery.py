@@ -5,7 +5,7 @@ order of the pixels survives, as they are and absolute; the mean of each step is
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, prod
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..declarations import FORMS, Output
+from ..declarations import FORMS, Filled, Output
 from .arrays import Parts, read_arrays, write_whole
 from .example import Example
 from .rows import Measurement
@@ -55,6 +55,7 @@ class GalleryCase:
         upright: whether the image is known to lie as a radiologist looks at it.
         strides: every how many of the image's own voxels are kept along each axis; empty where all are.
         full: the image's own ``(*spatial)``; empty where it is the one that is kept.
+        filled: with what masked pixels were filled in ``correct`` and ``along``.
     """
 
     name: str
@@ -78,6 +79,7 @@ class GalleryCase:
     upright: bool = False
     strides: tuple[int, ...] = ()
     full: tuple[int, ...] = ()
+    filled: Filled = "fill"
 
     @property
     def whole(self) -> tuple[int, ...]:
@@ -156,17 +158,28 @@ def encode(
         levels, position = np.unique(plane, return_inverse=True)
         ranks = position.reshape(plane.shape) * (255 / max(1, len(levels) - 1))
         arrays[f"regions/{'/'.join(key)}"] = np.round(ranks).astype(np.uint8)
-    for one in measurements:
-        output = outputs.get(one.metric)
-        if output is None or one.choice or not (one.estimator in original or one.estimator in example.beside):
-            continue
+    measured = [
+        (one, outputs[one.metric])
+        for one in measurements
+        if one.metric in outputs and not one.choice and (one.estimator in original or one.estimator in example.beside)
+    ]
+    filled = _filled(outputs, {one.metric for one, _ in measured})
+    arrays["filled"] = np.array(filled)
+    for one, output in measured:
         if output.masked and one.curve is not None:
+            if output.filled != filled:
+                continue
             arrays[f"correct/{one.estimator}/{one.form}/{output.masked}"] = np.array(one.curve, dtype=np.uint8)
         elif output.view is not None:
             arrays[f"number/{one.estimator}/{one.form}/{one.metric}"] = np.array(one.value)
     file = io.BytesIO()
     np.savez_compressed(file, **arrays)
     return file.getvalue()
+
+
+def _filled(outputs: Mapping[str, Output], measured: Collection[str]) -> Filled:
+    """Of several ways of masking the first that was measured is kept."""
+    return next((one.filled for name, one in outputs.items() if one.masked and name in measured), "fill")
 
 
 def _explained(example: Example) -> int:
@@ -231,7 +244,9 @@ def _beside(parts: Parts, explained: int) -> tuple[Any, ...]:
     # Of older files it is not known how their images lie.
     upright = bool(parts["upright"][()]) if "upright" in parts else False
     thinned = (tuple(int(one) for one in parts[name][()]) if name in parts else () for name in ("strides", "full"))
-    return explained, parts["twin"][()] if "twin" in parts else None, beside, steps, along, spacing, upright, *thinned
+    filled = str(parts["filled"][()]) if "filled" in parts else "fill"
+    twin = parts["twin"][()] if "twin" in parts else None
+    return explained, twin, beside, steps, along, spacing, upright, *thinned, filled
 
 
 def _bytes(channel: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -61,6 +61,9 @@ function drawCurve(place, { scores, correct, at, turned, classes, one }) {
   return turns.map(percent);
 }
 
+const NEIGHBOURS =
+  " What goes became a noisy mean of its neighbours; here it is shown in one grey, which is not what the network saw.";
+
 // The curve of the picture that was used last, and how near to the network’s own its order of masking is.
 function showCurve(bench, shown) {
   const { key } = bench.active.root.hidden ? bench.panes[0] : bench.active,
@@ -91,5 +94,6 @@ function showCurve(bench, shown) {
     : whole
       ? "Masked in the network’s own order, ties as they were drawn."
       : "Masked in the network’s own order, one pixel here for several of the case’s.";
-  what.textContent = `${bench.title(key)}: the decision turns at ${turns.join(", ") || "no share"} (rings). ${scores ? "Solid: most important first; dashed: least." : ""} ${how}`;
+  const filled = { twin: " What goes becomes what it is in the twin.", neighbours: NEIGHBOURS }[bench.one.filled] ?? "";
+  what.textContent = `${bench.title(key)}: the decision turns at ${turns.join(", ") || "no share"} (rings). ${scores ? "Solid: most important first; dashed: least." : ""} ${how}${filled}`;
 }

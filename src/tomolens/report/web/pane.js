@@ -35,7 +35,13 @@ class Pane {
     const masked =
       steps && Uint8Array.from(steps, (step) => Number(isMasked(step, shown.at, shown.count, shown.turned)));
     const rgba = opaque(
-      greys(planes, plane, { ...shown, masked, fill: one.fill[shown.place], shown: key === "twin/" ? "twin" : "" }),
+      greys(planes, plane, {
+        ...shown,
+        masked,
+        fill: one.fill[shown.place],
+        filled: one.filled,
+        shown: key === "twin/" ? "twin" : "",
+      }),
     );
     const limit = map && (bench.controls.same.checked ? bench.limit() : map.limit);
     if (map && !bench.flicked) this.paint(rgba, plane, map, limit, shown, masked);

@@ -5,16 +5,19 @@ const FOR = [255, 190, 40],
   AGAINST = [36, 84, 214],
   CHOSEN = [253, 187, 22];
 
-// The image, windowed, with what is masked in the fill's grey.
-function greys(planes, plane, { channel, place, width, level, fill, masked, shown }) {
+// The image, windowed, with what is masked in the fill's grey, or as it is in the twin if that fills it.
+function greys(planes, plane, { channel, place, width, level, fill, filled, masked, shown }) {
   const { low, high } = channel,
-    values = shown === "twin" ? planes.twin : planes.channels[place];
+    values = shown === "twin" ? planes.twin : planes.channels[place],
+    others = filled === "twin" && place === 0 ? planes.twin : null;
   const shade = (value) => 255 * Math.min(1, Math.max(0, (low + (value / 255) * (high - low) - level) / width + 0.5));
   const table = Float32Array.from({ length: 256 }, (_, value) => shade(value)),
     hidden = shade(255 * fill);
   const grey = new Float32Array(plane.places.length);
   for (let at = 0; at < grey.length; at += 1) {
-    grey[at] = masked && masked[plane.coarse[at]] ? hidden : table[values[plane.places[at]]];
+    const under = plane.places[at];
+    if (masked && masked[plane.coarse[at]]) grey[at] = others ? table[others[under]] : hidden;
+    else grey[at] = table[values[under]];
   }
   return grey;
 }

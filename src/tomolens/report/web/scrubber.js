@@ -53,7 +53,7 @@ class Scrubber {
       count = Number(this.slider.max);
     this.says.textContent = `${((100 * at) / count).toFixed(1)} %`;
     const plane = planeAt(planes, 0, one.height),
-      window = wholeWindow(data, one.fill[0]);
+      window = { ...wholeWindow(data, one.fill[0]), filled: one.filled };
     for (const { key, canvas, says } of this.parts) {
       const { steps } = stepsOf(planes, key, count),
         [most] = planes.correct[key];
