@@ -696,8 +696,7 @@ def test_regions_without_a_mask_are_told(browser, reported, tmp_path):
 def test_a_phone_shows_all_of_it(phone):
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     assert phone.locator(".pane:visible").count() == 1
-    phone.locator("[data-control=masked]").scroll_into_view_if_needed()
-    phone.evaluate("document.querySelector('[data-control=masked]').scrollIntoView({ block: 'end' })")
+    phone.evaluate("document.querySelector('.bench').scrollIntoView()")
     picture, slider = (phone.locator(one).first.bounding_box() for one in (".pane .frame", "[data-control=masked]"))
     assert picture["y"] >= 0  # both are in sight
     assert picture["y"] + picture["height"] < slider["y"] < 900
@@ -706,6 +705,121 @@ def test_a_phone_shows_all_of_it(phone):
     assert row.evaluate("one => getComputedStyle(one).display") == "block"
     assert row.bounding_box()["width"] <= 390
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture
+def fingers(browser, reported):
+    """The page on a phone that is touched, and how fingers go: each a list of places, all at the same times."""
+    tabs = opened(browser, reported, 390, has_touch=True, is_mobile=True)
+    tab = next(tabs)
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.evaluate("document.querySelector('.bench').scrollIntoView()")
+    session = tab.context.new_cdp_session(tab)
+
+    def touch(*paths):
+        for step, places in enumerate(zip(*paths, strict=True)):
+            points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
+            kind = "touchMove" if step else "touchStart"
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    yield tab, touch
+    next(tabs, None)
+
+
+def path(start, end, steps=6):
+    return [tuple(np.round(np.array(start) + (np.array(end) - start) * at / steps, 1)) for at in range(steps + 1)]
+
+
+def middle_of(tab, what):
+    box = tab.locator(what).first.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_swipe_turns_to_the_next_map_or_case_and_scrolling_stays(fingers):
+    tab, touch = fingers
+    menu = tab.locator("[data-pane=map]").first
+    options = menu.locator("option").evaluate_all("all => all.map((one) => one.value)")
+    first = menu.input_value()
+    x, y = middle_of(tab, ".pane .frame")
+    touch(path((x + 60, y), (x - 60, y + 8)))
+    assert menu.input_value() == options[options.index(first) + 1]
+    touch(path((x - 60, y), (x + 60, y)))
+    assert menu.input_value() == first
+    case = tab.locator("#viewer .facts").inner_text()
+    number = int(case.split(" ")[1])
+    x, y = middle_of(tab, "#viewer .steps")
+    touch(path((x - 60, y), (x + 60, y)))
+    at_case(tab, number - 1)
+    assert menu.input_value() == first
+    x, y = middle_of(tab, ".pane .frame")
+    before = tab.evaluate("scrollY")
+    touch(path((x, y + 60), (x + 5, y - 90), 12))
+    tab.wait_for_function("before => scrollY > before + 40", arg=before)
+    assert menu.input_value() == first  # up and down scrolls the page, and does nothing else
+    at_case(tab, number - 1)
+
+
+def test_two_fingers_enlarge_what_is_between_them_and_one_moves_it(fingers):
+    tab, touch = fingers
+    canvas = tab.locator(".pane canvas").first
+    box = tab.locator(".pane .frame").first.bounding_box()
+    before, top = box["x"] + 0.3 * box["width"], box["y"] + 0.6 * box["height"]
+    scroll = tab.evaluate("scrollY")
+    touch(path((before - 20, top), (before - 50, top)), path((before + 20, top), (before + 50, top)))
+
+    def view():
+        said = canvas.evaluate("one => one.style.transform")
+        return [float(one) for one in re.findall(r"-?[\d.]+", said)]
+
+    x, y, zoom = view()
+    assert zoom == pytest.approx(2.5, rel=0.05)
+    # The place between the fingers is where it was.
+    assert 50 + (30 - 50) * zoom + x == pytest.approx(30, abs=2)
+    assert 50 + (60 - 50) * zoom + y == pytest.approx(60, abs=2)
+    assert tab.evaluate("scrollY") == scroll
+    first = tab.locator("[data-pane=map]").first.input_value()
+    touch(path((before, top), (before + 0.1 * box["width"], top - 0.1 * box["height"])))
+    moved = view()
+    assert moved[0] - x == pytest.approx(10, abs=2)
+    assert moved[1] - y == pytest.approx(-10, abs=2)
+    assert tab.locator("[data-pane=map]").first.input_value() == first  # no swipe
+    assert tab.evaluate("scrollY") == scroll
+
+
+def test_the_controls_of_a_phone_come_up_from_below(fingers):
+    tab, _ = fingers
+    side, handle = tab.locator(".side"), tab.locator(".handle")
+    picture, slider, sheet = (
+        tab.locator(one).first.bounding_box() for one in (".pane .frame", "[data-control=masked]", ".side")
+    )
+    assert picture["y"] >= tab.locator(".contents").bounding_box()["height"] - 1
+    assert picture["y"] + picture["height"] <= sheet["y"]
+    assert sheet["y"] < slider["y"] < slider["y"] + slider["height"] <= 844
+    assert sheet["y"] + sheet["height"] <= 845
+    handle.tap()
+    assert handle.get_attribute("aria-expanded") == "true"
+    opened_ = side.bounding_box()
+    assert opened_["y"] - picture["y"] > 0.8 * picture["height"]  # most of the picture stays in sight
+    tab.locator("[data-control=opacity]").scroll_into_view_if_needed()
+    assert tab.locator(".pane .frame").first.bounding_box()["y"] == pytest.approx(picture["y"], abs=2)
+    handle.tap()
+    assert side.bounding_box()["height"] == pytest.approx(sheet["height"], abs=1)
+    tab.locator("[data-control=width]").focus()
+    assert handle.get_attribute("aria-expanded") == "true"  # what has the focus is seen
+
+
+def test_tables_are_sorted_on_a_phone_too(phone):
+    phone.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    menu = phone.locator("#view-drop [data-table=by]")
+    study = phone.locator("#view-drop tbody td:nth-child(1)").all_inner_texts()
+    menu.select_option(label="estimator")
+    names = phone.locator("#view-drop tbody td:nth-child(1)").all_inner_texts()
+    assert names == sorted(study, key=str.casefold)
+    menu.select_option(label="the study’s order")
+    assert phone.locator("#view-drop tbody td:nth-child(1)").all_inner_texts() == study
+    row = phone.locator("#checklists table tbody tr").first
+    assert row.evaluate("one => getComputedStyle(one).display") == "block"
 
 
 def test_targets_are_large_enough(phone):

@@ -44,6 +44,7 @@ SCRIPTS = (
     "curve",
     "windows",
     "keys",
+    "touch",
     "scrubber",
     "workbench",
     "filter",

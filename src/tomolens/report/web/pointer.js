@@ -14,26 +14,36 @@ class Pointer {
       wheel: this.wheel,
     }))
       frame.addEventListener(name, does.bind(this), { passive: false });
+    // One finger may scroll the page, two are for the picture.
+    const kept = (event) => {
+      if (event.touches.length > 1 && event.cancelable) event.preventDefault();
+    };
+    for (const name of ["touchstart", "touchmove"]) frame.addEventListener(name, kept, { passive: false });
   }
 
   down(event) {
     this.touches.set(event.pointerId, [event.clientX, event.clientY]);
     if (event.target.setPointerCapture) event.target.setPointerCapture(event.pointerId);
-    const { level, width } = this.bench.controls;
-    this.from = {
-      x: event.clientX,
-      y: event.clientY,
-      level: Number(level.value),
-      width: Number(width.value),
-      view: { ...this.bench.view },
-      apart: this.apart(),
-    };
+    this.swipe = event.pointerType === "touch" && this.touches.size === 1 ? { x: event.clientX, y: event.clientY, at: event.timeStamp } : null;
+    this.begin();
     this.point(event);
   }
 
-  apart() {
-    const [one, other] = [...this.touches.values()];
-    return other ? Math.hypot(one[0] - other[0], one[1] - other[1]) : 0;
+  // Where fingers are, and what was shown when the last of them came or went.
+  begin() {
+    const { level, width } = this.bench.controls;
+    this.from = {
+      ...this.fingers(),
+      level: Number(level.value),
+      width: Number(width.value),
+      view: { ...this.bench.view },
+    };
+  }
+
+  // The middle of the fingers and how far apart two of them are.
+  fingers() {
+    const [one, other = one] = [...this.touches.values()];
+    return { x: (one[0] + other[0]) / 2, y: (one[1] + other[1]) / 2, apart: Math.hypot(one[0] - other[0], one[1] - other[1]) };
   }
 
   move(event) {
@@ -41,14 +51,15 @@ class Pointer {
     this.point(event);
     if (!this.from || !this.touches.size) return;
     const { bench, from, pane } = this,
-      { clientWidth, clientHeight } = pane.frame;
-    const across = (event.clientX - from.x) / clientWidth,
-      down = (event.clientY - from.y) / clientHeight;
+      { clientWidth, clientHeight } = pane.frame,
+      now = this.fingers();
     if (this.touches.size > 1) {
-      if (from.apart) bench.zoom((from.view.zoom * this.apart()) / from.apart);
+      if (from.apart) this.pinch(now);
       return;
     }
-    const tool = event.shiftKey ? "move" : bench.controls.tool.value;
+    const across = (now.x - from.x) / clientWidth,
+      down = (now.y - from.y) / clientHeight;
+    const tool = event.shiftKey ? "move" : this.tool(event);
     if (tool === "move") bench.moveTo(from.view.x + across, from.view.y + down);
     if (tool !== "window") return;
     const { low, high } = bench.channel(),
@@ -58,9 +69,32 @@ class Pointer {
     bench.draw();
   }
 
+  // A finger on an enlarged picture moves it.
+  tool(event) {
+    const chosen = this.bench.controls.tool.value;
+    return event.pointerType === "touch" && chosen === "point" && this.bench.view.zoom > 1 ? "move" : chosen;
+  }
+
+  // What was between the fingers stays there.
+  pinch(now) {
+    const { bench, from, pane } = this,
+      box = pane.frame.getBoundingClientRect();
+    const place = (fingers) => [(fingers.x - box.left) / box.width - 0.5, (fingers.y - box.top) / box.height - 0.5];
+    const [before, after] = [place(from), place(now)];
+    bench.zoom((from.view.zoom * now.apart) / from.apart);
+    const ratio = bench.view.zoom / from.view.zoom;
+    bench.moveTo(after[0] - (before[0] - from.view.x) * ratio, after[1] - (before[1] - from.view.y) * ratio);
+  }
+
   up(event) {
     this.touches.delete(event.pointerId);
-    if (!this.touches.size) this.from = null;
+    if (event.type === "pointerup" && this.swipe && this.bench.view.zoom === 1 && this.tool(event) === "point") {
+      const by = swiped(this.swipe, event);
+      if (by) turn(this.bench, by, this.pane);
+    }
+    this.swipe = null;
+    if (this.touches.size) this.begin();
+    else this.from = null;
   }
 
   leave(event) {

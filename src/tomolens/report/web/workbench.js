@@ -132,6 +132,8 @@ class Workbench {
       const { case: name, map } = address.read();
       if (name || map) this.start();
     });
+    onSwipe(root.querySelector(".steps"), (by) => this.open(this.index + by));
+    sheet(root.querySelector(".side"));
     this.tooled();
   }
 
@@ -186,6 +188,7 @@ class Workbench {
 
   zoom(to) {
     this.view.zoom = Math.max(1, Math.min(12, to));
+    this.root.classList.toggle("enlarged", this.view.zoom > 1);
     this.moveTo(this.view.x, this.view.y);
   }
 
