@@ -6,7 +6,9 @@ import pytest
 
 import synthetic_results as made
 from tomolens.findings.printing import map_title, printed, values_of
-from tomolens.report.checklists import OPEN, checklists
+from tomolens.report.checklist import OPEN
+from tomolens.report.checklists import checklists
+from tomolens.report.claim import CLAIM_2020, CLAIM_2024
 from tomolens.report.write import write_checklists
 
 
@@ -29,6 +31,23 @@ def test_every_item_is_there_once(lists):
     for one in found.values():
         assert 0 < one.filled < len(one.items)
         assert all(item.asks and item.says for item in one.items)
+
+
+def test_both_editions_of_claim_say_the_same_on_the_same_items(lists):
+    _, found = lists
+    update, first = found["claim"], found["claim-2020"]
+    assert "2024 update" in update.title
+    assert "2020" in first.title
+    assert [item.name for item in first.items] == [str(number) for number in range(1, 43)]
+    same = [number for _, number in CLAIM_2020 if number]
+    assert len(set(same)) == len(same) == 40
+    assert set(same) <= set(range(1, len(CLAIM_2024) + 1))
+    for item, (_, number) in zip(first.items, CLAIM_2020, strict=True):
+        assert item.says == (update.items[number - 1].says if number else OPEN)
+    # Those that moved, by what they ask for.
+    assert CLAIM_2020[19][0] == CLAIM_2024[18] == "how cases were assigned to partitions"
+    assert CLAIM_2020[31][0] == CLAIM_2024[32] == "testing on external data"
+    assert CLAIM_2020[41][0] == CLAIM_2024[43] == "funding"
 
 
 def test_what_is_told_is_what_the_tables_say(lists):
