@@ -12,7 +12,7 @@ from tomolens.cases.files import FileReader
 from tomolens.cases.preprocessing import Preprocessing, resize_image, resize_mask, window
 from tomolens.classifier import Classifier
 from tomolens.errors import CaseError, SettingsError
-from tomolens.report.answer import warnings
+from tomolens.report.warnings import warnings
 from tomolens.study.settings import StudySettings
 from tomolens.study.survey import survey
 

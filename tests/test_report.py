@@ -23,7 +23,7 @@ from tomolens.findings.printing import in_sentence, judged, map_title, number, p
 from tomolens.metrics.registry import METRICS
 from tomolens.progress import silent
 from tomolens.report import agreement, curves, style
-from tomolens.report.answer import agreement_sentences, headline, shortcut_sentences, warnings
+from tomolens.report.answer import agreement_sentences, headline, shortcut_sentences
 from tomolens.report.charts import charts
 from tomolens.report.checklists import checklists
 from tomolens.report.latex import latex_table
@@ -34,6 +34,7 @@ from tomolens.report.sections import sections
 from tomolens.report.series import best_blind, blind_series, series_of
 from tomolens.report.style import BLIND, looks
 from tomolens.report.viewer import viewer
+from tomolens.report.warnings import warnings
 from tomolens.report.words import summary
 from tomolens.report.write import _figures, write_report
 from tomolens.results.example import Example

@@ -8,8 +8,9 @@ import synthetic_results as made
 from tomolens.findings.printing import printed, values_of
 from tomolens.findings.tables import keys_of
 from tomolens.report.page import write_page
-from tomolens.report.sections import GAIN, sections
+from tomolens.report.sections import sections
 from tomolens.report.table import NOT_ABOVE, NOT_TOLD, Table
+from tomolens.report.view_section import GAIN
 
 
 @pytest.fixture(scope="module")

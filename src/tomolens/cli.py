@@ -207,7 +207,8 @@ def _first_line(documented: object) -> str:
 
 
 def _show(findings: "Findings", folder: Path, quiet: bool, as_json: bool) -> None:
-    from .report.answer import headline, warnings
+    from .report.answer import headline
+    from .report.warnings import warnings
     from .report.words import summary
 
     page = str((folder / "report.html").resolve())

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,20 @@ from ..findings import Findings
 from ..findings.measured import BOTH
 from ..findings.printing import map_title
 from ..results.gallery import ORDERS, GalleryCase
-from .answer import headline, warnings
+from .answer import headline
 from .charts import charts
 from .checklists import checklists
 from .citation import bibtex
 from .glossary import Glossary
 from .methods import hashes, paragraphs, parameters
+from .provenance import command, provenance
 from .ranking import ranking
-from .sections import Section, sections
+from .section import Section
+from .sections import sections
 from .style import DARK_PALETTE, PALETTE
 from .tiles import tiles
 from .viewer import around, viewer
+from .warnings import warnings
 
 MANY = 12
 """Estimators from which on a reader may choose some of them."""
@@ -46,6 +50,7 @@ SCRIPTS = (
     "keys",
     "touch",
     "scrubber",
+    "cases",
     "workbench",
     "filter",
     "start",
@@ -70,7 +75,8 @@ def write_page(findings: Findings, cases: Sequence[GalleryCase], file: Path) -> 
     text = environment.get_template("page.html").render(
         name=findings.description.name,
         icon=f"data:image/svg+xml,{quote(ICON)}",
-        provenance=provenance(findings),
+        provenance=provenance(findings, datetime.now(UTC).date()),
+        command=command(findings),
         contents=_contents(told, ids, bool(before), bool(found), bool(shown)),
         section_id=lambda section: ids[id(section)],
         row_key=_row_keys(findings),
@@ -115,26 +121,6 @@ def in_script(content: Any) -> Markup:
     """JSON inside a script element: nothing in it can end the element."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
-
-
-def provenance(findings: Findings) -> str:
-    """What was studied, by which version, where: a line."""
-    description, cases = findings.description, findings.measured.cases
-    commit = description.raw.get("commit") or ""
-    machine = description.raw.get("machine", {})
-    return " · ".join(
-        filter(
-            None,
-            (
-                f"Study “{description.name}”",
-                f"{len(cases)} cases of {cases['patient'].nunique()} patients",
-                f"seed {description.seed}",
-                f"TomoLens {description.raw['versions']['tomolens']}{f' ({commit[:10]})' if commit else ''}",
-                str(machine.get("name", "")),
-                f"study {str(description.raw['identity'])[:12]}",
-            ),
-        )
-    )
 
 
 def _templates() -> BaseLoader:

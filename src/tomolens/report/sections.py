@@ -1,23 +1,16 @@
 """The page's sections: for each view its table and charts, then agreement, baselines, strata and networks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import pandas as pd
 
-from ..declarations import Breakdown, Declaration, Output
+from ..declarations import Breakdown
 from ..findings import Findings
 from ..findings.choices import OWN
-from ..findings.measured import Key
-from ..findings.printing import NOTHING, confidence, gains_of, in_sentence, interval_words, printed, title, values_of
-from ..findings.tables import class_columns, keys_of
-from . import breakdowns, choices, metric_agreement, rank_chart
+from ..findings.printing import NOTHING, confidence, in_sentence, interval_words, printed, title, values_of
+from . import breakdowns, choices, metric_agreement
 from .answer import agreement_sentences, audit_sentence, concordance_words
-from .classes import class_names, class_sentence, rest_sentence
-from .curve_charts import IN_CLASSES
-from .ranking import drawings
+from .section import Section
 from .series import views_beside
-from .table import NOT_ABOVE, NOT_TOLD, Table
+from .table import Table
 from .trust import (
     card_columns,
     card_rows,
@@ -26,13 +19,9 @@ from .trust import (
     control_columns,
     control_rows,
     questions,
-    view_sentence,
 )
+from .view_section import charts_of, view_section
 
-BY_CLASS = (
-    "The same curves in each class, with the number that the class alone gives; its interval stands in the strata."
-)
-GAIN = "gain over the best blind baseline"
 ASKED_OF = (
     "To be believed a map must be faithful, find the truth where that is known, and not fail to depend on the weights "
     "where that was measured. Agreement with the expert stands beside: a network may look elsewhere, and an honest map "
@@ -40,31 +29,10 @@ ASKED_OF = (
 )
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        title: its heading.
-        text: what is shown, in words.
-        table: below the text.
-        charts: name and caption of charts.
-        folded: whether a reader must ask for the table.
-        view: the view that it is about; empty for none.
-    """
-
-    title: str
-    text: str
-    table: Table | None = None
-    charts: Sequence[tuple[str, str]] = ()
-    folded: bool = False
-    view: str = ""
-
-
 def sections(findings: Findings) -> list[Section]:
     """All sections for which there are measurements."""
     views = [
-        _view_section(findings, metric, view)
+        view_section(findings, metric, view)
         for metric in findings.description.metrics
         for view in metric.numbers
         if view.column in findings.views and len(values_of(findings, view))
@@ -108,72 +76,6 @@ def _verdict_sections(findings: Findings) -> list[Section]:
         ),
         *found,
     ]
-
-
-def _view_section(findings: Findings, metric: Declaration, view: Output) -> Section:
-    first = view == metric.numbers[0]
-    charts = metric.charts if first else ()
-    beside = [output for output in metric.numbers if first and not output.view and len(findings.means[output.name])]
-    words = view.judges
-    said = (view_sentence(findings, words.name), class_sentence(findings, view))
-    rests = (rest_sentence(findings, chart) for chart in charts)
-    return Section(
-        words.heading or view.label,
-        " ".join(filter(None, (words.text, *said, *rests))),
-        _view_table(findings, view, beside),
-        [*(_charts(metric) if first else ()), *_ranks(findings, view)],
-        view=words.name,
-    )
-
-
-def _ranks(findings: Findings, view: Output) -> list[tuple[str, str]]:
-    there = view.column in findings.critical_differences
-    return [(f"ranks-{view.column}", rank_chart.caption(findings, view))] if there else []
-
-
-def _charts(metric: Declaration) -> list[tuple[str, str]]:
-    """Each chart, and where it is drawn for each class what that is."""
-    balanced = {output.name: output.balanced for output in metric.outputs}
-    found = []
-    for chart in metric.charts:
-        found.append((chart.name, chart.caption))
-        found += [(f"{chart.name}{IN_CLASSES}", BY_CLASS)] if balanced[chart.lines[0]] else []
-    return found
-
-
-def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> Table:
-    """A row a map, best first, with its mean in each class; ``beside`` are the metric's other numbers."""
-    gains, values = _gains(findings, view), values_of(findings, view)
-    others = [dict(zip(keys_of(means := findings.means[one.name]), means["value"], strict=True)) for one in beside]
-    rows, classes = [], class_columns(values)
-    for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
-        more = [printed(view, row[column]) for column in classes]
-        more += [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
-        shown = printed(view, row["value"]), interval_words(view, row), gains.get(key, NOTHING)
-        rows.append([title(findings, key[0]), key[1], *shown, *more, row["cases"], row["patients"]])
-    ends, of_class = confidence(findings), [class_names(findings, [column]) for column in classes]
-    names = [*of_class, *(one.label for one in beside)]
-    lower = {view.label, ends, *of_class} if view.sign < 0 else set()
-    drawn = drawings(findings, view)
-    return Table(
-        ["estimator", "map", view.label, ends, GAIN, *names, "cases", "patients"],
-        rows,
-        0,
-        lower=lower | {one.label for one in beside if one.sign < 0},
-        drawings=[drawn[key] for key in keys_of(values)],
-        drawn_after=ends,
-        drawn="dashed: the best blind map",
-    )
-
-
-def _gains(findings: Findings, view: Output) -> dict[Key, str]:
-    """For each map its gain over the best blind baseline with the interval, and a mark where it is not sure."""
-    words, gains = {}, gains_of(findings, view)
-    for key, (_, row) in zip(keys_of(gains), gains.iterrows(), strict=True):
-        ends = interval_words(view, row)
-        told = f" {NOT_TOLD}" if pd.isna(row["p"]) else "" if row["beats"] else f" {NOT_ABOVE}"
-        words[key] = f"{printed(view, row['gain'])}{'' if ends == NOTHING else f' ({ends})'}{told}"
-    return words
 
 
 def _breakdown_section(findings: Findings, breakdown: Breakdown) -> Section:
@@ -331,7 +233,7 @@ def _other_section(findings: Findings) -> Section | None:
         for _, row in values_of(findings, output).iterrows():
             shown = printed(output, row["value"]), interval_words(output, row), row["cases"], row["patients"]
             rows.append([output.label or output.name, title(findings, row["estimator"]), row["form"], *shown])
-    charts = [chart for metric in metrics for chart in _charts(metric)]
+    charts = [chart for metric in metrics for chart in charts_of(metric)]
     drawn = any(len(findings.tables[f"{name}_curve"]) for name, _ in charts)
     if not rows and not drawn:
         return None

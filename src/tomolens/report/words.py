@@ -12,9 +12,10 @@ from ..findings import Findings
 from ..findings.measured import BOTH
 from ..findings.printing import NOTHING, interval_words, judged, not_above_blind, number, printed, title, values_of
 from ..findings.tables import class_columns, keys_of
-from .answer import headline, warnings
+from .answer import headline
 from .classes import class_names
 from .trust import CAN_JUDGE, card_columns, card_rows
+from .warnings import warnings
 
 
 def summary(findings: Findings, width: int = 100) -> str:

@@ -1,24 +1,10 @@
 // The case workbench: what is shown of which case, in linked pictures.
 
-function factsOf(bench, one) {
-  const { classes } = bench.data,
-    verdict = one.predicted === one.label ? "rightly" : "wrongly",
-    [slices, rows, columns] = one.full;
-  const size = (factor) => `${one.columns * factor} × ${one.rows * factor}`;
-  const smaller =
-    rows === one.rows
-      ? ""
-      : ` Of ${columns} × ${rows} pixels, the image is shown at ${size(one.fine)}, maps at ${size(1)}.`;
-  const thinned = one.every > 1 ? ` Of ${slices} slices, 1 of every ${one.every} is shown.` : "";
-  return `Case ${bench.index + 1} of ${bench.cases.length}, ${one.name}: ${classes[one.label]}, predicted ${verdict} as ${classes[one.predicted]}${one.mask ? "" : "; no mask"}.${smaller}${thinned}`;
-}
-
 class Workbench {
   constructor(root, data) {
-    const three = { depth: Math.max(...data.cases.map(({ depth }) => depth)) };
     Object.assign(this, {
       root,
-      data: { ...data, ...three },
+      data: prepared(data),
       index: 0,
       request: 0,
       at: [0, 0, 0],
@@ -26,22 +12,13 @@ class Workbench {
       flicked: false,
       view: { zoom: 1, x: 0, y: 0 },
     });
-    // Numbers come as lists, and names once for all cases.
-    for (const one of data.cases) {
-      for (const list of ["steps", "regions", "along", "correct", "named"]) one[list] = data.lists[one[list]];
-      for (const [key, list] of Object.entries(one.numbers)) {
-        one.numbers[key] = Object.fromEntries(
-          one.named.map((name, at) => [name, list[at]]).filter(([, value]) => value !== null),
-        );
-      }
-    }
     this.controls = Object.fromEntries(
       [...root.querySelectorAll("[data-control]")].map((one) => [one.dataset.control, one]),
     );
     this.controls.tool.value = matchMedia("(pointer: coarse)").matches ? "point" : "window";
     if (matchMedia("(max-width: 46rem)").matches) this.controls.count.value = "1";
-    this.controls.count.querySelector("[value=planes]").hidden = three.depth < 2;
-    this.controls.slice.closest("label").hidden = three.depth < 2;
+    this.controls.count.querySelector("[value=planes]").hidden = this.data.depth < 2;
+    this.controls.slice.closest("label").hidden = this.data.depth < 2;
     this.panes = [...root.querySelectorAll(".pane")].map((pane) => new Pane(pane, this));
     this.active = this.panes[0];
     this.film = new Film(this);
