@@ -853,6 +853,15 @@ def test_it_prints(page, tmp_path):
     assert not page.locator(".contents").is_visible()
     assert page.locator(".verdict").is_visible()
     assert page.locator("#chart-erased .panel").first.is_visible()
+    forest, cell = (page.locator(f".ranking tbody.map {one}").first.bounding_box() for one in ("td .forest", "td"))
+    assert forest["width"] > 0.4 * cell["width"]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    rows = "one => [one.open, one.querySelectorAll('tbody tr').length]"
+    found = [one.evaluate(rows) for one in page.locator("details:has(table.sortable)").all()]
+    assert {is_open for is_open, count in found if count <= 60} == {True}
+    assert {is_open for is_open, count in found if count > 60} == {False}  # the strata
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not page.locator("details:has(table.sortable)").last.evaluate("one => one.open") or found[-1][1] <= 12
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

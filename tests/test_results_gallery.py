@@ -87,6 +87,16 @@ def encoded(size=24, spatial=2):
     return encode(*case(size, spatial), OUTPUTS, (0.25, 0.5))
 
 
+def test_a_file_that_has_one_slice_of_a_volume_begins_with_it(tmp_path):
+    write_gallery_case(tmp_path, 1, encoded())
+    file = tmp_path / "00000001.npz"
+    with np.load(file) as arrays:
+        np.savez(file, **dict(arrays) | {"height": np.array(10)})
+    assert read_gallery_case(file).height == 0
+    write_gallery_case(tmp_path, 2, encoded(spatial=3))
+    assert read_gallery_case(tmp_path / "00000002.npz").height > 0
+
+
 @pytest.mark.parametrize("spatial", [2, 3])
 def test_what_is_written_is_read(tmp_path, spatial):
     example, measured = case(spatial=spatial)

@@ -225,7 +225,7 @@ def _gallery_case(parts: Parts) -> GalleryCase:
         fill,
         image,
         parts["mask"][()] if "mask" in parts else None,
-        int(parts["height"][()]) if "height" in parts else 0,
+        int(parts["height"][()]) if "height" in parts and image.ndim == 4 else 0,  # older ones kept that slice alone
         maps,
         {key: parts["values"][key] for key in maps},
         {(estimator, form): one for (estimator, form), one in parts.get("regions", {}).items()},

@@ -27,10 +27,13 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// What is printed is whole: everything that is folded opens.
+// What is printed is whole: everything that is folded opens, but for tables that would fill page after page.
+const PRINTED = 60;
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")].filter((one) => !one.closest(".workbench"));
+  folded = [...document.querySelectorAll("details:not([open])")].filter(
+    (one) => !one.closest(".workbench") && one.querySelectorAll("tbody tr").length <= PRINTED,
+  );
   for (const one of folded) one.open = true;
 });
 addEventListener("afterprint", () => {
