@@ -392,6 +392,23 @@ def test_a_table_sorts_with_the_best_first_and_back(page):
     assert lows == sorted(lows, reverse=True)
 
 
+def test_many_rows_are_searched(page):
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    table = page.locator("#strata table")
+    texts = [text.lower() for text in table.locator("tbody tr").all_inner_texts()]
+    page.locator("#strata input[type=search]").fill("with SLOPE touch")
+    shown = table.locator("tbody tr:visible").all_inner_texts()
+    assert 0 < len(shown) < len(texts)
+    assert len(shown) == sum(all(word in text for word in ("with", "slope", "touch")) for text in texts)
+    expect(page.locator("#strata .tools")).to_contain_text(f"{len(shown)} rows shown")
+    with page.expect_download() as saved:
+        page.locator("#strata [data-table=csv]").click()
+    assert len(Path(saved.value.path()).read_text(encoding="utf-8").splitlines()) == len(shown) + 1
+    page.locator("#strata input[type=search]").fill("")
+    assert table.locator("tbody tr:visible").count() == len(texts)
+    assert page.locator("#view-drop input[type=search]").count() == 0  # few rows need none
+
+
 def test_where_lower_is_better_the_lowest_comes_first(page):
     way = "([better, texts]) => wayOf({ dataset: { better } }, texts.map((textContent) => ({ textContent })))"
     assert page.evaluate(way, ["low", ["1", "2"]])["first"] == "ascending"

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import synthetic_results as made
 from tomolens.report.page import write_page
 from tomolens.report.provenance import command, data, provenance
+from tomolens.report.warnings import warnings
 from tomolens.results.description import Description
 
 
@@ -40,6 +41,13 @@ def test_the_data_are_named_by_what_they_are(tmp_path):
     findings = made.write_study(tmp_path)
     assert data(with_cases(findings, source="phantom", finding="nodule")) == "simulated chest CT (nodule)"
     assert data(findings) == "data h"
+
+
+def test_who_drew_the_masks_of_simulated_cases_is_told(tmp_path):
+    findings = made.write_study(tmp_path)
+    said = "the cases are simulated: the expert's masks are those of the simulation, and no reader drew them"
+    assert said in warnings(with_cases(findings, source="phantom"))
+    assert said not in warnings(findings)
 
 
 def test_the_command_has_no_names_of_files(tmp_path):

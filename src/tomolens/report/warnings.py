@@ -66,6 +66,8 @@ def _of_all(names: Sequence[str], words: str) -> str:
 def warnings(findings: Findings) -> list[str]:
     """What a reader must know before believing the tables: cases and masks left out, networks that are often wrong."""
     found, count = [], findings.description.count
+    if findings.description.settings["cases"].get("source") == "phantom":
+        found.append("the cases are simulated: the expert's masks are those of the simulation, and no reader drew them")
     skipped: dict[str, str] = findings.description.get("skipped", {})
     if skipped:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:5])

@@ -64,8 +64,27 @@ function sortable(table) {
   });
 }
 
+// Of many rows those that have all words that are asked for.
+const MANY_ROWS = 60;
+
+function searchable(table) {
+  const rows = [...table.tBodies[0].rows],
+    tools = table.closest(".scroll").previousElementSibling;
+  if (rows.length <= MANY_ROWS) return;
+  const title = table.caption.textContent,
+    said = make("span", { className: "note", role: "status" }),
+    box = make("input", { type: "search", placeholder: "rows with ...", autocomplete: "off", "aria-label": `rows of ${title} with these words` });
+  const texts = new Map(rows.map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase()]));
+  box.addEventListener("input", () => {
+    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const row of rows) row.classList.toggle("other", !words.every((word) => texts.get(row).includes(word)));
+    said.textContent = words.length ? `${rows.filter((row) => !row.classList.contains("other")).length} rows shown` : "";
+  });
+  tools.append(box, said);
+}
+
 const rowsOf = (table) =>
-  [...table.querySelectorAll("thead tr, tbody tr:not([hidden])")].map((row) =>
+  [...table.querySelectorAll("thead tr, tbody tr:not([hidden], .other)")].map((row) =>
     [...row.cells].filter((cell) => !cell.classList.contains("drawn")).map((cell) => cell.textContent.trim()),
   );
 
@@ -122,6 +141,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       if (row.cells[at]) row.cells[at].dataset.label = name;
     });
   sortable(table);
+  searchable(table);
   const title = table.caption.textContent,
     note = table.closest(".scroll").nextElementSibling?.matches(".table-note")
       ? table.closest(".scroll").nextElementSibling.textContent.replace(/\.$/, "")
