@@ -176,6 +176,34 @@ def test_the_filmstrip_shows_some_cases(page, reported):
     expect(page.locator("#viewer .facts")).to_contain_text(f"Case 3 of 3, {ranked[-1]}")
 
 
+def test_a_case_stands_among_the_others(page, reported):
+    cases = list(Store(reported[0]).gallery())
+    page.locator("[data-pane=map]").first.select_option("slope/original")
+    page.locator(".among select").select_option(label="Share inside")
+    numbers = {case.name: case.numbers["slope", "original"].get("share_inside") for case in cases}
+    known = {name: value for name, value in numbers.items() if value is not None}
+    name = re.search(r", (case-\d+):", page.locator("#viewer .facts").inner_text()).group(1)
+    better = sum(value > known[name] for value in known.values())
+    said = page.locator("[data-says=among]")
+    expect(said).to_contain_text(
+        f"Slope (original), Share inside: {known[name]:.3f} in this case, better in {better} others"
+    )
+    assert page.locator(".case-dot").count() == len(known)
+    places = page.locator(".case-dot").evaluate_all(
+        "all => all.map((one) => [one.textContent, parseFloat(one.getAttribute('cx'))])"
+    )
+    ordered = [text.split(": ")[0] for text, _ in sorted(places, key=lambda one: one[1])]
+    assert ordered == sorted(known, key=lambda one: known[one])
+    other = next(one for one in ordered if one != name)
+    page.locator(".dots").scroll_into_view_if_needed()
+    box = page.locator(".case-dot", has_text=other).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#viewer .facts")).to_contain_text(other)
+    expect(page.locator(".case-dot.here")).to_have_text(f"{other}: {known[other]:.3f}")
+    wrong = sum(case.predicted != case.label for case in cases)
+    assert page.locator(".case-dot.wrong").count() == wrong
+
+
 def test_an_address_opens_a_case_and_a_map(browser, reported):
     name = list(Store(reported[0]).gallery())[3].name
     tabs = opened(browser, reported, 1200, f"#case={name}&map=positive/original")

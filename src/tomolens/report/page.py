@@ -45,6 +45,7 @@ SCRIPTS = (
     "pointer",
     "pane",
     "film",
+    "among",
     "curve",
     "windows",
     "keys",

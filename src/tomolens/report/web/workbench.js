@@ -23,6 +23,7 @@ class Workbench {
     this.active = this.panes[0];
     this.film = new Film(this);
     this.strip = new Strip(this);
+    this.among = new Among(this);
     this.begin();
     this.listen();
     this.arrange();
@@ -287,6 +288,7 @@ class Workbench {
     for (const pane of this.panes) if (!pane.root.hidden) pane.draw();
     showCurve(this, shown);
     this.strip.draw();
+    this.among.draw();
   }
 
   number(value) {
