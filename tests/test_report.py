@@ -472,12 +472,25 @@ def test_of_many_maps_the_best_are_drawn_in_colour(reported, monkeypatch):
     monkeypatch.setattr(curves, "MOST", 1)
     panel = curves.curves_figure(findings, chart).axes[0]
     names = [text.get_text() for text in panel.get_legend().get_texts()]
-    assert len(names) == 3
+    assert len(names) == 4
+    assert names[3].endswith(", the best blind map")
     best = next(one for one in series_of(findings, chart) if one.look.colour != BLIND and one.key[1] != "absolute")
     assert best.label.startswith(names[0].split("  ")[1])
     assert "Noise" in names[1]
     assert names[2] == "2 others, see the table"
     assert len([line for line in panel.lines if line.get_color() == style.GUIDE and len(line.get_xdata()) > 2]) == 2
+
+
+def test_figures_have_the_line_of_the_best_blind_map(reported):
+    findings = reported[1]
+    for chart in (chart for metric in findings.description.metrics for chart in metric.charts):
+        blind = blind_series(findings, chart)
+        figure = curves.curves_figure(findings, chart)
+        for axes in (one for one in figure.axes if one.get_visible()):
+            found = [line for line in axes.lines if "the best blind map" in str(line.get_label())]
+            assert len(found) == (0 if blind is None else len(chart.lines))
+            for line, drawn in zip(blind.lines if blind else (), found, strict=True):
+                np.testing.assert_array_equal(drawn.get_ydata(), line.value)
 
 
 def test_many_maps_in_two_views_have_numbers(reported, monkeypatch):

@@ -10,7 +10,7 @@ from ..declarations import FORMS, Chart, Output
 from ..findings import Findings
 from ..findings.printing import forms, title
 from . import style
-from .series import Line, Series, series_of
+from .series import Line, Series, blind_series, series_of
 
 MANY, MOST = 12, 8
 """Maps from which on only so many of them, the best, are drawn in colour."""
@@ -24,7 +24,7 @@ def curves_figure(findings: Findings, chart: Chart) -> Figure:
 
 def _by_estimator(findings: Findings, chart: Chart, series: Sequence[Series], headline: Output) -> Figure:
     """Both lines of each map, dashed as it is and solid absolute with the area between them, in the study's order."""
-    own = {one.key[0] for one in series}
+    own, blind = {one.key[0] for one in series}, blind_series(findings, chart)
     names = [one.name for one in findings.description.estimators if one.name in own]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
@@ -39,6 +39,10 @@ def _by_estimator(findings: Findings, chart: Chart, series: Sequence[Series], he
         for form, dash in zip(FORMS, ("--", "-"), strict=True):
             if form in maps and not (form == "original" and maps[form] is maps.get("absolute")):
                 _two_lines(axes, maps[form].lines, form, dash)
+        if blind is not None:
+            label = f"{blind.label}, the best blind map ({blind.headline})"
+            for line in blind.lines:
+                axes.plot(line.x, line.value, color=style.BLIND, linewidth=0.9, label=label, zorder=1)
         sentence = headline.view.sentence if headline.view else f"{headline.label} {{}}"
         numbers = " / ".join(dict.fromkeys(maps[form].headline for form in FORMS if form in maps))
         axes.set_title(f"{title(findings, names[place])}\n{sentence.format(numbers)}", fontsize=style.TEXT + 1)
@@ -62,7 +66,7 @@ def _two_lines(axes: Axes, lines: Sequence[Line], form: str, dash: str) -> None:
 
 def _by_form(findings: Findings, chart: Chart, series: Sequence[Series], headline: Output) -> Figure:
     """Maps as they are left, absolute ones right, with legends below, best first; of many the best in colour."""
-    figure = style.figure(10.5, 7.4)
+    figure, blind = style.figure(10.5, 7.4), blind_series(findings, chart)
     panels = list(figure.subplots(1, 2, sharey=True))
     for axes, form in zip(panels, FORMS, strict=True):
         style.tidy(axes)
@@ -78,6 +82,9 @@ def _by_form(findings: Findings, chart: Chart, series: Sequence[Series], headlin
             (line,) = one.lines
             label = f"{len(rest)} others, see the table" if one is rest[0] else None
             axes.plot(line.x, line.value, linewidth=0.8, color=style.GUIDE, zorder=1, label=label)
+        if blind is not None:
+            name = f"{blind.headline}  {blind.label}, the best blind map"
+            axes.plot(blind.lines[0].x, blind.lines[0].value, "--", color=style.BLIND, linewidth=style.LINE, label=name)
         if chart.chance:
             axes.plot([0, 1], [0, 1], color=style.GUIDE, linewidth=0.8, zorder=0)
         axes.set_title(f"{form} maps", fontsize=style.TITLE)
