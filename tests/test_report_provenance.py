@@ -4,6 +4,7 @@ import re
 from datetime import UTC, date, datetime
 
 import synthetic_results as made
+from tomolens.report.glossary import views_in_words
 from tomolens.report.page import write_page
 from tomolens.report.provenance import command, data, provenance
 from tomolens.report.warnings import warnings
@@ -35,6 +36,14 @@ def test_a_line_says_where_the_page_comes_from(tmp_path):
     day = re.search(r"page of (\d{4}-\d\d-\d\d)", text).group(1)
     assert abs((date.fromisoformat(day) - datetime.now(UTC).date()).days) <= 1  # midnight may have passed
     assert f"<code>{command(findings)}</code>" in text
+
+
+def test_a_view_is_told_where_it_first_stands(tmp_path):
+    findings = made.write_study(tmp_path)
+    assert views_in_words(findings)["drop"] == "Pixels go, larger is better."
+    write_page(findings, [], tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text()
+    assert text.count('data-means="Pixels go, larger is better."') == 1
 
 
 def test_the_data_are_named_by_what_they_are(tmp_path):

@@ -4,6 +4,8 @@ import re
 
 from markupsafe import Markup, escape
 
+from ..findings import Findings
+
 TERMS = {
     "blind map": "A map that never looks at the network, as a blob in the middle of the image does. A map that does "
     "not beat it has told nothing about this network.",
@@ -26,6 +28,12 @@ TERMS = {
     "stratum": "A part of the cases, as those of one class.",
 }
 """Each with its meaning in a sentence."""
+
+
+def views_in_words(findings: Findings) -> dict[str, str]:
+    """What each view asks, by its title: the first two sentences of what its metric says."""
+    told = {view.judges.title: re.split(r"(?<=[.:;]) ", view.judges.text) for view in findings.views.values()}
+    return {name: " ".join(sentences[:2]) for name, sentences in told.items() if sentences[0]}
 
 
 class Glossary:

@@ -20,7 +20,7 @@ from .answer import headline
 from .charts import charts
 from .checklists import checklists
 from .citation import bibtex
-from .glossary import Glossary
+from .glossary import TERMS, Glossary, views_in_words
 from .methods import hashes, paragraphs, parameters
 from .provenance import command, provenance
 from .ranking import ranking
@@ -70,7 +70,7 @@ def write_page(findings: Findings, cases: Sequence[GalleryCase], file: Path) -> 
     """Write the page with these cases in its viewer."""
     drawn, shown, told = charts(findings), around(findings, cases), sections(findings)
     found = ranking(findings)
-    ids, glossary = _ids(told, list(findings.views)), Glossary()
+    ids, glossary = _ids(told, list(findings.views)), Glossary({**views_in_words(findings), **TERMS})
     before, chosen = warnings(findings), groups(findings)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=_templates())
     text = environment.get_template("page.html").render(
