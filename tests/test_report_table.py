@@ -10,7 +10,7 @@ from tomolens.findings.tables import keys_of
 from tomolens.report.page import write_page
 from tomolens.report.sections import sections
 from tomolens.report.table import NOT_ABOVE, NOT_TOLD, Table
-from tomolens.report.view_section import GAIN
+from tomolens.report.view_section import GAIN, RANK
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,18 @@ def test_intervals_are_drawn_beside_the_line_of_the_best_blind_map(findings):
     assert full == beaten
 
 
+def test_ranks_stand_with_those_that_are_possible(findings):
+    table, ranks = table_of(findings, "drop"), findings.tables["ranks"].set_index(["estimator", "form"])
+    at = list(table.columns).index(RANK)
+    for key, row in zip(keys_of(values_of(findings, findings.views["drop"])), table.rows, strict=True):
+        rank, low, high = ranks.loc[key, ["drop_rank", "drop_rank_low", "drop_rank_high"]]
+        assert row[at] == f"{rank:g} ({low:g} to {high:g})"
+        assert low <= rank <= high
+    assert [row[at].split(" ")[0] for row in table.rows][:3] == ["1", "2", "3"]
+
+
 def test_where_lower_is_better_a_heading_says_so(findings, tmp_path):
-    assert not table_of(findings, "drop").lower
+    assert table_of(findings, "drop").lower == {RANK}
     turned = made.write_study(tmp_path, (made.lower(made.ERASING), *made.METRICS[1:]))
     table = table_of(turned, "drop")
     assert {"Drop D × 10", "95 % CI", "without", "with"} <= set(table.lower)

@@ -20,7 +20,7 @@ from .trust import view_sentence
 BY_CLASS = (
     "The same curves in each class, with the number that the class alone gives; its interval stands in the strata."
 )
-GAIN = "gain over the best blind baseline"
+GAIN, RANK = "gain over the best blind baseline", "rank (possible)"
 
 
 def view_section(findings: Findings, metric: Declaration, view: Output) -> Section:
@@ -59,25 +59,38 @@ def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> T
     """A row a map, best first, with its mean in each class; ``beside`` are the metric's other numbers."""
     gains, values = _gains(findings, view), values_of(findings, view)
     others = [dict(zip(keys_of(means := findings.means[one.name]), means["value"], strict=True)) for one in beside]
-    rows, classes = [], class_columns(values)
+    rows, classes, ranks = [], class_columns(values), _ranked(findings, view)
     for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
         more = [printed(view, row[column]) for column in classes]
         more += [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
         shown = printed(view, row["value"]), interval_words(view, row), gains.get(key, NOTHING)
-        rows.append([title(findings, key[0]), key[1], *shown, *more, row["cases"], row["patients"]])
+        rank = ranks.get(key, NOTHING)
+        rows.append([title(findings, key[0]), key[1], *shown, *more, rank, row["cases"], row["patients"]])
     ends, of_class = confidence(findings), [class_names(findings, [column]) for column in classes]
-    names = [*of_class, *(one.label for one in beside)]
+    names = [*of_class, *(one.label for one in beside), RANK]
     lower = {view.label, ends, *of_class} if view.sign < 0 else set()
     drawn = drawings(findings, view)
     return Table(
         ["estimator", "map", view.label, ends, GAIN, *names, "cases", "patients"],
         rows,
         0,
-        lower=lower | {one.label for one in beside if one.sign < 0},
+        lower=lower | {RANK} | {one.label for one in beside if one.sign < 0},
         drawings=[drawn[key] for key in keys_of(values)],
         drawn_after=ends,
         drawn="dashed: the best blind map",
     )
+
+
+def _ranked(findings: Findings, view: Output) -> dict[Key, str]:
+    """The rank of each map by its mean, with those that resampling the patients leaves possible."""
+    table, name = findings.tables["ranks"], f"{view.column}_rank"
+    found = {}
+    for key, (_, row) in zip(keys_of(table), table.iterrows(), strict=True) if name in table else ():
+        known = not pd.isna(row.get(f"{name}_low"))
+        ends = f" ({row[f'{name}_low']:g} to {row[f'{name}_high']:g})" if known else ""
+        if not pd.isna(row[name]):
+            found[key] = f"{row[name]:g}{ends}"
+    return found
 
 
 def _gains(findings: Findings, view: Output) -> dict[Key, str]:
