@@ -11,6 +11,7 @@ from torch import nn
 
 from conftest import assert_same_state, convolutional, state_of, transformer
 from tomolens.classifier import Classifier
+from tomolens.classifier.patches import Patches
 from tomolens.errors import MapError, SettingsError
 from tomolens.estimators import (
     ESTIMATORS,
@@ -118,6 +119,22 @@ def test_maps_of_every_kind_of_image(name, kind):
     assert not maps.requires_grad
     if name in BESIDE:
         assert (maps >= 0).all()  # a map and its absolute are the same, so it is measured once
+
+
+@pytest.mark.parametrize(("spatial", "patch"), [((24, 20), (16, 16)), ((8, 10, 12), (6, 8, 10))])
+@pytest.mark.parametrize("name", EVERY)
+def test_maps_of_a_network_of_patches(name, spatial, patch):
+    """Of the whole, or told that what is asked for is of patches."""
+    kind, estimator = Kind(1, spatial, 1), made(name)
+    whole = Classifier(network_for(name, spatial=patch)).in_patches(Patches(patch))
+    lent = {"references": kind.references(), "scenes": kind.scenes(2)}
+    explained = explain_each(whole, kind.images(2), [estimator], [1, 1], names=["a", "b"], **lent)
+    if estimator.cost((1, *spatial)).features:
+        assert "the network sees patches" in str(explained.failed[name])
+    else:
+        assert not explained.failed
+        assert explained.maps[name].shape == (2, 1, *spatial)
+        assert torch.isfinite(explained.maps[name]).all()
 
 
 @pytest.mark.parametrize("name", EVERY)

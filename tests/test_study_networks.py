@@ -203,6 +203,17 @@ def test_a_study_of_other_images_is_refused(file, tomolens, tmp_path, cases, mes
     assert not (tmp_path / "results").exists()
 
 
+def test_a_network_of_patches_sees_larger_images_by_its_own_size(file, tomolens, tmp_path):
+    cases = f"{PHANTOMS}\nsize = 48\n[classifier.patches]\nsize = {{}}\noverlap = 0.5"
+    code, _, error = study(tomolens, tmp_path, ("", file), cases.format(24))
+    assert (code, "takes classifier.patches.size = [32, 32], the study has [24, 24]" in error) == (2, True), error
+    code, _, error = study(tomolens, tmp_path, ("", file), cases.format(32))
+    assert code == 0, error
+    description = Store(tmp_path / "results").description()
+    assert description.raw["content"]["cases"]["shape"] == [1, 48, 48]
+    assert "size=32, overlap=0.5" in description.raw["networks"][0]["patches"]
+
+
 def test_what_network_toml_says_wrongly_shows_before_cases_are_read(file, tomolens, tmp_path):
     text = file.read_text()
     for change, message in (

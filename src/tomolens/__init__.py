@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .classifier import InputContract as InputContract
     from .classifier import Intensity as Intensity
     from .classifier.network_file import load_classifier as load_classifier
+    from .classifier.patches import Patches as Patches
     from .errors import CaseError as CaseError
     from .errors import MapError as MapError
     from .errors import NetworkError as NetworkError
@@ -82,6 +83,7 @@ _HOMES = {
     "cases": ("Case", "Cases", "Preprocessing", "from_manifest"),
     "classifier": ("Classifier", "InputContract", "Intensity"),
     "classifier.network_file": ("load_classifier",),
+    "classifier.patches": ("Patches",),
     "errors": ("CaseError", "MapError", "NetworkError", "SettingsError", "TomolensError"),
     "estimators": (
         "AblationCam",

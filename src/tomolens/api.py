@@ -23,10 +23,11 @@ from .progress import Progress, silent
 from .report import is_current, write_latex, write_report, write_tables
 from .results.store import Store
 from .study.cost import StudyCost, estimate
-from .study.fitting_estimators import without_gradients, without_references
+from .study.fitting_estimators import without_gradients, without_layers, without_references
 from .study.given_network import (
     classifier_of,
     declared,
+    in_patches,
     named_in,
     network_notes,
     require_agreement,
@@ -56,6 +57,11 @@ class Study:
     places: tuple[Path, ...] = ()
     cases: Cases | None = None
     classifier: Classifier | None = None
+
+    def __post_init__(self) -> None:
+        patches = self.settings.classifier.patches
+        if patches is not None and (self.classifier is None or self.classifier.patches != patches):
+            object.__setattr__(self, "classifier", in_patches(self.classifier, self.settings))
 
     @classmethod
     def from_toml(
@@ -230,6 +236,8 @@ class Study:
             require_outputs(self.classifier, cases)
         if self.classifier is not None and self.classifier.forward_only:
             settings, _ = without_gradients(settings, self.classifier.forward_only)
+        if self.classifier is not None and self.classifier.patches is not None:
+            settings, _ = without_layers(settings)
         if self.classifier is not None and not learned:
             settings, _ = without_references(settings)
         if chosen.train_per_scan is not None:

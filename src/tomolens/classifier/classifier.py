@@ -19,7 +19,9 @@ from .intensity import Intensity
 from .label import OneLabel
 from .layout import as_channels_last
 from .numerics import plain_numerics
+from .patches import PatchedNetwork, Patches
 from .quick import ERRORS_SEEN, Masked, Quick, folded_alike, nothing, quickest, with_errors
+from .quick_patches import quickest_of_patches
 from .sourced import SourcedNetwork
 
 Output = Literal["logit", "probability", "logits", "probabilities"]
@@ -136,8 +138,16 @@ class Classifier:
     @property
     def sourced(self) -> SourcedNetwork | None:
         """The network with its contract and source, where it was given so."""
-        whole = self.network.network if isinstance(self.network, OneLabel) else self.network
-        return whole if isinstance(whole, SourcedNetwork) else None
+        inner = self.network
+        while isinstance(inner, OneLabel | PatchedNetwork):
+            inner = inner.network
+        return inner if isinstance(inner, SourcedNetwork) else None
+
+    @property
+    def patches(self) -> Patches | None:
+        """How the network is shown whole images, where it sees patches of them alone."""
+        inner = self.network.network if isinstance(self.network, OneLabel) else self.network
+        return inner.patches if isinstance(inner, PatchedNetwork) else None
 
     @property
     def forward_only(self) -> str:
@@ -170,8 +180,8 @@ class Classifier:
         require_one_input(self.network)
         returns_probabilities = self.output in ("probability", "probabilities")
         whole = self.network.network if isinstance(self.network, OneLabel) else self.network
-        compiled = hasattr(whole, "_orig_mod")
-        if not returns_probabilities or self.score == "probability" or compiled:
+        hidden = hasattr(whole, "_orig_mod") or self.patches is not None  # compiled, or joined of many activations
+        if not returns_probabilities or self.score == "probability" or hidden:
             return self.read(self.network(as_channels_last(images)), len(images))
         with LastActivation() as activation:
             raw = self.network(as_channels_last(images))
@@ -325,6 +335,31 @@ class Classifier:
         output: Output = "logit" if self.output == "logits" else "probability"
         return replace(self, network=OneLabel(self.network, index), output=output, task="classes")
 
+    def in_patches(self, patches: Patches, spacing: tuple[float, ...] | None = None) -> "Classifier":
+        """The classifier of whole images whose network sees patches of them, see `Patches`.
+
+        Args:
+            patches: how it is shown images.
+            spacing: millimetres of a voxel along each axis, where the patches' size is in millimetres.
+
+        Raises:
+            SettingsError: a network that is shown patches already, or a score of the whole that its outputs have not.
+
+        Example:
+            >>> whole = Classifier(nn.Flatten(), output="logit").in_patches(Patches(1))
+            >>> whole.class_scores(torch.tensor([[[[1.0, 3.0]]]]))
+            tensor([[-2.,  2.]])
+        """
+        if self.patches is not None:
+            raise SettingsError("patches: the network is shown patches already")
+        one_of_several = self.task == "classes" and self.output in ("logits", "probabilities")
+        if one_of_several and patches.score == "noisy-or":
+            raise SettingsError(f"patches: score 'noisy-or' of output '{self.output}', expected one neuron, or labels")
+        if one_of_several and patches.score == "max" and self.output == "probabilities":
+            raise SettingsError("patches: score 'max' of output 'probabilities': the highest ones do not sum to 1")
+        network = PatchedNetwork(self.network, patches, self.output, self.intensity.black, spacing)
+        return replace(self, network=network, quick=None, folded=None)
+
     def quickened(
         self, example: Tensor, images: int, like: Quick | None = None, masked: Masked = nothing
     ) -> "Classifier":
@@ -343,7 +378,8 @@ class Classifier:
         if self.output not in ("logit", "logits") or self.score != "logit" or self.task == "labels":
             return self
         with self.frozen():
-            found = quickest(self.network, example.to(self.device), images, like, masked)
+            find = quickest if self.patches is None else quickest_of_patches
+            found = find(self.network, example.to(self.device), images, like, masked)
             shown = None if found is None else masked()
             if found is not None and shown is not None:
                 found = with_errors(found, self.network, shown[:ERRORS_SEEN].to(self.device))

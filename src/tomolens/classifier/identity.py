@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import textwrap
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from .classifier import Classifier
 from .label import OneLabel
+from .patches import PatchedNetwork
 from .sourced import SourcedNetwork
 from .weights import weights_hash
 
@@ -38,6 +40,9 @@ def identity_of(classifier: Classifier) -> dict[str, Any]:
 def _structure(network: nn.Module) -> str:
     if isinstance(network, OneLabel):
         return f"label {network.index} of {_structure(network.network)}"
+    if isinstance(network, PatchedNetwork):
+        told = replace(network.patches, batch=1)  # which shows in the last bits alone
+        return f"{told} {network.output} {network.black} {network.spacing} of {_structure(network.network)}"
     if isinstance(network, SourcedNetwork) and network.source is not None:
         source = network.source
         return f"{source.kind} {source.hash} {source.name} {source.arguments} {network.extra_repr()}"

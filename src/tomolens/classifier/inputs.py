@@ -6,6 +6,7 @@ from torch import nn
 
 from ..errors import NetworkError
 from .label import OneLabel
+from .patches import PatchedNetwork
 from .sourced import SourcedNetwork
 
 
@@ -43,10 +44,12 @@ def _of_torch(hook: object) -> bool:
 
 
 def _unwrapped(network: nn.Module) -> nn.Module:
-    """The network within what makes one label, a compiled or a parallel one of it."""
+    """The network within what makes one label of it or shows it patches, a compiled or a parallel one of it."""
     while True:
         inner = (
-            network.network if isinstance(network, OneLabel | SourcedNetwork) else getattr(network, "_orig_mod", None)
+            network.network
+            if isinstance(network, OneLabel | PatchedNetwork | SourcedNetwork)
+            else getattr(network, "_orig_mod", None)
         )
         inner = network.module if isinstance(network, nn.DataParallel) else inner
         if not isinstance(inner, nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..errors import reason_of
 from .layout import as_channels_last
 from .openvino_backends import Backend, is_here, openvino_bf16, openvino_fp32, openvino_int8
+from .patches import PatchedNetwork
 from .sourced import SourcedNetwork
 
 SAFETY = 4.0
@@ -79,7 +80,7 @@ def folded(network: nn.Module) -> nn.Module:
     """A copy of the network in eval mode whose batch norms are part of the convolutions before them."""
     from torch.fx.experimental.optimization import fuse
 
-    if isinstance(network, SourcedNetwork):
+    if isinstance(network, SourcedNetwork | PatchedNetwork):
         return network.around(folded(network.network))
     copied = copy.deepcopy(network).eval().requires_grad_(False)
     with warnings.catch_warnings():

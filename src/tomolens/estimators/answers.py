@@ -22,6 +22,7 @@ from .questions import ATTENTION, LAST_PLANES, LAST_TOKENS, Kind, LayerFeatures
 
 Changing = Callable[[Tensor], Tensor]
 """From a layer's output for one image to what the network goes on with."""
+OF_PATCHES = "the network sees patches, and what its layers put out is of each of them and not of the whole image"
 DEAF = "the network's score does not depend on {} by differentiable steps"
 
 
@@ -100,6 +101,8 @@ def layer_of(classifier: Classifier, images: Tensor, wanted: str) -> str:
     Raises:
         NetworkError: no such layer, with what to do.
     """
+    if wanted and classifier.patches is not None:
+        raise NetworkError(f"{OF_PATCHES}: leave this estimator out")
     if wanted not in (LAST_PLANES, LAST_TOKENS) or classifier.forward_only:
         return wanted
     network, image = own(classifier.network), as_channels_last(images[:1].detach())

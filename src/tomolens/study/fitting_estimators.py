@@ -1,6 +1,7 @@
 """Which of the default estimators a study can do, and why not the others."""
 
 from ..errors import SettingsError
+from ..estimators.answers import OF_PATCHES
 from ..estimators.registry import OF_SCORES
 from .settings import StudySettings
 
@@ -53,6 +54,24 @@ def without_gradients(settings: StudySettings, forward_only: str) -> tuple[Study
     names = tuple(name for name in chosen.names if name not in asking) if chosen.set else OF_SCORES
     fitting = settings.model_copy(update={"estimators": chosen.model_copy(update={"names": names})})
     return fitting, dict.fromkeys(asking, f"the network gives no gradients ({forward_only})")
+
+
+def without_layers(settings: StudySettings) -> tuple[StudySettings, dict[str, str]]:
+    """A study of a network of patches, and the estimators of its set that ask for what layers put out, with the reason.
+
+    Raises:
+        SettingsError: a named estimator that asks for that.
+    """
+    chosen = settings.estimators
+    made = zip(chosen.names, chosen.make(), strict=True)
+    asking = [name for name, one in made if one.cost((1, 64, 64)).features]
+    if not asking:
+        return settings, {}
+    if chosen.named or chosen.parameters.keys() & set(asking):
+        raise SettingsError(f"{', '.join(asking)}: {OF_PATCHES}; leave them out of estimators.names")
+    names = tuple(name for name in chosen.names if name not in asking)
+    fitting = settings.model_copy(update={"estimators": chosen.model_copy(update={"names": names})})
+    return fitting, dict.fromkeys(asking, OF_PATCHES)
 
 
 def without_twins(settings: StudySettings) -> tuple[StudySettings, dict[str, str]]:

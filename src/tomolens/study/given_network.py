@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -64,14 +64,15 @@ def _told(network: NetworkFile, content: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if len(contract.size) == 3:
         told["dimensions"] = 3
-    if contract.size:
+    classifier = content.get("classifier")
+    of_patches = isinstance(classifier, Mapping) and classifier.get("patches") is not None
+    if contract.size and not of_patches:
         told["size"] = contract.size[0] if len(set(contract.size)) == 1 else list(contract.size)
     if contract.windows:
         windows = [list(pair) for pair in contract.windows]
         told["window"] = windows[0] if len(windows) == 1 else windows
     if contract.spacing:
         told["spacing"] = contract.spacing[0] if len(set(contract.spacing)) == 1 else list(contract.spacing)
-    classifier = content.get("classifier")
     label = classifier.get("label", "") if isinstance(classifier, Mapping) else ""
     if network.task == "labels" and label:
         name = name_of_label(label, network.classes)
@@ -192,16 +193,18 @@ def require_agreement(contract: InputContract, settings: StudySettings, name: st
         SettingsError: another size, window or pixel size; ``name`` is how the network is called.
     """
     cases = settings.cases
+    spacing, patches = cases.preprocessing.spacing, settings.classifier.patches
     size = cases.preprocessing.shape(len(contract.size)) if contract.size else ()
-    spacing = cases.preprocessing.spacing
+    if contract.size and patches is not None:
+        size = patches.voxels(len(size), one_an_axis(spacing, len(size)) or None)
     differing = {
-        "size": (contract.size, size),
-        "window": (contract.windows, cases.preprocessing.windows),
-        "spacing": (contract.spacing, one_an_axis(spacing, len(contract.spacing))),
+        "cases.size" if patches is None else "classifier.patches.size": (contract.size, size),
+        "cases.window": (contract.windows, cases.preprocessing.windows),
+        "cases.spacing": (contract.spacing, one_an_axis(spacing, len(contract.spacing))),
     }
     for setting, (wanted, given) in differing.items():
         if wanted and wanted != given:
-            raise SettingsError(f"{name}: takes cases.{setting} = {_listed(wanted)}, the study has {_listed(given)}")
+            raise SettingsError(f"{name}: takes {setting} = {_listed(wanted)}, the study has {_listed(given)}")
 
 
 def _loaded(network: NetworkFile, settings: StudySettings) -> Classifier:
@@ -251,6 +254,24 @@ def _listed(value: Any) -> Any:
     return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
+def in_patches(classifier: Classifier | None, settings: StudySettings) -> Classifier | None:
+    """The network of a study as it is shown images: whole, or by patches where the study file has any.
+
+    Raises:
+        SettingsError: patches of a network that the study trains, or see `Classifier.in_patches`.
+    """
+    patches = settings.classifier.patches
+    if patches is None:
+        return classifier
+    if classifier is None:
+        raise SettingsError(
+            "classifier.patches: they are of a network that is given; one that the study trains sees whole images"
+        )
+    spacing = one_an_axis(settings.cases.spacing, settings.cases.dimensions) or None
+    patches.voxels(settings.cases.dimensions, spacing)  # refuses millimetres and axes that cannot be
+    return classifier.in_patches(patches, spacing)
+
+
 def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
     """The classifier of a weights file that TomoLens trained on images as this study makes them.
 
@@ -264,7 +285,14 @@ def trained_classifier(path: Path, settings: StudySettings) -> Classifier:
             f"`tomolens model check {path} --architecture ... --out network.toml`, and give the study network.toml"
         )
     classifier, notes = load_weights(path)
-    chosen = settings.model_dump(mode="json")["cases"]
+    chosen, patches = settings.model_dump(mode="json")["cases"], settings.classifier.patches
+    if patches is not None and "size" in notes:
+        axes, trained = settings.cases.dimensions, cast("Any", notes["size"])
+        wanted = tuple(trained) if isinstance(trained, list) else (trained,) * axes
+        size = patches.voxels(axes, one_an_axis(settings.cases.spacing, axes) or None)
+        if wanted != size:
+            raise SettingsError(f"{path}: trained at {list(wanted)} voxels, classifier.patches.size is {list(size)}")
+        chosen["size"] = trained
     if "size" in notes:  # before pixels could have a size, whole scans were resized
         notes = {"dimensions": 2, "crop": None, "spacing": None, **notes}
     for name in ("dimensions", "size", "window", "spacing", "crop"):

@@ -175,9 +175,11 @@ def _trained(
 def _cited(classifier: Classifier) -> dict[str, Any]:
     """Which file a given network came from, as a study cites it."""
     found = classifier.sourced
+    patches = {} if classifier.patches is None else {"patches": repr(classifier.patches)}
     if found is None or found.source is None:
-        return {}
-    return {"network": str(found.source), "file_hash": found.source.hash, "input": found.contract.said()}
+        return patches
+    cited = {"network": str(found.source), "file_hash": found.source.hash, "input": found.contract.said()}
+    return {**cited, **patches}
 
 
 def with_window(classifier: Classifier, settings: StudySettings) -> Classifier:

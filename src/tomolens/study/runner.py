@@ -33,7 +33,7 @@ from ..results.writer import Writer
 from .calibration import Calibration
 from .content import content_of
 from .executors import Executor, local_executor, workers_for
-from .fitting_estimators import without_gradients, without_references, without_twins
+from .fitting_estimators import without_gradients, without_layers, without_references, without_twins
 from .folds import Fold, folds_of
 from .given_network import network_notes, require_outputs
 from .look import Looked
@@ -128,6 +128,9 @@ def run_study(
     left_out: dict[str, str] = {}
     if classifier is not None and classifier.forward_only:
         settings, left_out = without_gradients(settings, classifier.forward_only)
+    if classifier is not None and classifier.patches is not None:
+        settings, asking = without_layers(settings)
+        left_out = {**asking, **left_out}
     if any(len(fold.training) == 0 for fold in folds):
         settings, drawing = without_references(settings)
         left_out = {**drawing, **left_out}

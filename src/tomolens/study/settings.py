@@ -19,6 +19,7 @@ from pydantic import (
 from ..cases.implants import Implant
 from ..cases.phantom.findings import classes_of
 from ..classifier.architectures import require_known
+from ..classifier.patches import Patches
 from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
@@ -37,7 +38,7 @@ from .ranges import check_made, check_metrics, check_names, estimator_of
 from .section import Count, Section
 from .vary_settings import VarySettings
 
-for _plain in (Recipe, RegionSettings, MetricSettings):
+for _plain in (Recipe, RegionSettings, MetricSettings, Patches):
     with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(
         _plain
     )  # an unknown key in a study file is a mistake, not a comment
@@ -61,11 +62,13 @@ class ClassifierSettings(Section):
     """How the network is trained, unless one is given.
 
     ``network`` is the ``network.toml`` of one that is given (see `tomolens model check`), seen from the study file's
-    folder, and ``label`` which of its labels is studied, where it has several.
+    folder, and ``label`` which of its labels is studied, where it has several. ``patches`` shows it whole images by a
+    window that slides over them, where it was trained on patches.
     """
 
     network: str = ""
     label: str = ""
+    patches: Patches | None = None
     recipe: Recipe = Recipe()
     pretraining: PretrainingSettings | None = None
     refining: RefiningSettings = RefiningSettings()

@@ -1,0 +1,275 @@
+"""Networks that were trained on patches, shown whole images by a window that slides over them."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, Self, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import NetworkError, SettingsError
+from ..lengths import Length
+from .layout import as_channels_last
+
+WholeScore = Literal["mean", "max", "noisy-or"]
+PatchWeights = Literal["sum", "uniform", "gaussian"]
+Run = Callable[[Tensor], Tensor]
+"""From patches ``(N, C, *patch)`` to the network's outputs for them."""
+
+LONGEST, MOST_OVERLAP, MOST_AT_A_TIME = 4096, 0.95, 4096
+"""Voxels of a patch along an axis, share of it that the next may cover, and patches that are seen together."""
+MORE_THAN_ANY = 1e6
+"""Millimetres."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """How a network that was trained on patches is shown a whole image, and what comes of the patches' scores and maps.
+
+    The window goes over the image as MONAI's `SlidingWindowInferer` has it: from the first voxel on in steps of
+    ``1 - overlap`` of its length, the last one moved back to end with the image; an image that is smaller is padded
+    with black, half before and half after.
+
+    Attributes:
+        size: of a patch, in voxels or in millimetres as ``"80 mm"``; one length for all axes, or one for each.
+        overlap: share of a patch that the next one covers along each axis, from 0 to 0.95.
+        score: of the whole: the ``mean`` of what the network puts out for the patches, each class by itself, as MONAI
+            joins overlapping patches; ``max``, the highest of each output: is it anywhere? or ``noisy-or``, the
+            probability that it is in any of them, were they independent, 1 - prod(1 - p) (of one neuron or of labels).
+        weights: by which gradients of the score by the patches become that by the image: their ``sum`` is the gradient
+            of the score of the whole. ``uniform`` is their mean where patches overlap, ``gaussian`` the mean in which
+            the middle of a patch counts more (its standard deviation is an eighth of the patch, MONAI's), as maps of
+            patches are joined; neither is the gradient of any score, so that integrated gradients are not complete.
+        batch: patches that the network sees at a time; it shows in the last bits alone.
+
+    Raises:
+        SettingsError: lengths, shares or words that cannot be, with the name of the setting.
+
+    Example:
+        >>> Patches(("80 mm", 64, 64), overlap=0.5).voxels(3, (2.5, 1.0, 1.0))
+        (32, 64, 64)
+    """
+
+    size: int | str | tuple[int | str, ...]
+    overlap: float = 0.25
+    score: WholeScore = "mean"
+    weights: PatchWeights = "sum"
+    batch: int = 4
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, list):
+            object.__setattr__(self, "size", tuple(self.size))
+        lengths = self._lengths
+        for told, one in zip(self._told, lengths, strict=True):
+            if not (1 <= one.value <= (MORE_THAN_ANY if one.unit else LONGEST)):
+                raise SettingsError(f"patches: size {told!r}, expected 1 to {LONGEST} voxels, or millimetres")
+        if len(lengths) not in (1, 2, 3) or (isinstance(self.size, tuple) and len(lengths) == 1):
+            raise SettingsError(f"patches: {len(lengths)} numbers of size, expected one for all axes or one for each")
+        if not 0 <= self.overlap <= MOST_OVERLAP:
+            raise SettingsError(f"patches: overlap {self.overlap:g}, expected a share from 0 to {MOST_OVERLAP:g}")
+        for name, known in (("score", get_args(WholeScore)), ("weights", get_args(PatchWeights))):
+            if getattr(self, name) not in known:
+                raise SettingsError(f"patches: {name} '{getattr(self, name)}', expected one of {', '.join(known)}")
+        if not 1 <= self.batch <= MOST_AT_A_TIME:
+            raise SettingsError(f"patches: batch {self.batch}, expected 1 to {MOST_AT_A_TIME} patches at a time")
+
+    @property
+    def _told(self) -> tuple[int | str, ...]:
+        return self.size if isinstance(self.size, tuple) else (self.size,)
+
+    @property
+    def _lengths(self) -> tuple[Length, ...]:
+        try:
+            return tuple(map(Length.of, self._told))
+        except SettingsError as error:
+            raise SettingsError(f"patches: size: {error}") from error
+
+    def voxels(self, axes: int, spacing: tuple[float, ...] | None = None) -> tuple[int, ...]:
+        """Voxels of a patch along each axis.
+
+        Args:
+            axes: of the images.
+            spacing: millimetres of a voxel along each of them, where that is known.
+
+        Raises:
+            SettingsError: lengths for other axes, or millimetres where voxels have none.
+        """
+        lengths = self._lengths
+        if len(lengths) not in (1, axes):
+            raise SettingsError(f"patches: size has {len(lengths)} lengths for images of {axes} axes")
+        if any(one.unit for one in lengths) and (spacing is None or len(spacing) != axes):
+            raise SettingsError(
+                "patches: a size in millimetres needs voxels of one size: give cases.spacing, or voxels"
+            )
+        each = lengths if len(lengths) == axes else lengths * axes
+        return tuple(max(1, one.pixels(mm)) for one, mm in zip(each, spacing or (1.0,) * axes, strict=True))
+
+    def starts(self, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """Where patches begin along each axis of an image that is no smaller than one.
+
+        Example:
+            >>> Patches(8).starts((20, 8), (8, 8))
+            ((0, 6, 12), (0,))
+        """
+        from monai.data.utils import dense_patch_slices  # slow to load, and most networks see no patches
+
+        steps = [
+            length if length == side else max(1, int(length * (1 - self.overlap)))
+            for side, length in zip(shape, size, strict=True)
+        ]
+        places = dense_patch_slices(shape, size, steps)
+        return tuple(tuple(sorted({place[axis].start for place in places})) for axis in range(len(shape)))
+
+
+class PatchedNetwork(nn.Module):
+    """A network of patches as one of whole images.
+
+    Gradients by the image go through the patches that see it, so that every estimator and metric works as for any
+    network. Memory: the patches of a batch are run forward again when their gradients are needed
+    (`torch.utils.checkpoint`), so that those of one batch alone have their activations in memory.
+
+    Attributes:
+        network: that sees patches.
+        patches: how it is shown images.
+        output: what it returns, see `Classifier`.
+        black: the value of an image outside of it.
+        spacing: millimetres of a voxel along each axis of the images; None where that is not said.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        patches: Patches,
+        output: str = "logit",
+        black: float = 0.0,
+        spacing: tuple[float, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.patches, self.output = network, patches, output
+        self.black, self.spacing = black, spacing
+        self.training = network.training
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Outputs for images ``(N, C, *spatial)``, as the network has them for patches.
+
+        Raises:
+            NetworkError: the network puts out no tensor with a first axis of patches.
+        """
+        return self.through(self.network, images)
+
+    def through(self, run: Run, images: Tensor) -> Tensor:
+        """The same by something else than the network itself, as a quick backend of it.
+
+        Raises:
+            NetworkError: see `forward`.
+        """
+        parts = self._cut(images)
+        batch = self.patches.batch
+        again = torch.is_grad_enabled() and len(parts) > batch and self._learns(images)
+
+        def seen(*patches: Tensor) -> Tensor:
+            found = run(as_channels_last(torch.cat(patches)))
+            if not isinstance(found, Tensor) or found.ndim == 0 or len(found) != len(patches):
+                told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+                raise NetworkError(f"the network returned {told} for {len(patches)} patches, expected one row for each")
+            return found
+
+        modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+
+        def contexts() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
+            return nullcontext(), _Entered(modes)
+
+        outputs = [
+            checkpoint(seen, *some, use_reentrant=False, context_fn=contexts) if again else seen(*some)
+            for some in (parts[at : at + batch] for at in range(0, len(parts), batch))
+        ]
+        every = torch.cat(outputs)
+        return self._joined(every.reshape(len(parts) // len(images), len(images), *every.shape[1:]))
+
+    def patches_of(self, images: Tensor) -> Tensor:
+        """The patches of images, those of one place after the other, ``(places * N, C, *patch)``."""
+        return torch.cat(self._cut(images))
+
+    def around(self, network: nn.Module) -> "PatchedNetwork":
+        """Another network shown images in the same way."""
+        return PatchedNetwork(network, self.patches, self.output, self.black, self.spacing)
+
+    def extra_repr(self) -> str:
+        """What shows in the numbers beside the network."""
+        return f"{self.patches}, output={self.output!r}, black={self.black:g}, spacing={self.spacing}"
+
+    def _learns(self, images: Tensor) -> bool:
+        """Whether activations would be kept for a backward pass."""
+        return images.requires_grad or any(weight.requires_grad for weight in self.network.parameters())
+
+    def _cut(self, images: Tensor) -> list[Tensor]:
+        """The patches of each image, ``(1, C, *patch)``, those of one place after the other: views, not copies."""
+        size = self.patches.voxels(images.ndim - 2, self.spacing)
+        whole = self._padded(images, size)
+        starts = self.patches.starts(tuple(whole.shape[2:]), size)
+        weighted = self.patches.weights != "sum" and images.requires_grad and torch.is_grad_enabled()
+        weights = self._weights(size).to(images) if weighted else None
+        if weights is not None:
+            whole = whole.view_as(whole)
+            total = _laid(weights, tuple(whole.shape[2:]), starts)
+            whole.register_hook(lambda gradient: gradient / total)  # type: ignore[no-untyped-call]
+        parts = [whole]
+        # Axis by axis: the gradient of a slice is as large as what it was cut from.
+        for axis, begins in enumerate(starts):
+            parts = [part.narrow(2 + axis, begin, size[axis]) for part in parts for begin in begins]
+        if weights is not None:
+            for part in parts:
+                part.register_hook(lambda gradient: gradient * weights)  # type: ignore[no-untyped-call]
+        return [one for part in parts for one in torch.split(part, 1)]
+
+    def _padded(self, images: Tensor, size: tuple[int, ...]) -> Tensor:
+        missing = [max(0, length - side) for side, length in zip(images.shape[2:], size, strict=True)]
+        if not any(missing):
+            return images
+        around = [width for lack in missing[::-1] for width in (lack // 2, lack - lack // 2)]
+        return functional.pad(images, around, value=self.black)
+
+    def _weights(self, size: tuple[int, ...]) -> Tensor:
+        from monai.data.utils import compute_importance_map
+
+        mode = "gaussian" if self.patches.weights == "gaussian" else "constant"
+        weights: Tensor = compute_importance_map(size, mode=mode)
+        return weights
+
+    def _joined(self, outputs: Tensor) -> Tensor:
+        """Of outputs ``(places, N, ...)`` that of the whole, ``(N, ...)``."""
+        if self.patches.score == "mean":
+            return outputs.mean(dim=0)
+        if self.patches.score == "max":
+            return outputs.amax(dim=0)
+        if self.output in ("probability", "probabilities"):
+            return 1.0 - (1.0 - outputs).prod(dim=0)
+        # log(1 - p) = -log(1 + exp z); in float64, where no exp(z) of a sure network is 0.
+        nowhere = torch.logaddexp(outputs.double(), torch.zeros_like(outputs, dtype=torch.float64)).sum(dim=0)
+        return (nowhere + torch.log(-torch.expm1(-nowhere))).to(outputs.dtype)
+
+
+class _Entered(ExitStack):
+    """What was entered when patches were first seen, as rules of layer-wise relevance: a backward pass leaves it."""
+
+    def __init__(self, modes: Sequence[TorchFunctionMode]) -> None:
+        super().__init__()
+        self.modes = modes
+
+    def __enter__(self) -> Self:
+        for mode in self.modes:
+            self.enter_context(mode)
+        return super().__enter__()
+
+
+def _laid(weights: Tensor, shape: tuple[int, ...], starts: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Sum of the weights of all patches at each voxel."""
+    total = torch.zeros(shape, dtype=weights.dtype, device=weights.device)
+    for begins in product(*starts):
+        total[tuple(slice(one, one + length) for one, length in zip(begins, weights.shape, strict=True))] += weights
+    return total
