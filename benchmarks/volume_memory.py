@@ -10,6 +10,7 @@ import json
 import resource
 import subprocess
 import sys
+import time
 
 import torch
 
@@ -21,6 +22,7 @@ from tomolens.estimators.registry import PROTOCOL
 SIDE = 128
 FEW, MANY = 2, 6
 """Samples and steps of the estimators that have them."""
+WAYS = ("plain", "checkpoints")
 COUNTED = {
     "integrated-gradients": "steps",
     "integrated-gradients-bw": "steps",
@@ -48,40 +50,57 @@ def estimators(network: torch.nn.Module, volume: torch.Tensor, count: int) -> No
     explain(Classifier(network), volume, chosen, [1], references=references, batch_size=1)
 
 
-def measure(count: int) -> None:
+def gradient(network: torch.nn.Module, volume: torch.Tensor, way: str) -> None:
+    """One gradient as a study asks for it, of the folded network, with checkpoints or without."""
+    classifier = Classifier(network).with_folded(volume[..., :32, :32, :32])
+    if way == "checkpoints":
+        classifier = classifier.with_checkpoints(volume[..., :32, :32, :32])
+    explain(classifier, volume, "backpropagation", [1], batch_size=1)
+
+
+def measure(asked: str) -> None:
     """Print this process's peak; 0 samples are the bare pass."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = build("resnet18", dimensions=3).eval().requires_grad_(False)
     volume = torch.rand(1, 1, *[SIDE] * 3, generator=torch.Generator().manual_seed(0))
     before = peak()
-    if count:
-        estimators(network, volume, count)
+    began = time.perf_counter()
+    if asked in WAYS:
+        gradient(network, volume, asked)
+    elif int(asked):
+        estimators(network, volume, int(asked))
     else:
         bare(network, volume)
-    print(json.dumps([before, peak()]))
+    print(json.dumps([before, peak(), time.perf_counter() - began]))
 
 
-def run(count: int) -> tuple[float, float]:
+def run(asked: int | str) -> tuple[float, float, float]:
     """What `measure` prints in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, str(count)], capture_output=True, text=True, check=True)
-    before, most = json.loads(done.stdout.splitlines()[-1])
-    return float(before), float(most)
+    done = subprocess.run([sys.executable, __file__, str(asked)], capture_output=True, text=True, check=True)
+    before, most, took = json.loads(done.stdout.splitlines()[-1])
+    return float(before), float(most), float(took)
 
 
 def main() -> None:
     """Measure, or run one measurement in this process."""
     if len(sys.argv) > 1:
-        measure(int(sys.argv[1]))
+        measure(sys.argv[1])
         return
-    (before, alone), few, many = run(0), run(FEW), run(MANY)
+    (before, alone, _), few, many = run(0), run(FEW), run(MANY)
     print(
         f"memory of a volume of {SIDE} voxels a side: bare pass {alone:.0f} MiB, {alone - before:.0f} beyond the start"
     )
-    for count, (start, most) in ((FEW, few), (MANY, many)):
+    for count, (start, most, _) in ((FEW, few), (MANY, many)):
         print(
             f"eight estimators, {count} samples and steps: {most:.0f} MiB, {most / alone:.2f} times the bare pass; "
             f"beyond the start {most - start:.0f} MiB, {(most - start) / (alone - before):.2f} times (under 3)"
+        )
+    for way in WAYS:
+        start, most, took = run(way)
+        print(
+            f"one gradient of the folded network, {way}: {most - start:.0f} MiB beyond the start, "
+            f"{(most - start) / (alone - before):.2f} times the bare pass; {took:.1f} s with what is made first"
         )
     print(f"{MANY} samples against {FEW}: ratio {many[1] / few[1]:.2f} (flat is 1)")
 

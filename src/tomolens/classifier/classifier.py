@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..errors import NetworkError, SettingsError
 from .activation import LastActivation
+from .checkpoints import in_segments
 from .contract import InputContract
 from .inputs import require_one_input
 from .intensity import Intensity
@@ -68,8 +69,9 @@ class Classifier:
         quick: a quicker backend for decisions, checked and audited, see `quickened`; gradients and scores never use it.
         sparing: whether decisions along a line of images are asked only where they turn, and filled in and audited
             elsewhere, see `decisions`.
-        folded: the same network with its batch norms in the convolutions before them, for gradients, see
-            `with_folded`; other last bits. None takes the network as it is.
+        folded: the same network for gradients: with its batch norms in the convolutions before them, see
+            `with_folded`, which has other last bits; or with less in memory, see `with_checkpoints`. None takes the
+            network as it is.
 
     Raises:
         SettingsError: a word that is none, or labels with one neuron or with a quick backend.
@@ -398,6 +400,21 @@ class Classifier:
             return self
         with self.frozen():
             return replace(self, folded=folded_alike(self.network, example.to(self.device)))
+
+    def with_checkpoints(self, example: Tensor) -> "Classifier":
+        """This classifier with a copy of its network for gradients that takes less memory and more time.
+
+        It keeps what goes from one segment of the network to the next, and computes what is within again
+        (gradient checkpointing), to the same bits. Networks that `torch.fx` cannot follow are left as they are.
+
+        Args:
+            example: an image ``(1, C, *spatial)``.
+        """
+        if self.forward_only:
+            return self
+        with self.frozen():
+            made = in_segments(self.for_gradients.network, example.to(self.device))
+        return self if made is None else replace(self, folded=made)
 
     @property
     def for_gradients(self) -> "Classifier":

@@ -1,20 +1,18 @@
 """Networks that were trained on patches, shown whole images by a window that slides over them."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, Self, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
-from torch.utils.checkpoint import checkpoint
 
 from ..errors import NetworkError, SettingsError
 from ..lengths import Length
 from .layout import as_channels_last
+from .run_again import run_again
 
 WholeScore = Literal["mean", "max", "noisy-or"]
 PatchWeights = Literal["sum", "uniform", "gaussian"]
@@ -131,7 +129,7 @@ class PatchedNetwork(nn.Module):
 
     Gradients by the image go through the patches that see it, so that every estimator and metric works as for any
     network. Memory: the patches of a batch are run forward again when their gradients are needed
-    (`torch.utils.checkpoint`), so that those of one batch alone have their activations in memory.
+    (`run_again`), so that those of one batch alone have their activations in memory.
 
     Attributes:
         network: that sees patches.
@@ -179,13 +177,8 @@ class PatchedNetwork(nn.Module):
                 raise NetworkError(f"the network returned {told} for {len(patches)} patches, expected one row for each")
             return found
 
-        modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
-
-        def contexts() -> tuple[AbstractContextManager[object], AbstractContextManager[object]]:
-            return nullcontext(), _Entered(modes)
-
         outputs = [
-            checkpoint(seen, *some, use_reentrant=False, context_fn=contexts) if again else seen(*some)
+            run_again(seen, *some) if again else seen(*some)
             for some in (parts[at : at + batch] for at in range(0, len(parts), batch))
         ]
         every = torch.cat(outputs)
@@ -252,19 +245,6 @@ class PatchedNetwork(nn.Module):
         # log(1 - p) = -log(1 + exp z); in float64, where no exp(z) of a sure network is 0.
         nowhere = torch.logaddexp(outputs.double(), torch.zeros_like(outputs, dtype=torch.float64)).sum(dim=0)
         return (nowhere + torch.log(-torch.expm1(-nowhere))).to(outputs.dtype)
-
-
-class _Entered(ExitStack):
-    """What was entered when patches were first seen, as rules of layer-wise relevance: a backward pass leaves it."""
-
-    def __init__(self, modes: Sequence[TorchFunctionMode]) -> None:
-        super().__init__()
-        self.modes = modes
-
-    def __enter__(self) -> Self:
-        for mode in self.modes:
-            self.enter_context(mode)
-        return super().__enter__()
 
 
 def _laid(weights: Tensor, shape: tuple[int, ...], starts: tuple[tuple[int, ...], ...]) -> Tensor:

@@ -196,17 +196,41 @@ def explain_each(
         layer = cache(partial(layer_of, classifier, placed))
         making = _Making(list(chosen), len(subjects))
         making.explained.failed |= _lacking(chosen, subjects)
+        asked_of = _Asked(classifier, placed[:1])
         schedule = Schedule(
-            lambda kind, asked: _answers(classifier, replace(kind, layer=layer(kind.layer)), asked),
+            lambda kind, asked: _answers(asked_of.classifier, replace(kind, layer=layer(kind.layer)), asked),
             batch_size,
             done=making.done,
             failed=making.failed,
             note=making.note,
             alive=lambda name: name not in making.explained.failed,
+            spare=asked_of.spare,
         )
         able = {name: one for name, one in chosen.items() if name not in making.explained.failed}
         schedule.run(_works(able, index, subject, direction) for index, subject in enumerate(subjects))
     return making.finished(images.device)
+
+
+@dataclass
+class _Asked:
+    """Who is asked: the classifier, or from where memory did not do on, to the same bits, one that takes less.
+
+    Attributes:
+        classifier: that is asked now.
+        example: an image ``(1, C, *spatial)``.
+    """
+
+    classifier: Classifier
+    example: Tensor
+    _spared: bool = False
+
+    def spare(self) -> bool:
+        """Take less memory from here on; returns whether there is a way."""
+        before, again = self.classifier, not self._spared
+        self._spared = True
+        if again:
+            self.classifier = before.with_checkpoints(self.example)
+        return self.classifier is not before
 
 
 def _works(chosen: Mapping[str, Estimator], index: int, subject: Subject, direction: Direction) -> Iterator[Work]:

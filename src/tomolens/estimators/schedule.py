@@ -90,6 +90,7 @@ class Schedule:
         failed: told of each failure.
         note: told what must be said beside an estimator's maps.
         alive: whether an estimator, by its name, has not failed on any image.
+        spare: asked where a single question does not fit in memory: whether it can be tried again with less.
     """
 
     answer: Callable[[Kind, Sequence[tuple[Subject, Question]]], Answers]
@@ -98,6 +99,7 @@ class Schedule:
     failed: Callable[[Work, Exception], None]
     note: Callable[[Work, Sequence[str]], None]
     alive: Callable[[str], bool]
+    spare: Callable[[], bool] = lambda: False
     _queues: dict[Kind, dict[Key, list[tuple[Work, int]]]] = field(default_factory=dict)
 
     def run(self, works: Iterable[Iterable[Work]]) -> None:
@@ -148,9 +150,12 @@ class Schedule:
             given = self.answer(kind, [(readers[0][0].subject, key[2]) for key, readers in batch.items()])
         except Exception as error:
             if is_out_of_memory(error):
-                if len(batch) == 1:
+                if len(batch) > 1:
+                    self._answer_halves(kind, batch)
+                elif self.spare():
+                    self._answer(kind, batch)
+                else:
                     raise
-                self._answer_halves(kind, batch)
                 return
             if len(batch) > 1:
                 for key, readers in batch.items():

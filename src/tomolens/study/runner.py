@@ -249,6 +249,7 @@ def job_of(
         device=resources.device,
         decisions=decisions // (resources.workers or workers_for(left, resources.device)) if quick else 0,
         sparing=sparing,
+        checkpoint=settings.resources.checkpoint,
         examples=frozenset(shown[: settings.examples]),
         gallery=frozenset(shown[: settings.gallery]),
         keep_maps=settings.keep_maps,

@@ -171,10 +171,15 @@ class RepeatSettings(Section):
 
 
 class ResourceSettings(Section):
-    """What one worker of a cluster needs: processor cores, and GPUs where networks run on one (may be a fraction)."""
+    """What one worker needs: on a cluster processor cores, and GPUs where networks run on one (may be a fraction).
+
+    ``checkpoint`` takes less memory for gradients and more time, to the same bits, see `Classifier.with_checkpoints`;
+    without it that is tried where one image does not fit in memory.
+    """
 
     cpus: Annotated[float, Field(gt=0, le=10_000)] = 1.0
     gpus: Annotated[float, Field(gt=0, le=10_000)] = 1.0
+    checkpoint: bool = False
 
 
 NOT_IN_THE_NUMBERS = {"resources", "keep_maps"}

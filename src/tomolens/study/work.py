@@ -46,6 +46,7 @@ class Job:
         device: where the network runs.
         decisions: about how many masked images one process will see; 0 where only the network as it is may decide.
         sparing: whether decisions are asked only where they turn, and gradients of the folded network.
+        checkpoint: whether gradients take less memory and more time.
         examples: cases that are kept whole for the figures.
         gallery: cases that are kept small for the page.
         keep_maps: whether every case's maps are kept.
@@ -64,6 +65,7 @@ class Job:
     device: str
     decisions: int
     sparing: bool
+    checkpoint: bool
     examples: frozenset[int]
     gallery: frozenset[int]
     keep_maps: bool
@@ -124,6 +126,11 @@ class Worker:
             if job.sparing:
                 classifier = _sparing(job, classifier)
                 rivals = tuple(replace(one, classifier=_sparing(job, one.classifier)) for one in rivals)
+            if job.checkpoint:
+                classifier = classifier.with_checkpoints(_example(job, 1))
+                rivals = tuple(
+                    replace(one, classifier=one.classifier.with_checkpoints(_example(job, 1))) for one in rivals
+                )
             if job.decisions:
                 masked = partial(masked_references, job.references, job.plan, classifier.intensity)
                 classifier = classifier.quickened(_example(job, job.plan.batch_size), job.decisions, like, masked)

@@ -1,0 +1,96 @@
+"""Gradients in less memory: what a network computed is computed again when it is needed, a segment at a time."""
+
+import copy
+import operator
+import warnings
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.passes.split_module import split_module
+
+from .label import OneLabel
+from .layout import as_channels_last
+from .patches import PatchedNetwork
+from .run_again import run_again
+from .sourced import SourcedNetwork
+
+IN_PLACE = {getattr(operator, name) for name in ("iadd", "isub", "imul", "itruediv", "ipow", "iand", "ior")}
+"""Operations of Python that write into what they are given."""
+
+
+class _Segment(nn.Module):
+    """A part of a network that is run again for its gradients.
+
+    Attributes:
+        part: as `torch.fx` cut it off.
+        writes: whether it writes into what it is given, of which it then takes copies: it is given the same again.
+    """
+
+    def __init__(self, part: fx.GraphModule) -> None:
+        super().__init__()
+        self.part = part
+        self.writes = any(_writes(part, node) and node.args[0].op == "placeholder" for node in part.graph.nodes)
+
+    def forward(self, *given: Any) -> Any:
+        """What the part makes."""
+        if not torch.is_grad_enabled() or not any(isinstance(one, Tensor) and one.requires_grad for one in given):
+            return self.part(*given)
+        return run_again(self._run, *given)
+
+    def _run(self, *given: Any) -> Any:
+        return self.part(*(one.clone() if self.writes and isinstance(one, Tensor) else one for one in given))
+
+
+def in_segments(network: nn.Module, example: Tensor) -> nn.Module | None:
+    """A copy of a network that keeps what goes from segment to segment and nothing within: it runs each again.
+
+    There are about as many segments as there are operations in each, so that neither weighs most.
+
+    Args:
+        network: in eval mode; it is copied, never changed.
+        example: images ``(N, C, *spatial)`` on the network's device.
+
+    Returns:
+        None where `torch.fx` cannot follow the network, or where the copy gives other outputs for the example.
+    """
+    try:
+        made = _in_segments(network)
+        with torch.no_grad():
+            own, others = network(as_channels_last(example)), made(as_channels_last(example))
+    except Exception:  # tracing fails in as many ways as networks differ
+        return None
+    return made if torch.equal(own, others) else None
+
+
+def _in_segments(network: nn.Module) -> nn.Module:
+    if isinstance(network, SourcedNetwork | PatchedNetwork):
+        return network.around(_in_segments(network.network))
+    if isinstance(network, OneLabel):
+        return OneLabel(_in_segments(network.network), network.index)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        copied = copy.deepcopy(network)
+        traced = copied if isinstance(copied, fx.GraphModule) else fx.symbolic_trace(copied)
+        nodes = [node for node in traced.graph.nodes if node.op not in ("placeholder", "output")]
+        length, places, part = max(1, isqrt(len(nodes))), {}, 0
+        for number, node in enumerate(nodes):
+            part += number > 0 and number % length == 0
+            places[node] = part
+        made: fx.GraphModule = split_module(traced, traced, lambda node: places[node])
+    for name, child in made.named_children():
+        if isinstance(child, fx.GraphModule):
+            setattr(made, name, _Segment(child))
+    return made.train(network.training)
+
+
+def _writes(part: nn.Module, node: fx.Node) -> bool:
+    """Whether an operation writes into its first argument."""
+    if not node.args or not isinstance(node.args[0], fx.Node):
+        return False
+    if node.op == "call_module":
+        return bool(getattr(part.get_submodule(str(node.target)), "inplace", False))
+    name = str(getattr(node.target, "__name__", node.target))
+    named = node.op in ("call_function", "call_method") and name.endswith("_") and not name.endswith("__")
+    return named or node.target in IN_PLACE or bool(node.kwargs.get("inplace", False))
