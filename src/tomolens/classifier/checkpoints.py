@@ -1,6 +1,5 @@
 """Gradients in less memory: what a network computed is computed again when it is needed, a segment at a time."""
 
-import copy
 import operator
 import warnings
 from math import isqrt
@@ -44,16 +43,16 @@ class _Segment(nn.Module):
 
 
 def in_segments(network: nn.Module, example: Tensor) -> nn.Module | None:
-    """A copy of a network that keeps what goes from segment to segment and nothing within: it runs each again.
+    """A network of the same layers that keeps what goes from segment to segment and nothing within: it runs each again.
 
     There are about as many segments as there are operations in each, so that neither weighs most.
 
     Args:
-        network: in eval mode; it is copied, never changed.
+        network: in eval mode; it is not changed, and its weights are shared.
         example: images ``(N, C, *spatial)`` on the network's device.
 
     Returns:
-        None where `torch.fx` cannot follow the network, or where the copy gives other outputs for the example.
+        None where `torch.fx` cannot follow the network, or where other outputs come out for the example.
     """
     try:
         made = _in_segments(network)
@@ -71,8 +70,7 @@ def _in_segments(network: nn.Module) -> nn.Module:
         return OneLabel(_in_segments(network.network), network.index)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        copied = copy.deepcopy(network)
-        traced = copied if isinstance(copied, fx.GraphModule) else fx.symbolic_trace(copied)
+        traced = network if isinstance(network, fx.GraphModule) else fx.symbolic_trace(network)
         nodes = [node for node in traced.graph.nodes if node.op not in ("placeholder", "output")]
         length, places, part = max(1, isqrt(len(nodes))), {}, 0
         for number, node in enumerate(nodes):
@@ -82,7 +80,7 @@ def _in_segments(network: nn.Module) -> nn.Module:
     for name, child in made.named_children():
         if isinstance(child, fx.GraphModule):
             setattr(made, name, _Segment(child))
-    return made.train(network.training)
+    return made
 
 
 def _writes(part: nn.Module, node: fx.Node) -> bool:

@@ -402,7 +402,7 @@ class Classifier:
             return replace(self, folded=folded_alike(self.network, example.to(self.device)))
 
     def with_checkpoints(self, example: Tensor) -> "Classifier":
-        """This classifier with a copy of its network for gradients that takes less memory and more time.
+        """This classifier whose gradients take less memory and more time.
 
         It keeps what goes from one segment of the network to the next, and computes what is within again
         (gradient checkpointing), to the same bits. Networks that `torch.fx` cannot follow are left as they are.
