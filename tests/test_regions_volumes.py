@@ -184,3 +184,61 @@ def test_mistakes_are_named():
         felzenszwalb(chest(), [50.0], neighbours=18)
     with pytest.raises(MapError, match=r"finite \(H, W\) or \(D, H, W\) image"):
         felzenszwalb(np.full((4, 4, 4), np.nan), [50.0])
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 1.0), (3.0, 1.0, 1.5)])
+def test_sizes_in_mm_are_those_of_disks_and_balls(spacing):
+    """As many pixels as the disk or ball covers, at the resolution in which segments are made."""
+    axes = len(spacing)
+    image = chest((1, 40, 52))[0] if axes == 2 else chest()
+    told = RegionSettings(scales=(50,), min_size="11 mm", min_new_pixels="7 mm", segmenting_size=64)
+    longest = max(np.multiply(image.shape, spacing))
+    finer = np.prod([side * mm / 64 for side, mm in zip(image.shape, spacing, strict=True)])
+    area = np.pi * 5.5**2
+    least = round(area / finer) if axes == 2 else round(4 / 3 * np.pi * 5.5**3 / np.prod(spacing))
+    if axes == 2:
+        same = RegionSettings(scales=(50,), min_size=least, segmenting_size=64)
+    else:
+        # Of as many pixels in a slice; scales go with the size itself.
+        in_slice = area / (longest / 64) ** 2
+        same = RegionSettings(scales=(50 * least / in_slice,), min_size=1, segmenting_size=64)
+    (found,) = labels_of(image, told, spacing)
+    if axes == 2:
+        (wanted,) = labels_of(image, same, spacing)
+    else:
+        stretched = (image - image.min()) / np.ptp(image) * 2 - 1
+        (wanted,) = felzenszwalb(stretched, same.scales, 0.8, least, spacing=spacing)
+    np.testing.assert_array_equal(found, wanted)
+    assert 1 < found.max() < 200
+    scores = np.random.default_rng(0).standard_t(2, image.shape)
+    segments = segment(image[None], told, spacing)
+    few = round((np.pi * 3.5**2 if axes == 2 else 4 / 3 * np.pi * 3.5**3) / np.prod(spacing))
+    theirs = XRAI._xrai(scores, list(segments.masks()), min_pixel_diff=few)[0]
+    ours = xrai(image[None], scores, segments=segments, settings=told, spacing=spacing)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 0.7), (3.0, 1.0, 1.5)])
+def test_dilation_in_mm_is_by_a_disk_or_ball_of_that_radius(spacing):
+    image = chest()[0] if len(spacing) == 2 else chest()
+    chosen = RegionSettings(scales=(250,), dilation="4 mm")
+    (labels,) = labels_of(image, chosen, spacing)
+    found = segment(image[None], chosen, spacing)
+    numbers = [number for number in range(labels.max() + 1) if (labels == number).any()]
+    assert len(found) == len(numbers) > 1
+    for number, mask in zip(numbers, found.masks(), strict=True):
+        away = distance_transform_edt(labels != number, sampling=spacing)
+        np.testing.assert_array_equal(mask, away <= 4.0 + 1e-6)
+
+
+@pytest.mark.parametrize("name", ["min_size", "dilation", "min_new_pixels"])
+def test_millimetres_need_pixels_of_a_known_size(name):
+    image = chest()
+    with pytest.raises(MapError, match=f"regions: {name} '5 mm' of an image whose pixels have no known size"):
+        xrai(image[None], image, settings=RegionSettings(**{name: "5 mm"}))
+
+
+def test_the_spacing_of_a_slice_changes_nothing_that_is_told_in_pixels():
+    image = chest((1, 40, 52))
+    for name in ("starts", "pixels"):
+        np.testing.assert_array_equal(getattr(segment(image), name), getattr(segment(image, spacing=(2.0, 0.5)), name))

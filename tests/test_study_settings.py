@@ -155,6 +155,8 @@ ODD_FILES = {
     "no scales": ("[metrics.regions]\nscales = []", r"metrics: regions: scales is empty"),
     "scale": ("[metrics.regions]\nscales = [-5]", r"metrics: regions: scales -5, expected"),
     "dilation": ("[metrics.regions]\ndilation = -3", r"regions: dilation -3, expected 0 to 256"),
+    "centimetres": ('[metrics.regions]\nmin_size = "1 cm"', r"regions: min_size: length '1 cm', expected whole pixels"),
+    "no millimetres": ('[metrics.regions]\ndilation = "0 mm"', r"regions: dilation 0, expected 0\.001 to 1000"),
     "smoothing": ("[metrics.regions]\nsigma = -1", r"regions: sigma -1, expected 0 to 50"),
     "no sample": ("[estimators.parameters.smoothgrad]\nsamples = 0", r"'smoothgrad': samples 0, expected 1 to"),
     "word": ('[estimators.parameters.smoothgrad]\nsamples = "a"', r"samples 'a', expected a whole number"),
@@ -254,6 +256,13 @@ def test_sizes_by_axis_and_many_classes_are_read(tmp_path):
     assert cases.size == cases.preprocessing.size == (160, 224)
     assert cases.classes == ("a", "b", "c", "d")
     assert StudySettings.model_validate_json(read_settings(file).model_dump_json()).cases == cases
+
+
+def test_sizes_of_regions_in_mm_are_read_again_as_they_were_stored():
+    regions = {"min_size": "12 mm", "dilation": "2.5 mm", "min_new_pixels": 40}
+    made = settings_from({"name": "x", "metrics": {"regions": regions}}, "x")
+    assert made.metrics.regions.min_size == "12 mm"
+    assert settings_from(made.model_dump(mode="json"), "x") == made
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path):

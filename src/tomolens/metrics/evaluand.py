@@ -164,7 +164,11 @@ class Evaluand:
         segments = segment(self.image, self.settings.regions, self.spacing)
         grown = {
             ranked: xrai(
-                self.image, ranked.scores.reshape(ranked.shape), segments=segments, settings=self.settings.regions
+                self.image,
+                ranked.scores.reshape(ranked.shape),
+                segments=segments,
+                settings=self.settings.regions,
+                spacing=self.spacing,
             )
             for ranked in dict.fromkeys(self.rankings.values())
         }

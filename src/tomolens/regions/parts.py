@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .xrai import RegionSettings, as_grey, labels_of, labels_of_volume, without_thin
+from .settings import RegionSettings
+from .xrai import as_grey, labels_of, labels_of_volume, without_thin
 
 SCALE = 250.0
 """Of Felzenszwalb's segments: about 50 of them in a slice."""

@@ -13,48 +13,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
 from ..errors import MapError
-from .felzenszwalb import Neighbours, felzenszwalb
+from ..lengths import Length
+from .felzenszwalb import felzenszwalb
 from .growing import dilated_pixels, grown, owners_of
+from .settings import UNKNOWN, RegionSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_SIDE = 128
 """Voxels along the longest side in which a volume is segmented; one of fewer is in its own."""
-
-
-@dataclass(frozen=True)
-class RegionSettings:
-    """XRAI's published constants, which are of slices.
-
-    In volumes lengths keep their share of the longest side and sizes that of the whole, to the power of 3/2: of
-    `min_size` the same diameter is left. Scales grow with `min_size`, so that the smallest segments take as much
-    contrast as in a slice. Where the spacing of the voxels is known, lengths are told in mm.
-
-    Attributes:
-        scales: of Felzenszwalb's segments.
-        sigma: smoothing before segmenting, pixels.
-        min_size: of a segment, pixels, at ``segmenting_size``.
-        segmenting_size: the image is resized to this square for segmenting.
-        value_range: to which the image's values are stretched.
-        dilation: of each segment, pixels of the image.
-        min_new_pixels: regions that would add fewer are dropped.
-        neighbours: of a voxel in a volume, 6 or 26.
-    """
-
-    scales: tuple[float, ...] = (50, 100, 150, 250, 500, 1200)
-    sigma: float = 0.8
-    min_size: int = 150
-    segmenting_size: int = 224
-    value_range: tuple[float, float] = (-1.0, 1.0)
-    dilation: int = 5
-    min_new_pixels: int = 50
-    neighbours: Neighbours = 6
-
-    def in_volume(self, pixels: float, voxels: int) -> int:
-        """A number of pixels at ``segmenting_size`` as a number of a volume's voxels."""
-        share = pixels / self.segmenting_size**2
-        return max(1, round(voxels * share * math.sqrt(share)))
 
 
 @dataclass(frozen=True)
@@ -95,10 +63,10 @@ def segment(
     Args:
         image: ``(C, H, W)`` or ``(H, W)``, a volume ``(C, D, H, W)``; channels are averaged.
         settings: XRAI's published constants by default.
-        spacing: of the voxels of a volume, mm; None takes cubes.
+        spacing: of the pixels, mm; None takes squares and cubes. In slices it is for settings in mm alone.
 
     Raises:
-        MapError: not a finite image of two or three dimensions.
+        MapError: not a finite image of two or three dimensions, or settings in mm of an image of unknown spacing.
     """
     settings = settings or RegionSettings()
     grey = as_grey(image)
@@ -125,13 +93,13 @@ def labels_of(
     Args:
         grey: the slice or volume.
         settings: of regions.
-        spacing: of a volume's voxels, mm.
+        spacing: of the pixels, mm.
     """
     shape = grey.shape
     grey, spacing = without_thin(grey, spacing)
     if grey.ndim == 3:
         return labels_of_volume(grey, settings, spacing)
-    return [one.reshape(shape) for one in _labels_of_slice(grey, settings)]
+    return [one.reshape(shape) for one in _labels_of_slice(grey, settings, spacing)]
 
 
 def labels_of_volume(
@@ -154,9 +122,12 @@ def labels_of_volume(
         values = gaussian_filter(values, (factor - 1) / 2, mode="nearest")
         fewer = [max(1, round(side / factor)) / side for side in grey.shape]
         values = zoom(values, fewer, order=1, mode="nearest", grid_mode=True)
-    least = [settings.in_volume(settings.min_size, values.size)] * len(settings.scales)
+    smaller = [side / small for side, small in zip(grey.shape, values.shape, strict=True)]
+    sides = None if spacing is None else [mm * times for mm, times in zip(spacing, smaller, strict=True)]
+    least = [settings.voxels("min_size", values.shape, sides)] * len(settings.scales)
     least = least if shares is None else [math.ceil(share * values.size) for share in shares]
-    scales = [scale * size / settings.min_size for scale, size in zip(settings.scales, least, strict=True)]
+    of_slice = settings.pixels_of_slice("min_size", values.shape, sides)
+    scales = [scale * size / of_slice for scale, size in zip(settings.scales, least, strict=True)]
     labels = felzenszwalb(values, scales, settings.sigma, least, neighbours=settings.neighbours, spacing=spacing)
     places = [
         ((np.arange(length) + 0.5) * small / length).astype(np.intp)
@@ -175,8 +146,13 @@ def without_thin(
     return grey.squeeze(thin), None if spacing is None else [*spacing[:thin], *spacing[thin + 1 :]]
 
 
-def _labels_of_slice(grey: NDArray[np.float64], settings: RegionSettings) -> list[NDArray[np.int32]]:
-    labels = felzenszwalb(_stretched(grey, settings), settings.scales, settings.sigma, settings.min_size)
+def _labels_of_slice(
+    grey: NDArray[np.float64], settings: RegionSettings, spacing: Sequence[float] | None
+) -> list[NDArray[np.int32]]:
+    size = settings.segmenting_size
+    sides = None if spacing is None else [mm * side / size for mm, side in zip(spacing, grey.shape, strict=True)]
+    least = settings.pixels("min_size", sides)
+    labels = felzenszwalb(_stretched(grey, settings), settings.scales, settings.sigma, least)
     rows, columns = (
         ((np.arange(length) + 0.5) * settings.segmenting_size / length).astype(np.intp) for length in grey.shape
     )
@@ -201,13 +177,14 @@ def xrai(
         importance: map of the same shape, or ``(*spatial)``; channels are summed.
         segments: of the image, where they are known already.
         settings: XRAI's published constants by default.
-        spacing: of the voxels of a volume, mm, for the segments; None takes cubes.
+        spacing: of the pixels, mm, for the segments and for settings in mm; None takes squares and cubes.
 
     Returns:
         float64 ``(*spatial)``.
 
     Raises:
-        MapError: shapes that differ, values that are not finite, more than three dimensions.
+        MapError: shapes that differ, values that are not finite, more than three dimensions, or settings in mm of an
+            image of unknown spacing.
     """
     settings = settings or RegionSettings()
     if segments is None:
@@ -215,16 +192,13 @@ def xrai(
     scores = _plane(importance, "importance map", len(segments.shape), mean=False)
     if scores.shape != segments.shape:
         raise MapError(f"importance map of {scores.shape}, image of {segments.shape}: they must be the same")
-    regions = grown(
-        scores.ravel(),
-        segments.starts,
-        segments.pixels,
-        segments.owner_starts,
-        segments.owners,
-        settings.min_new_pixels
-        if _is_slice(segments.shape)
-        else settings.in_volume(settings.min_new_pixels, scores.size),
+    plane, sides = without_thin(scores, spacing)
+    few = (
+        settings.pixels("min_new_pixels", sides)
+        if plane.ndim == 2
+        else settings.voxels("min_new_pixels", plane.shape, sides)
     )
+    regions = grown(scores.ravel(), segments.starts, segments.pixels, segments.owner_starts, segments.owners, few)
     return np.asarray(regions).reshape(segments.shape)
 
 
@@ -248,10 +222,6 @@ def _plane(array: "Tensor | NDArray[np.floating]", what: str, axes: int, *, mean
     if not np.isfinite(values).all():
         raise MapError(f"{what}: {int((~np.isfinite(values)).sum())} values are not finite")
     return np.ascontiguousarray(values)
-
-
-def _is_slice(shape: Sequence[int]) -> bool:
-    return len(shape) == 2 or 1 in shape
 
 
 def _in_range(grey: NDArray[np.float64], settings: RegionSettings) -> NDArray[np.float64]:
@@ -281,13 +251,18 @@ def _reach(shape: Sequence[int], settings: RegionSettings, spacing: Sequence[flo
 
     -1 where it does not reach the row. A disk is of one slice; the ball of anisotropic voxels is an ellipsoid of them.
     """
-    if len(shape) == 2:
-        radius = settings.dilation
+    length = Length.of(settings.dilation)
+    if len(shape) == 2 and not length.unit:
+        radius = int(length.value)
         widths = [math.isqrt(radius**2 - row**2) for row in range(-radius, radius + 1)]
         return np.array([widths], dtype=np.int64)
-    sides = [1.0, 1.0, 1.0] if spacing is None else list(spacing)
-    longest = max(length * side for length, side in zip(shape, sides, strict=True))
-    deep, down, along = (max(settings.dilation * longest / settings.segmenting_size / side, 1e-3) for side in sides)
-    slices, rows = (np.arange(-math.floor(radius), math.floor(radius) + 1) / radius for radius in (deep, down))
+    if length.unit and spacing is None:
+        raise MapError(UNKNOWN.format("dilation", settings.dilation))
+    sides = [1.0] * len(shape) if spacing is None else list(spacing)
+    longest = max(extent * side for extent, side in zip(shape, sides, strict=True))
+    radius_mm = length.value if length.unit else length.value * longest / settings.segmenting_size
+    radii = [max(radius_mm / side, 1e-3) for side in sides]
+    *others, along = ([1e-3] if len(shape) == 2 else []) + radii
+    slices, rows = (np.arange(-math.floor(radius), math.floor(radius) + 1) / radius for radius in others)
     left = 1.0 - slices[:, None] ** 2 - rows**2
     return np.where(left < 0, -1, np.floor(along * np.sqrt(np.maximum(left, 0)) + 1e-9)).astype(np.int64)

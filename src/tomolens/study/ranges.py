@@ -45,6 +45,7 @@ REGIONS = {
     "dilation": Range(0, 256),
     "min_new_pixels": Range(1, 1_000_000),
 }
+MILLIMETRES = Range(1e-3, 1000.0)
 PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
     "steps": Range(1, 100_000),
     "samples": Range(1, 100_000),
@@ -56,12 +57,20 @@ PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
 """Of estimators, by name; one that is not here must be finite and of a type of its default."""
 
 
+def _number(name: str, told: float | str) -> float:
+    """Of a length that may be in millimetres."""
+    try:
+        return Length.of(told).value if isinstance(told, str) else told
+    except SettingsError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 def check_regions(settings: RegionSettings) -> RegionSettings:
     """The same settings; ValueError where XRAI could not use them."""
     for name, allowed in REGIONS.items():
         value = getattr(settings, name)
         for one in value if isinstance(value, tuple) else (value,):
-            allowed.check(name, one)
+            (MILLIMETRES if isinstance(one, str) else allowed).check(name, _number(name, one))
     if not settings.scales:
         raise ValueError("scales is empty, expected at least one")
     low, high = settings.value_range
