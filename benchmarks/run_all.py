@@ -28,6 +28,7 @@ SCRIPTS = (
     "protocol",
     "memory",
     "volume_memory",
+    "volume_speed",
     "scaling",
     "index_headers",
 )

@@ -1,0 +1,86 @@
+"""A study of volumes beside the bare network: gradients of all eight estimators, and fidelity's decisions.
+
+The same shares are asked for as of slices (`gradients.py`, `decisions.py`).
+"""
+
+import torch
+
+from side_by_side import in_turn, seconds
+from tomolens.cases import Preprocessing, phantom
+from tomolens.classifier import Classifier, quick
+from tomolens.classifier.architectures import build
+from tomolens.classifier.layout import as_channels_last
+from tomolens.classifier.quick import BACKENDS, Quick
+from tomolens.estimators import References, explain, make_estimator
+from tomolens.estimators.cost import cost_of
+from tomolens.estimators.registry import PROTOCOL
+from tomolens.imputers.fills import imputer
+from tomolens.metrics.masking import masked_decisions
+from tomolens.metrics.ranked import rank_map
+
+STEPS, BATCH = 40, 4
+
+
+def measure(architecture: str, side: int, rounds: int = 1) -> None:
+    """One network and size."""
+    torch.manual_seed(0)
+    network = build(architecture, dimensions=3).eval().requires_grad_(False)
+    chosen = Preprocessing(side, (-1000.0, 400.0))
+    case = phantom.cases(1, seed=0, preprocessing=chosen, finding="nodule", dimensions=3)[0]
+    image = torch.from_numpy(case.image)
+    references = References(torch.rand(8, *image.shape), torch.arange(8) % 2)
+    name = f"volumes, {architecture}, {' x '.join([str(side)] * 3)}"
+    maps = gradients(network, image, references, name, rounds)
+    decisions(network, image, maps, name)
+
+
+def gradients(
+    network: torch.nn.Module, image: torch.Tensor, references: References, name: str, rounds: int
+) -> dict[str, torch.Tensor]:
+    """All eight estimators, folded, against as many bare passes of the plain network; the maps."""
+    classifier = Classifier(network).with_folded(image[None])
+    count = cost_of([make_estimator(one) for one in PROTOCOL], tuple(image.shape)).gradients
+    made: dict[str, torch.Tensor] = {}
+
+    def ours() -> None:
+        made.update(explain(classifier, image[None], list(PROTOCOL), [1], references=references, batch_size=BATCH))
+
+    def bare() -> None:
+        for start in range(0, count, BATCH):
+            batch = image.repeat(min(BATCH, count - start), 1, 1, 1, 1)
+            batch = as_channels_last(batch).requires_grad_(True)
+            torch.autograd.grad(network(batch).sum(), batch)
+
+    in_turn(f"gradients, {name}: eight estimators against {count} bare passes (at least 0.91)", ours, bare, rounds)
+    return made
+
+
+def decisions(network: torch.nn.Module, image: torch.Tensor, maps: dict[str, torch.Tensor], name: str) -> None:
+    """Every masked volume of fidelity once, against the quickest backend alone on as many."""
+    rankings = [rank_map(form) for one in maps.values() for form in (one[0], one[0].abs())]
+    example = image.expand(BATCH, *image.shape).contiguous()
+    quick.COMPILING_PAYS = 1e12  # half a minute for each network
+    found = Classifier(network).quickened(example, 10**9).quick
+    for backend, speed in found.speeds.items() if found else ():
+        print(f"decisions, {name}: {backend} {speed:.1f} images a second", flush=True)
+    quickest = found or Quick("folded-fp32", BACKENDS["folded-fp32"](network, example), BATCH)
+    with torch.inference_mode():
+        bare = seconds(lambda: [quickest.run(example) for _ in range(10)]) / (10 * BATCH)
+    made: list[int] = []
+
+    def counting(images: torch.Tensor) -> torch.Tensor:
+        made.append(len(images))
+        return quickest.run(images)
+
+    counted = Classifier(network, quick=Quick(quickest.name, counting, BATCH))
+    took = seconds(lambda: masked_decisions(counted, rankings, imputer(0.0, image, 0), STEPS, BATCH))
+    print(
+        f"decisions, {name}: {quickest.name} at {sum(made) * bare / took:.2f} of its bare throughput (at least 0.85), "
+        f"{sum(made)} volumes in {took:.1f} s",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    measure("local", 64)
+    measure("resnet18", 64)
