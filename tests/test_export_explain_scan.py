@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from tomolens.errors import CaseError, MapError, NetworkError, SettingsError
 from tomolens.estimators.baselines import Baseline
 from tomolens.estimators.estimator import spelled
 from tomolens.estimators.registry import make_estimator
+from tomolens.export.dicom import find_sources, write_parametric_map
 from tomolens.export.explain_scan import AT_A_TIME, explain_scan
 from tomolens.export.given import GivenNetwork
 from tomolens.export.nifti import write_nifti
@@ -226,3 +228,33 @@ def test_region_maps_of_a_volume_are_of_all_of_it(tmp_path):
     seen = explained.grid.turn_upright(importance.values)
     expected = xrai(image[None], np.abs(seen), spacing=explained.grid.upright().spacing)
     np.testing.assert_allclose(explained.grid.turn_upright(found.values), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scan", ["chest_ct.nii.gz", "torso_ct.nii.gz"])
+def test_real_volumes_are_explained_whole_and_come_back_to_their_place(real_ct, tmp_path, scan):
+    """From the file to a network of volumes, out as NIfTI, and read again by nibabel."""
+    place = real_ct / "totalsegmentator" / scan
+    explained = explain_scan(place, network(dimensions=3), [IMAGE, "backpropagation"])
+    assert explained.slices == ()
+    assert np.abs(map_of(explained, "backpropagation").values).max() > 0
+    write_nifti(map_of(explained, "image"), tmp_path / "map.nii.gz")
+    back, source = nib.load(tmp_path / "map.nii.gz"), nib.load(place)
+    np.testing.assert_allclose(back.affine, source.affine, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(back.dataobj), windowed(source.get_fdata()), atol=1e-4)
+
+
+def test_a_real_volume_comes_back_to_the_slices_of_its_series(real_ct, tmp_path):
+    """The same by DICOM: every frame is at the place of the slice whose pixels it has."""
+    hu = np.moveaxis(nib.load(real_ct / "totalsegmentator" / "chest_ct.nii.gz").get_fdata(), -1, 0)[40:60]
+    files.write_series(tmp_path / "scan", hu.round().astype(np.int16), step=(0.0, 0.0, 1.5))
+    explained = explain_scan(tmp_path / "scan", network(dimensions=3), [IMAGE])
+    made = map_of(explained, "image")
+    write_parametric_map(made, find_sources(tmp_path / "scan", made), tmp_path / "map.dcm")
+    written, slices = pydicom.dcmread(tmp_path / "map.dcm"), list(map(pydicom.dcmread, (tmp_path / "scan").iterdir()))
+    frames = np.frombuffer(written.FloatPixelData, "<f4").reshape(len(hu), written.Rows, written.Columns)
+    assert written.FrameOfReferenceUID == slices[0].FrameOfReferenceUID
+    for frame, functional in zip(frames, written.PerFrameFunctionalGroupsSequence, strict=True):
+        position = functional.PlanePositionSequence[0].ImagePositionPatient
+        (own,) = [one for one in slices if np.allclose(one.ImagePositionPatient, position)]
+        stored = own.pixel_array * float(own.RescaleSlope) + float(own.RescaleIntercept)
+        np.testing.assert_allclose(frame, windowed(stored), atol=1e-5)
