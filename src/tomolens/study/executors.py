@@ -12,7 +12,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import cloudpickle
@@ -21,6 +20,7 @@ from loky import ProcessPoolExecutor
 
 from ..errors import CaseError, NetworkError, reason_of
 from .processes import ONE_THREAD, UNSENDABLE, leave_stopping_to_the_driver
+from .sending import folder_to_send
 from .work import Job, Outcome, Worker, died
 
 AHEAD = 2
@@ -53,10 +53,10 @@ def local_executor(workers: int) -> Iterator[Executor]:
     if workers == 1:
         yield in_this_process()
         return
-    with TemporaryDirectory(prefix="tomolens-") as folder, _Pool(workers) as pool:
+    with folder_to_send() as folder, _Pool(workers) as pool:
 
         def run(job: Job, indices: Sequence[int], stopping: Callable[[], bool]) -> Iterator[Outcome]:
-            return _in_workers(pool, Path(folder), job, indices, stopping)
+            return _in_workers(pool, folder, job, indices, stopping)
 
         yield run
 

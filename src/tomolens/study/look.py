@@ -1,7 +1,6 @@
 """A look at cases, in this process or in some: whether each can be used, and by what it is known."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from ..cases.masks.usable import is_usable
 from ..classifier.intensity import Intensity
 from ..errors import CaseError, MapError
 from .processes import ONE_THREAD, UNSENDABLE, leave_stopping_to_the_driver
+from .sending import folder_to_send
 
 AT_A_TIME = 16
 """Cases that a process is given."""
@@ -114,8 +114,8 @@ def _looked(cases: Cases, index: int, intensity: Intensity) -> Looked | CaseErro
 
 def _in_processes(content: bytes, indices: Sequence[int], workers: int) -> Iterator[Looked | CaseError]:
     parts = [indices[start : start + AT_A_TIME] for start in range(0, len(indices), AT_A_TIME)]
-    with tempfile.TemporaryDirectory(prefix="tomolens-") as folder:
-        file = Path(folder) / "cases.pickle"
+    with folder_to_send() as folder:
+        file = folder / "cases.pickle"
         file.write_bytes(content)
         pool = ProcessPoolExecutor(workers, initializer=leave_stopping_to_the_driver, env=ONE_THREAD, timeout=IDLE)
         try:
