@@ -35,11 +35,11 @@ def samples(folder):
     from tomolens.cases import MaskChoice
     from tomolens.cases.dicom.pixels import read_image
     from tomolens.cases.dicom.tree import read_tree
-    from tomolens.cases.files import read_source
     from tomolens.cases.formats import read_volume
     from tomolens.cases.manifest import from_manifest
     from tomolens.cases.masks import read_mask
     from tomolens.cases.sources.labels import read_labels
+    from tomolens.cases.stored import read_source
 
     hu = ct.body()
     series = ct.write_series(folder / "series", hu)

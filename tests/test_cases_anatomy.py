@@ -8,10 +8,10 @@ import SimpleITK as sitk
 
 from ct_files import body, write_segmentation, write_series, write_slice, write_volume
 from tomolens.cases import Cases, MaskChoice, Preprocessing, from_manifest, phantom
-from tomolens.cases.files import read_source
 from tomolens.cases.manifest import write_manifest
 from tomolens.cases.masks import read_anatomy
 from tomolens.cases.masks.structures import OVERLAP
+from tomolens.cases.stored import read_source
 from tomolens.cases.tissue import tissue_of
 from tomolens.errors import CaseError
 

@@ -10,7 +10,7 @@ from ct_files import body, compress, new_slice, save, write_enhanced, write_seri
 from tomolens.cases.dicom.pixels import AIR, read_image, read_series
 from tomolens.cases.dicom.series import group_series
 from tomolens.cases.dicom.tree import read_tree
-from tomolens.cases.files import find_series, read_source
+from tomolens.cases.stored import find_series, read_source
 from tomolens.errors import CaseError
 
 

@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 
 from ct_files import body, write_volume
-from tomolens.cases.files import read_source
 from tomolens.cases.formats import read_grid, read_volume
 from tomolens.cases.pseudonyms import pseudonym
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError
 
 ENDINGS = ("nii", "nii.gz", "nrrd", "mha", "mhd")

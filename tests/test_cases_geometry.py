@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from ct_files import body, write_segmentation, write_series, write_slice, write_structures, write_volume
 from tomolens.cases import CaseEntry, MaskChoice, Preprocessing
-from tomolens.cases.files import FileReader, read_source
+from tomolens.cases.files import FileReader
 from tomolens.cases.geometry import Grid, Volume, grid_of_plane
 from tomolens.cases.masks import read_mask
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError
 
 TURNS = [(order, signs) for order in itertools.permutations(range(3)) for signs in itertools.product((1, -1), repeat=3)]

@@ -8,10 +8,11 @@ from scipy import ndimage
 
 from ct_files import body, write_enhanced, write_series, write_slice, write_volume
 from tomolens.cases import CaseEntry, Preprocessing, from_manifest, phantom
-from tomolens.cases.files import FileReader, read_source
+from tomolens.cases.files import FileReader
 from tomolens.cases.geometry import Grid as VoxelGrid
 from tomolens.cases.grid import Grid
 from tomolens.cases.meta_tensor import AS_IT_IS
+from tomolens.cases.stored import read_source
 from tomolens.errors import MapError
 
 FIELD = np.array([9.0, -6.0, 14.0])

@@ -11,9 +11,9 @@ from skimage.measure import find_contours
 
 from ct_files import body, write_readings, write_segmentation, write_series, write_slice, write_structures, write_volume
 from tomolens.cases import MaskChoice
-from tomolens.cases.files import read_source
 from tomolens.cases.masks import read_mask
 from tomolens.cases.masks.contours import fill
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError
 
 

@@ -19,13 +19,14 @@ from test_cases_grid import DIRECTIONS, FIELD, field_volume, world
 from test_cases_implants import write_cases
 from tomolens.api import Study
 from tomolens.cases import CaseEntry, Preprocessing, from_manifest, phantom, sampling
-from tomolens.cases.files import FileReader, read_source
+from tomolens.cases.files import FileReader
 from tomolens.cases.geometry import Grid as VoxelGrid
 from tomolens.cases.grid import Grid
 from tomolens.cases.implants import implanted
 from tomolens.cases.masks import MaskChoice
 from tomolens.cases.preprocessing import resize_mask, resized
 from tomolens.cases.sampling import Axis, is_cut, nearest, resampled, to_scan
+from tomolens.cases.stored import read_source
 from tomolens.classifier.weights import load_weights
 from tomolens.errors import CaseError, SettingsError
 from tomolens.report import write

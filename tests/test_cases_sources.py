@@ -22,7 +22,6 @@ from ct_files import (
     write_volume,
 )
 from tomolens.cases import Preprocessing, from_manifest
-from tomolens.cases.files import read_source
 from tomolens.cases.slices import SliceChoice
 from tomolens.cases.sources.class_folders import index_folder
 from tomolens.cases.sources.dicom_tree import IndexOptions, index_dicom
@@ -30,6 +29,7 @@ from tomolens.cases.sources.download import COLLECTIONS, download, plan_download
 from tomolens.cases.sources.lidc_idri import index_lidc_idri
 from tomolens.cases.sources.lndb import index_lndb
 from tomolens.cases.sources.tcga import MASKS, index_tcga
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError, SettingsError
 
 FULL = Preprocessing(size=24, window=(-400, 400))

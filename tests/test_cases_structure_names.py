@@ -8,8 +8,9 @@ import SimpleITK as sitk
 
 from ct_files import body, write_segmentation, write_series, write_volume
 from tomolens.cases import Cases, MaskChoice
-from tomolens.cases.files import FileReader, read_source
+from tomolens.cases.files import FileReader
 from tomolens.cases.masks import read_anatomy, read_mask
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError, SettingsError
 from tomolens.study.settings import settings_from
 

@@ -10,8 +10,8 @@ import pytest
 from ct_files import body, write_series, write_slice
 from tomolens.cases.dicom import tree as tree_module
 from tomolens.cases.dicom.tree import read_tree
-from tomolens.cases.files import read_source
 from tomolens.cases.places import open_place, require_file
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError
 
 

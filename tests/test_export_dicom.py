@@ -14,8 +14,8 @@ from pydicom.uid import generate_uid
 
 import ct_files
 from tomolens.cases.dicom.pixels import read_image
-from tomolens.cases.files import read_source
 from tomolens.cases.geometry import Grid
+from tomolens.cases.stored import read_source
 from tomolens.errors import CaseError, MapError, SettingsError
 from tomolens.export.dicom import (
     anonymous,

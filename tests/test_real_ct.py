@@ -8,11 +8,11 @@ import SimpleITK as sitk
 from tomolens.api import Study
 from tomolens.cases import MaskChoice, Preprocessing, from_manifest
 from tomolens.cases.dicom.pixels import AIR
-from tomolens.cases.files import find_series, read_source
 from tomolens.cases.masks import read_mask
 from tomolens.cases.slices import SliceChoice
 from tomolens.cases.sources.dicom_tree import IndexOptions, index_dicom
 from tomolens.cases.splits import inseparable_groups
+from tomolens.cases.stored import find_series, read_source
 from tomolens.errors import CaseError
 from tomolens.study.folds import folds_of
 from tomolens.study.settings import StudySettings, read_settings

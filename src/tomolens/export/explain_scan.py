@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..cases import Case, CaseEntry, MaskChoice
-from ..cases.files import FileReader, read_source
+from ..cases.files import FileReader
 from ..cases.geometry import Grid
 from ..cases.grid import Grid as CaseGrid
 from ..cases.slices import SliceChoice
+from ..cases.stored import read_source
 from ..errors import CaseError, NetworkError, SettingsError
 from ..estimators.estimator import Estimator, spelled
 from ..estimators.explain import explain_each

@@ -13,11 +13,11 @@ from typing import Any
 import highdicom as hd
 import numpy as np
 
-from ..cases.files import read_source
 from ..cases.formats import IMAGE_SUFFIXES
 from ..cases.geometry import Volume
 from ..cases.places import suffix
 from ..cases.pseudonyms import own_salt
+from ..cases.stored import read_source
 from ..errors import SettingsError, reason_of
 from ..estimators.estimator import spelled
 from ..progress import Progress, silent

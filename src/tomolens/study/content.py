@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..metrics.registry import refines
-from .settings import NOT_IN_THE_NUMBERS, RefiningSettings, StudySettings
+from .classifier_settings import RefiningSettings
+from .settings import NOT_IN_THE_NUMBERS, StudySettings
 
 ADDED: Mapping[tuple[str, ...], Any] = {
     ("cases", "anatomy"): None,

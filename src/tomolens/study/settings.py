@@ -19,13 +19,8 @@ from pydantic import (
 from ..cases.implants import Implant
 from ..cases.phantom.findings import classes_of
 from ..classifier.architectures import require_known
-from ..classifier.patches import Patches
-from ..classifier.training import Recipe
 from ..errors import SettingsError
 from ..estimators.baselines import BASELINES, TRUTH
-from ..estimators.estimator import Estimator
-from ..estimators.given import Direction
-from ..estimators.registry import PROTOCOL, SETS
 from ..imputers.fills import require_fill
 from ..metrics.evaluand import MetricSettings
 from ..metrics.registry import SETS as METRIC_SETS
@@ -33,98 +28,17 @@ from ..metrics.reproducibility import REPRODUCIBILITY
 from ..regions import RegionSettings
 from ..results.store import Store
 from .case_settings import CaseSettings
+from .classifier_settings import ClassifierSettings
+from .estimator_settings import EstimatorSettings
 from .plan import Plan, Variations
-from .ranges import check_made, check_metrics, check_names, estimator_of
+from .ranges import check_metrics, check_names
 from .section import Count, Section
 from .vary_settings import VarySettings
 
-for _plain in (Recipe, RegionSettings, MetricSettings, Patches):
+for _plain in (RegionSettings, MetricSettings):
     with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(
         _plain
     )  # an unknown key in a study file is a mistake, not a comment
-
-
-class PretrainingSettings(Section):
-    """Simulated cases on which the network is trained before it sees real ones."""
-
-    cases: Count = 240
-    recipe: Recipe = Recipe()
-
-
-class RefiningSettings(Section):
-    """How a copy of the network goes on learning from randomly masked images, for the metric ``f-fidelity``."""
-
-    epochs: Count = 5
-    learning_rate: Annotated[float, Field(ge=1e-9, le=10.0)] = 1e-4
-
-
-class ClassifierSettings(Section):
-    """How the network is trained, unless one is given.
-
-    ``network`` is the ``network.toml`` of one that is given (see `tomolens model check`), seen from the study file's
-    folder, and ``label`` which of its labels is studied, where it has several. ``patches`` shows it whole images by a
-    window that slides over them, where it was trained on patches.
-    """
-
-    network: str = ""
-    label: str = ""
-    patches: Patches | None = None
-    recipe: Recipe = Recipe()
-    pretraining: PretrainingSettings | None = None
-    refining: RefiningSettings = RefiningSettings()
-
-
-class EstimatorSettings(Section):
-    """Which estimators, with which parameters, of which score, and the blind baselines that they must beat.
-
-    By default those of the protocol; ``set`` takes the ``paper``'s, the ``common`` ones or ``all`` in place of names.
-    Of those that are not named, a study leaves out those that it cannot make: that draw training images where no case
-    may be trained on, look at a twin where there is none, or ask a network for what it does not give. ``explained`` is
-    the class whose maps are made: ``predicted``, ``true``, or the name of one; ``each`` makes those of every class
-    beside the predicted one's, as a choice. ``blur`` is the standard deviation, as a share of the longest side, by
-    which each estimator's absolute map is blurred to be measured as a control: masking favours smooth maps. 0 measures
-    none.
-    """
-
-    names: tuple[str, ...] = PROTOCOL
-    set: Literal["paper", "common", "all"] | None = None
-    baselines: tuple[str, ...] = tuple(BASELINES)
-    explained: Annotated[str, Field(min_length=1)] = "predicted"
-    direction: Direction = "class"
-    references: Count = 256
-    blur: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
-    parameters: dict[str, dict[str, Any]] = Field(default={})
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_a_set(cls, given: Any) -> Any:
-        """Names of the set that is asked for; a stored study has both, and no other names."""
-        wanted = given.get("set") if isinstance(given, dict) else None
-        if not isinstance(wanted, str) or wanted not in SETS:
-            return given
-        names = given.get("names", SETS[wanted])
-        if not isinstance(names, list | tuple) or not {*map(str, names)} <= {*SETS[wanted]}:
-            raise ValueError(f"set = '{wanted}' and names of others: give one of them")
-        return {**given, "names": names}
-
-    @property
-    def named(self) -> bool:
-        """Whether estimators are named one by one, and so are meant."""
-        return "names" in self.model_fields_set and self.set is None
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        check_names("baseline", self.baselines, BASELINES, least=0)
-        check_made([*self.make(), *(BASELINES[name] for name in self.baselines), TRUTH])
-        return self
-
-    def make(self) -> tuple[Estimator, ...]:
-        """The estimators; raises ValueError for a name or parameter that does not exist, or a value that cannot be."""
-        unused = set(self.parameters) - set(self.names)
-        if unused:
-            raise ValueError(f"parameters for estimators that are not in names: {', '.join(sorted(unused))}")
-        check_names("estimator", self.names, None)
-        return tuple(estimator_of(name, self.parameters.get(name, {})) for name in self.names)
 
 
 class StatisticsSettings(Section):

@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 from ...cases.dicom.frames import frame_groups, placed
 from ...cases.dicom.pixels import read_dataset
 from ...cases.dicom.series import Series
-from ...cases.files import find_series
 from ...cases.geometry import Grid
+from ...cases.stored import find_series
 from ...errors import CaseError, MapError, reason_of
 from ..scan_map import ScanMap
 from .planes import plane_headers
