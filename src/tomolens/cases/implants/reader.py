@@ -37,6 +37,11 @@ class ImplantReader:
     shown: frozenset[str]
     diameters: Diameters | None = None
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """From Hounsfield units to what the network sees, of both versions."""
+        return self.files.preprocessing
+
     def read_as(self, entry: CaseEntry) -> tuple[str, tuple[str, ...]]:
         """By what settings an entry is read and altered, and from which files."""
         how, files = self.files.read_as(entry)
