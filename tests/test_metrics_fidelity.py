@@ -78,6 +78,24 @@ def test_the_order_of_cases_does_not_show(images):
     np.testing.assert_array_equal(straight.decisions[order], shuffled.decisions)
 
 
+def test_several_images_share_batches():
+    class Counting(Bright):
+        calls = 0
+
+        def forward(self, x):
+            type(self).calls += 1
+            return super().forward(x)
+
+    random = np.random.default_rng(0)
+    images = torch.from_numpy(random.random((4, 1, 12, 12))).float()
+    maps, found = torch.from_numpy(random.normal(size=images.shape)), []
+    for batch_size in (400, 90):  # of all four images there are 4 * 80 masked ones, of one 80
+        Counting.calls = 0
+        found.append(fidelity(Classifier(Counting()), images, [0, 1, 0, 1], maps, batch_size=batch_size))
+        assert Counting.calls == {400: 1, 90: 4}[batch_size]
+    np.testing.assert_array_equal(found[0].decisions, found[1].decisions)
+
+
 def test_equal_images_are_seen_once():
     image = torch.zeros(1, 20, 20)
     image[:, 5:15, 5:15] = 0.8
