@@ -52,6 +52,18 @@ def test_classes_that_are_alike_are_not_told(findings, monkeypatch):
     assert class_sentence(findings, made.INSIDE.numbers[0]) == ""  # a plain mean
 
 
+def test_classes_without_intervals_are_told_with_their_numbers(findings, monkeypatch):
+    count = len(findings.means["drop"])
+    first, second = np.linspace(0.1, 0.2, count), np.linspace(0.5, 0.9, count)
+    means = with_means(findings, monkeypatch, {"class_0": first, "class_1": second})
+    means["ci_low"] = means["ci_high"] = np.nan
+    said = class_sentence(findings, DROP)
+    assert f"it is {printed(DROP, first[-1])} in “without”, {printed(DROP, second[-1])} in “with”" in said
+    assert "whether the classes differ cannot be told" in said
+    means["class_1"] = means["class_0"]
+    assert class_sentence(findings, DROP) == ""
+
+
 def test_a_class_within_a_step_is_warned_of(findings, monkeypatch):
     count = len(findings.means["drop"])
     values = np.full(count, 0.7)
@@ -73,6 +85,19 @@ def test_where_a_curve_rests_is_explained(findings, monkeypatch):
         "Where a mean curve rests near 0.50, one class is right and another wrong: of Slope, top first, at 50 to 100 % "
         "of the pixels erased “without” is right in 100 % of its cases, “with” in 0 %."
     )
+
+
+def test_a_gap_ends_where_a_curve_rests(findings, monkeypatch):
+    series = series_of(findings, CHART)
+    x, right = np.linspace(0, 100, 9), np.ones(9)
+    wrong = np.array([1.0, 0, 0, 1, 1, 0, 0, 0, 0])
+    turned = np.where(x == 100, 0.0, 1.0), np.where(x == 100, 1.0, wrong)  # the classes change places at the end
+    for (first, second), ends in (((right, wrong), "62.5 to 100"), (turned, "62.5 to 87.5")):
+        line = Line("top first", x, (first + second) / 2, x * np.nan, x * np.nan, {0: first, 1: second})
+        resting = [type(series[0])(series[0].key, "Slope", "1", series[0].look, (line,))]
+        monkeypatch.setattr("tomolens.report.classes.series_of", lambda *_, shown=resting: shown)
+        said = rest_sentence(findings, CHART)
+        assert f"at {ends} % of the pixels erased “without” is right in 100 % of its cases, “with” in 0 %." in said
 
 
 def test_each_class_has_its_own_curves(findings):

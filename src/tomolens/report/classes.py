@@ -37,15 +37,37 @@ def class_sentence(findings: Findings, view: Output) -> str:
     of_class = best[columns].to_numpy(np.float64)
     apart = float(of_class.max() - of_class.min())
     wide = float(best["ci_high"] - best["ci_low"])
+    if np.isnan(wide):
+        return _without_intervals(findings, view, best, columns)
     if not (apart > wide or len(set(leads)) > 1):
         return ""
-    names = [f"“{class_names(findings, [name])}”" for name in columns]
-    means = ", ".join(f"{printed(view, best[column])} in {name}" for column, name in zip(columns, names, strict=True))
+    names, means = _names(findings, columns), _means(findings, view, best, columns)
     each = "; ".join(f"in {name} {lead}" for name, lead in zip(names, leads, strict=True))
     led = f"{leads[0]} in each" if len(set(leads)) == 1 else each
     by = f" Ranked by each class alone {_alike(values, columns)}; the best is {led}." if len(values) > 1 else ""
     whose = map_title(findings, best["estimator"], best["form"])
     return f"{view.label} is a mean over the classes, and they differ: of {whose} it is {means}.{by}"
+
+
+def _without_intervals(findings: Findings, view: Output, best: pd.Series, columns: Sequence[str]) -> str:
+    """The numbers of each class, where too few patients leave it open whether they differ."""
+    means = _means(findings, view, best, columns)
+    if len({printed(view, best[column]) for column in columns}) == 1:
+        return ""
+    whose = map_title(findings, best["estimator"], best["form"])
+    return (
+        f"{view.label} is a mean over the classes: of {whose} it is {means}. Too few patients for "
+        "intervals: whether the classes differ cannot be told."
+    )
+
+
+def _names(findings: Findings, columns: Sequence[str]) -> list[str]:
+    return [f"“{class_names(findings, [name])}”" for name in columns]
+
+
+def _means(findings: Findings, view: Output, row: pd.Series, columns: Sequence[str]) -> str:
+    named = zip(columns, _names(findings, columns), strict=True)
+    return ", ".join(f"{printed(view, row[column])} in {name}" for column, name in named)
 
 
 def _leaders(findings: Findings, view: Output, values: pd.DataFrame, columns: Sequence[str]) -> list[str]:
@@ -63,7 +85,10 @@ def _alike(values: pd.DataFrame, columns: Sequence[str]) -> str:
 
 
 def rest_sentence(findings: Findings, chart: Chart) -> str:
-    """Where a mean curve rests because one class is always right and another always wrong; empty where it does not."""
+    """Where a mean curve rests because one class is always right and another always wrong; empty where it does not.
+
+    Of all lines the longest stretch without a gap.
+    """
     found = [(series, line, _resting(line)) for series in series_of(findings, chart) for line in series.lines]
     if not found:
         return ""
@@ -91,7 +116,19 @@ def _resting(line: Line) -> NDArray[np.bool_]:
     if len(line.classes) < 2:
         return np.zeros(len(line.x), bool)
     curves = np.stack(list(line.classes.values()))
-    return np.asarray((curves.max(axis=0) >= RIGHT) & (curves.min(axis=0) <= WRONG))
+    # Which class is right and which is wrong, by its place; where none is, -1.
+    right = np.where(curves.max(axis=0) >= RIGHT, curves.argmax(axis=0), -1)
+    wrong = np.where(curves.min(axis=0) <= WRONG, curves.argmin(axis=0), -1)
+    begins = np.flatnonzero(np.diff(right, prepend=-2) | np.diff(wrong, prepend=-2))
+    runs = zip(begins, [*begins[1:], len(right)], strict=True)
+    first, end = max(
+        ((one, other) for one, other in runs if right[one] >= 0 and wrong[one] >= 0),
+        key=lambda run: run[1] - run[0],
+        default=(0, 0),
+    )
+    there = np.zeros(len(line.x), bool)
+    there[first:end] = True
+    return there
 
 
 def step_sentences(findings: Findings) -> list[str]:
