@@ -111,8 +111,13 @@ def audit_sentence(findings: Findings) -> str:
     why = ", to compare with a quick backend or because that was in doubt" if by_quick else ""
     others = [f"{by_quick} by the quick backend"] if by_quick else []
     others += [f"{filled} filled in between two of a curve that were decided alike"] if filled else []
+    again = numbers["images"] - numbers["asked"] - by_quick - filled  # `Decided` counts them in neither
+    others += [f"{again} by one of these at first and then by the network itself, as an audit"] if again > 0 else []
     made = ", and ".join([f"{numbers['asked']} by the network itself{why}", *others])
-    audits = (("of the quick backend", "audited", "differed"), ("filled in", "filled_audited", "filled_differed"))
+    audits = (
+        ("of the quick backend", "audited", "differed"),
+        ("that had been filled in", "filled_audited", "filled_differed"),
+    )
     found = "".join(
         f" {_audited(whose, numbers[audited], numbers[differed])}"
         for whose, audited, differed in audits
@@ -122,7 +127,7 @@ def audit_sentence(findings: Findings) -> str:
 
 
 def _audited(whose: str, audited: int, differed: int) -> str:
-    sentence = f"Of those {whose} {audited} were audited, {differed} differed"
+    sentence = f"Of {audited} audited decisions {whose} {differed} differed"
     if differed:
         return f"{sentence}: of such a case the network decided all of them."
     # The rule of three: with none among n, the rate is below 3 / n with 95 % confidence.

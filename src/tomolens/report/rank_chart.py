@@ -111,9 +111,9 @@ def caption(findings: Findings, view: Output) -> str:
         "Dots: mean ranks over the patients, best above; bars join maps that Nemenyi’s critical difference does not "
         "tell apart. Squares: every two maps by Wilcoxon’s signed-rank test on the patients’ means with Holm’s "
         f"correction. {told_apart(pairs_of(findings, view))} A ranking by means asks how large a difference is on "
-        "average, these tests ask in how many patients it has the same sign, so that a large gain in some patients can "
-        f"lead the one and not be told by the other{moved(findings, view)}; and corrected for so many pairs, few "
-        "patients tell few maps apart. Numbers: tables/pairs.csv."
+        "average, these tests weigh the difference in each patient by the rank of its size, so that a very large gain "
+        f"in a few patients can lead the one and not be told by the other{moved(findings, view)}; and corrected for so "
+        "many pairs, few patients tell few maps apart. Numbers: tables/pairs.csv."
     )
 
 
