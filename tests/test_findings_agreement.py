@@ -66,3 +66,18 @@ def test_all_three_views_of_a_case_are_compared():
     (whole,) = table[table["statistic"] == "W"].itertuples()
     assert whole.value == pytest.approx(1)
     assert (table["value"][table["statistic"] == "tau-b"] == 1).all()
+
+
+def test_concordance_of_a_study_is_among_the_maps_that_all_views_rank(tmp_path):
+    found = made.write_study(tmp_path)
+    ranks, columns = found.tables["ranks"], [f"{view.column}_rank" for view in found._compared_views]
+    for column, lacking in zip(columns, ([0, 1], [1, 4], [0, 4]), strict=False):
+        ranks.loc[lacking, column] = np.nan
+    whole = ranks[columns].dropna()
+    assert 2 < len(whole) < len(ranks)
+    again = rankdata(whole.to_numpy(), axis=0)
+    total = again.sum(axis=1)
+    judges, count = len(columns), len(whole)
+    by_hand = 12 * ((total - total.mean()) ** 2).sum() / (judges**2 * (count**3 - count))
+    assert found.concordance == pytest.approx(by_hand)
+    assert 0 <= found.concordance <= 1

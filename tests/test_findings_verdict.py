@@ -12,7 +12,11 @@ import synthetic_results as made
 from tomolens.declarations import FORMS, Declaration, Output
 from tomolens.findings import Findings
 from tomolens.findings.measured import CASE, Measured
+from tomolens.findings.printing import best_blind
 from tomolens.findings.verdict import Check, TrustCard
+from tomolens.report.curve_charts import curve_charts
+from tomolens.report.tiles import tiles
+from tomolens.report.warnings import left_out_sentences, warnings
 from tomolens.results.rows import SCHEMA
 from tomolens.results.store import Store
 
@@ -119,19 +123,54 @@ def test_the_sentence_names_a_view_that_was_failed(tmp_path):
     assert f"{10 * failed.value:.2f} against {10 * failed.against_value:.2f}" in findings.verdict.sentence
 
 
-def test_a_blind_map_that_lacks_many_cases_is_said_not_to_be_beaten(tmp_path):
-    folder = tmp_path / "s"
-    judged(folder)
+def lacking(folder, index, **options):
+    """A study whose atlas lacks the cases below an index."""
+    judged(folder, **options)
     store = Store(folder)
     tables = []
     for block in store.shards.blocks():
-        lacking = (block["estimator"].to_pandas() == "mask-atlas") & (block["index"].to_pandas() < 3)
-        tables.append(block.filter(pa.array(~lacking)))
+        left_out = (block["estimator"].to_pandas() == "mask-atlas") & (block["index"].to_pandas() < index)
+        tables.append(block.filter(pa.array(~left_out)))
     for file in store.shards.folder.glob("*"):
         file.unlink()
     store.shards.write([pa.concat_tables(tables).cast(SCHEMA)], range(24))
-    verdict = Findings.from_folder(folder).verdict
-    assert "no number in many of the cases: “Atlas of masks”." in " ".join(verdict.reasons)
+    return Findings.from_folder(folder)
+
+
+STRONG_ATLAS = {"mask-atlas": 0.45, "slope": 0.1, "positive": 0.1}
+
+
+def test_a_blind_map_that_lacks_some_cases_must_be_beaten_in_those_it_has(tmp_path):
+    found = lacking(tmp_path / "s", 3, skill=STRONG_ATLAS)
+    rows = found.tables["gains"]
+    rows = rows[rows["view"] == "drop"]
+    assert set(rows["baseline"]) == {"mask-atlas"}
+    assert set(rows["cases"]) == {21}
+    values = found.measured.numbers["drop"][found.measured.cases["index"].to_numpy() >= 3]
+    labels = found.measured.cases["label"].to_numpy()[found.measured.cases["index"].to_numpy() >= 3]
+    for _, row in rows.iterrows():
+        for name, key in (("value", (row["estimator"], row["form"])), ("baseline_value", ("mask-atlas", "original"))):
+            column = values[:, found.measured.maps.index(key)]
+            assert row[name] == pytest.approx(np.mean([column[labels == label].mean() for label in (0, 1)]))
+    assert best_blind(found, found.views["drop"])["baseline"] == "mask-atlas"
+    assert not left_out_sentences(found)
+
+
+def test_a_blind_map_that_lacks_most_cases_is_said_not_to_be_beaten(tmp_path):
+    found = lacking(tmp_path / "s", 18, skill=STRONG_ATLAS)
+    assert "no number in many of the cases: “Atlas of masks”." in " ".join(found.verdict.reasons)
+    assert (
+        "beats every map that never looks at the network, apart from “Atlas of masks”, which could not be compared ("
+        in found.verdict.sentence
+    )
+    view = found.views["drop"]
+    assert best_blind(found, view)["baseline"] != "mask-atlas"  # the best of all, and not drawn as such
+    assert found.tables["baselines"].set_index(["view", "baseline"])["value"].loc["drop"].idxmax() == "mask-atlas"
+    (said,) = [one for one in warnings(found) if one.startswith("By drop the blind map Atlas of masks")]
+    assert "6 of 24 cases only" in said
+    assert tiles(found)[0].says == "Beats every blind map that was compared"
+    chart = made.ERASING.charts[0]
+    assert not any("Atlas" in words for _, _, words in curve_charts(found, chart)[chart.name].legend)
 
 
 def test_controls_that_cannot_be_told_are_not_called_controlled(tmp_path):

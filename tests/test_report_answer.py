@@ -12,9 +12,11 @@ from tomolens.findings.tables import keys_of
 from tomolens.report import glossary, svg
 from tomolens.report import ranking as ranking_module
 from tomolens.report.citation import bibtex
+from tomolens.report.curve_charts import curve_charts
 from tomolens.report.forest import Mark, forest
 from tomolens.report.glossary import TERMS, Glossary
 from tomolens.report.ranking import ranking
+from tomolens.report.series import best_blind
 from tomolens.report.svg import Scale, element
 from tomolens.report.tiles import tiles
 from tomolens.report.viewer import viewer
@@ -61,6 +63,24 @@ def test_too_few_patients_are_said(tmp_path):
 def test_nothing_to_beat_makes_no_tiles(tmp_path):
     alone = made.write_study(tmp_path, estimators=[one for one in made.ESTIMATORS if not one.blind])
     assert tiles(alone) == []
+
+
+def test_an_estimator_may_be_the_best_blind_map(tmp_path):
+    found = made.write_study(tmp_path, skill={"noise": 0.6})
+    chart, view = made.ERASING.charts[0], found.views["drop"]
+    assert tiles(found)[0].blind.name == "Noise"
+    values = found.tables["baselines"].set_index(["view", "baseline"])["value"]
+    assert best_blind(found, view) == pytest.approx(view.factor * values["drop", "noise"])
+    drawn = curve_charts(found, chart)[chart.name]
+    assert f"Noise, the best blind map ({printed(view, values['drop', 'noise'])})" in [
+        words for _, _, words in drawn.legend
+    ]
+    (own,) = [panel for panel in drawn.panels if panel.title == "Noise"]
+    (other,) = [panel for panel in drawn.panels if panel.title == "Slope"]
+    # In its own panel it has the colours and the bands of a map.
+    assert 'class="curve line-0"' in own.drawing
+    assert 'class="band line-0"' in own.drawing
+    assert other.drawing.count('class="curve ink-blind"') == len(chart.lines)
 
 
 def test_the_ranking_has_every_map_once_and_blind_ones_beside(findings):

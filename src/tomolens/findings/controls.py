@@ -97,7 +97,7 @@ def _row(
     if not known.any():
         return {}
     there = measured.of_cases(known)
-    data = compared(there.only([truth, *blind]), view, resampling)
+    data = compared(there.only([truth, *blind]), view, resampling, description.blind)
     if data is None or truth not in data.maps or len(data.maps) < 2:
         return {}
     row = _gain(data, truth, [key for key in data.maps if key != truth])

@@ -1,5 +1,6 @@
 """The answer of a study, recomputed from its stored measurements."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -171,7 +172,7 @@ class Findings:
         unmasked = whole.only([key for key in whole.maps if key[0] not in of_masks])
         every, beside = (
             with_beats(
-                by_view({view: gains_table(data, blind) for view, data in self._compared(measured).items()}),
+                by_view({view: gains_table(data, blind) for view, data in self._compared(measured, blind).items()}),
                 self.confidence,
             )
             for measured in (whole, unmasked)
@@ -289,7 +290,7 @@ class Findings:
         not; NaN with one."""
         ranks = self.tables["ranks"]
         columns = [f"{view.column}_rank" for view in self._compared_views if f"{view.column}_rank" in ranks]
-        whole = ranks[columns].dropna()
+        whole = ranks[columns].dropna().rank()  # among the maps that have all of them
         return concordance(whole.to_numpy().T) if len(columns) > 1 and len(whole) > 1 else float("nan")
 
     @cached_property
@@ -297,8 +298,8 @@ class Findings:
         """The maps of the estimators in each view, in the cases that all of them have."""
         return self._compared(self.explained)
 
-    def _compared(self, measured: Measured) -> dict[str, Compared]:
-        found = {name: compared(measured, view, self.resampling) for name, view in self.views.items()}
+    def _compared(self, measured: Measured, opponents: Collection[str] = ()) -> dict[str, Compared]:
+        found = {name: compared(measured, view, self.resampling, opponents) for name, view in self.views.items()}
         return {view: data for view, data in found.items() if data is not None and len(data.maps) > 1}
 
     @cached_property

@@ -57,14 +57,17 @@ class Compared:
         return cls(maps, len(numbers), means, resampled(sums, resampling), sign)
 
 
-def compared(measured: Measured, view: Output, resampling: Resampling) -> Compared | None:
+def compared(
+    measured: Measured, view: Output, resampling: Resampling, opponents: Collection[str] = ()
+) -> Compared | None:
     """All maps in the cases in which every one of them has a value; None where there are no such cases.
 
-    Maps that lack many cases are left out (`Measured.partial`).
+    Maps that lack many cases are left out (`Measured.partial`); ``opponents``, which others must beat, only where they
+    lack most of them.
     """
     if view.name not in measured.numbers:
         return None
-    partial = measured.partial(view)
+    partial = measured.partial(view, opponents=opponents)
     present = np.any(~np.isnan(measured.numbers[view.name]), axis=0).tolist()
     keys = [key for key, there in zip(measured.maps, present, strict=True) if there and key not in partial]
     measured = measured.only(keys)

@@ -26,6 +26,8 @@ BOTH = "both"
 Values = NDArray[np.float64]
 MOST_MISSING = 0.05
 """Share of the cases that a map may lack and still be compared with the others, in the cases that all of them have."""
+MOST_MISSING_TO_BEAT = 0.5
+"""The same of a map that others must beat: to leave out a strong opponent would make beating easy."""
 CASE = ["index", "case", "patient", "label", "predicted", "fold", "mask", "note"]
 
 
@@ -87,8 +89,13 @@ class Measured:
             of_network={name: numbers[chosen] for name, numbers in self.of_network.items()},
         )
 
-    def partial(self, output: Output, numbers: Values | None = None) -> tuple[Key, ...]:
+    def partial(
+        self, output: Output, numbers: Values | None = None, opponents: Collection[str] = ()
+    ) -> tuple[Key, ...]:
         """The maps that lack this number in more than `MOST_MISSING` of the cases in which another map has it.
+
+        Of ``opponents``, the names of maps that others must beat, those that lack it in more than
+        `MOST_MISSING_TO_BEAT`.
 
         Where the mean is taken over the classes, also those that lack it in all cases of a class. Their means are of
         other cases than those of the other maps, with which they are therefore not compared. ``numbers`` are those
@@ -101,7 +108,8 @@ class Measured:
         there = there if numbers is None else ~np.isnan(numbers)
         if not anywhere.any():
             return ()
-        lacking = there[anywhere].mean(axis=0) < 1 - MOST_MISSING
+        most = np.array([MOST_MISSING_TO_BEAT if name in opponents else MOST_MISSING for name, _ in self.maps])
+        lacking = there[anywhere].mean(axis=0) < 1 - most
         labels = self.cases["label"].to_numpy()
         for label in np.unique(labels[anywhere]) if output.balanced else ():
             lacking |= ~there[labels == label].any(axis=0)

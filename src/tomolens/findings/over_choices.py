@@ -53,7 +53,7 @@ def option_gains_table(
                 state = controls_table(under, [view], description, resampling, confidence, least_turned).iloc[0][
                     "can_judge"
                 ]
-            data = compared(judged(under, description), view, resampling)
+            data = compared(judged(under, description), view, resampling, description.blind)
             gains = pd.DataFrame() if data is None else gains_table(data, description.blind)
             if len(gains):
                 told = {"view": view.judges.name, "choice": choice, "option": option, "can_judge": state}

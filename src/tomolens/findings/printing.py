@@ -94,6 +94,18 @@ def gains_of(findings: "Findings", view: Output) -> pd.DataFrame:
     return gains if gains.empty else gains[gains["view"] == view.column]
 
 
+def best_blind(findings: "Findings", view: Output) -> pd.Series | None:
+    """The row of the blind baseline that maps must beat in a view; None where there is none to compare with.
+
+    Where no map is compared with any it is the best of all.
+    """
+    table, gains = findings.tables["baselines"], gains_of(findings, view)
+    rows = table[(table["view"] == view.column) & table["value"].notna()] if len(table) else table
+    if len(rows) and len(gains):
+        rows = rows[rows["baseline"] == gains["baseline"].iloc[0]]
+    return rows.iloc[int((view.sign * rows["value"]).to_numpy().argmax())] if len(rows) else None
+
+
 def not_above_blind(findings: "Findings", view: Output) -> set[Key]:
     """The maps that do not beat the best blind baseline in a view, as far as there are patients enough to tell."""
     gains = gains_of(findings, view)

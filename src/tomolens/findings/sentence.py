@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..declarations import BLURRED, Output
 from .cards import cards_of
-from .controls import turned
+from .controls import is_blind, turned
 from .printing import map_title, printed, title
 from .verdict import ASKED, Check, TrustCard, Verdict
 
@@ -63,10 +63,14 @@ def _believe(findings: "Findings", verdict: Verdict) -> str:
     they = "it beats" if len(cards) == 1 else "they beat"
     of = f"{title(findings, first.estimator)}: " if len(cards) > 1 else ""
     only = "only " if len(cards) < len(verdict.cards) else ""
-    return (
-        f"Believe {only}{names}, to say where this network looks: {they} every map that never looks at the network "
-        f"({of}{numbers})."
-    )
+    return f"Believe {only}{names}, to say where this network looks: {they} {_every(findings)} ({of}{numbers})."
+
+
+def _every(findings: "Findings") -> str:
+    """All that was beaten, and what was not among it."""
+    missing = _not_compared(findings)
+    but = f", apart from {_listed(missing)}, which could not be compared" if missing else ""
+    return f"every map that never looks at the network{but}"
 
 
 def _none(findings: "Findings", verdict: Verdict) -> str:
@@ -76,21 +80,17 @@ def _none(findings: "Findings", verdict: Verdict) -> str:
     if faithful:
         card = faithful[0]
         check = next(check for name in ASKED[1:] for check in card.of(name) if check.state == "failed")
+        beats = f"None can be believed: {map_title(findings, *card.key)} beats {_every(findings)} in the model's view"
         if check.question == "weights":
             output = findings.description.outputs[check.view]
             if check.reason:
-                return (
-                    f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the "
-                    f"network in the model's view, but {check.reason}. {DO_NOT}"
-                )
+                return f"{beats}, but {check.reason}. {DO_NOT}"
             return (
-                f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the "
-                f"network in the model's view, and the map of a network with shuffled weights is more like it than "
-                f"that of another image is ({output.label} {printed(output, check.value)}). {DO_NOT}"
+                f"{beats}, and the map of a network with shuffled weights is more like it than that of another image "
+                f"is ({output.label} {printed(output, check.value)}). {DO_NOT}"
             )
         return (
-            f"None can be believed: {map_title(findings, *card.key)} beats every map that never looks at the network "
-            f"in the model's view, and does not surely find the truth better than {opponent(findings, check.against)} "
+            f"{beats}, and does not surely find the truth better than {opponent(findings, check.against)} "
             f"({_numbers(findings, card, check)}). {DO_NOT}"
         )
     if failed:
@@ -152,10 +152,16 @@ def _one_sided(findings: "Findings") -> list[str]:
 
 
 def _not_compared(findings: "Findings") -> list[str]:
-    """Blind maps that a view of the model leaves out, because they lack many of its cases."""
-    blind = findings.description.blind
-    partial = [key for view in _of_model(findings) for key in findings.measured.partial(view) if key[0] in blind]
-    return list(dict.fromkeys(f"“{title(findings, name)}”" for name, _ in partial))
+    """Blind maps that a view of the model leaves out, because they lack most of its cases."""
+    names = [name for view in _of_model(findings) for name in left_out(findings, view)]
+    return list(dict.fromkeys(f"“{title(findings, name)}”" for name in names))
+
+
+def left_out(findings: "Findings", view: Output) -> list[str]:
+    """Names of the blind maps that a view leaves out of what maps must beat."""
+    description = findings.description
+    partial = findings.measured.partial(view, opponents=description.blind)
+    return [key[0] for key in partial if is_blind(key, description)]
 
 
 def _next_steps(findings: "Findings", verdict: Verdict) -> list[str]:

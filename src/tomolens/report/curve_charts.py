@@ -168,22 +168,22 @@ def _drawing(frame: Frame, maps: Sequence[Series], blind: Series | None) -> Mark
     if frame.chart.chance:
         places = {"x1": frame.x(0), "y1": frame.y(0), "x2": frame.x(1), "y2": frame.y(1)}
         drawn.append(element("line", class_="chance", **places))
-    drawn += _series(frame, blind) if blind else []
+    drawn += _series(frame, blind, behind=True) if blind else []
     for one in reversed(maps):
         drawn += _series(frame, one)
     width, height = frame.size
     return element("svg", *drawn, viewBox=f"0 0 {width} {height}", class_="panel-drawing", aria_hidden="true")
 
 
-def _series(frame: Frame, one: Series) -> Iterable[Markup]:
-    blind = one.look.ink == "ink-blind"
+def _series(frame: Frame, one: Series, behind: bool = False) -> Iterable[Markup]:
+    """The lines of a map; ``behind``, as the best blind one lies behind all, thin and grey without intervals."""
     for place, line in enumerate(one.lines):
-        ink = one.look.ink if len(one.lines) == 1 or blind else f"line-{place}"
-        dash = "6 3" if one.key[1] == "original" and not blind else None
-        if len(one.lines) == 2 and blind:
+        ink = one.look.ink if len(one.lines) == 1 or behind else f"line-{place}"
+        dash = "6 3" if one.key[1] == "original" and not behind else None
+        if len(one.lines) == 2 and behind:
             dash = (None, "2 3")[place]
         known = ~(np.isnan(line.low) | np.isnan(line.high))
-        if known.any() and one.key[1] != "original" and not blind:
+        if known.any() and one.key[1] != "original" and not behind:
             ends = [
                 *_points(frame, line.x[known], line.low[known]),
                 *_points(frame, line.x[known], line.high[known])[::-1],
@@ -196,8 +196,8 @@ def _series(frame: Frame, one: Series) -> Iterable[Markup]:
             stroke_dasharray=dash,
             data_map="/".join(one.key),
             data_name=f"{one.label}{f', {line.label}' if line.label else ''}",
-            data_low=None if blind else _numbers(line.low),
-            data_high=None if blind else _numbers(line.high),
+            data_low=None if behind else _numbers(line.low),
+            data_high=None if behind else _numbers(line.high),
         )
 
 

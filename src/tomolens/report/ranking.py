@@ -24,6 +24,7 @@ from ..findings.printing import (
 from ..findings.tables import class_columns, keys_of, label_of
 from .classes import class_names
 from .forest import CLASS_MARKS, Mark, forest
+from .series import best_blind
 from .style import looks
 from .svg import Scale
 from .trust import CAN_JUDGE
@@ -133,7 +134,7 @@ def _view(findings: Findings, view: Output) -> tuple[Column, dict[Key, Cell]]:
         for key, row in (own | beside).items()
     }
     scale = Scale.around([one for mark in marks.values() for one in mark.numbers], 3.0, 97.0, 0.03)
-    level = _best(view, [row["value"] for key, row in beside.items() if key[0] != findings.description.truth])
+    level = best_blind(findings, view)
     found = {}
     for key, row in (own | beside).items():
         ink = "ink-truth" if key[0] == findings.description.truth else known[key[0]].ink
@@ -157,7 +158,7 @@ def drawings(findings: Findings, view: Output) -> dict[Key, Markup]:
     """The number and interval of each map in a view, on one scale with the line of the best blind map."""
     values, gains = values_of(findings, view), gains_of(findings, view)
     beating = set(keys_of(gains[gains["beats"].astype(bool)])) if len(gains) else set()
-    level = _best(view, [row["value"] for row in _blind(findings, view).values()])
+    level = best_blind(findings, view)
     rows = zip(keys_of(values), values.iterrows(), strict=True)
     marks = {key: _mark(view, row, (), key in beating) for key, (_, row) in rows}
     numbers = [one for mark in marks.values() for one in mark.numbers]
@@ -201,11 +202,6 @@ def _compared(gain: dict[Hashable, Any] | None) -> str:
     if pd.isna(gain["p"]):
         return "too few patients to tell whether it beats the best blind map"
     return f"{'surely beats' if gain['beats'] else 'does not surely beat'} the best blind map"
-
-
-def _best(view: Output, values: Sequence[float]) -> float | None:
-    found = [value for value in values if not np.isnan(value)]
-    return view.factor * max(found, key=lambda value: view.sign * value) if found else None
 
 
 def _says(findings: Findings, view: Output, row: pd.Series, classes: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..declarations import Chart, Output
-from ..findings import Findings
+from ..findings import Findings, printing
 from ..findings.measured import BOTH, Key
 from ..findings.printing import NOTHING, map_title, printed, values_of
 from ..findings.tables import MAP, chart_table, class_columns, keys_of, label_of
@@ -121,30 +121,25 @@ def points_of(findings: Findings, across: Output, up: Output) -> list[Point]:
 
 def best_blind(findings: Findings, view: Output) -> float | None:
     """The number of the best blind baseline as it is printed in tables; None without one."""
-    table = findings.tables["baselines"]
-    values = [] if table.empty else table["value"][table["view"] == view.column].dropna().tolist()
-    return view.factor * max(values, key=lambda value: view.sign * value) if values else None
+    row = printing.best_blind(findings, view)
+    return None if row is None else view.factor * float(row["value"])
 
 
 def blind_series(findings: Findings, chart: Chart) -> Series | None:
-    """The lines of the best map that never looks at the network and is no estimator; None where none has such curves.
+    """The lines of the map that never looks at the network and that others must beat by the chart's headline.
 
-    It is the best by the chart's headline, or the first where that judges no maps.
+    None where it has no such curves, and where the headline judges no maps.
     """
     headline, looked = findings.description.outputs[chart.headline], looks(findings.description)
-    table, names = findings.tables["baselines"], findings.description.baselines - {findings.description.truth}
-    rows = table[table["baseline"].isin(names) & (table["not_drawn"] == "")] if len(table) else table
-    if headline.view is not None and len(rows):
-        rows = rows[rows["view"] == headline.column]
-        rows = rows.assign(badness=-headline.sign * rows["value"]).sort_values("badness", kind="stable")
-    keys = [key for name in (rows["baseline"].tolist() if len(rows) else []) for key in _maps_of(findings, name)]
-    for key in dict.fromkeys(keys):
+    row = None if headline.view is None else printing.best_blind(findings, headline)
+    if row is None:
+        return None
+    for key in _maps_of(findings, str(row["baseline"])):
         found = chart_table(findings.measured.only([key]), chart, findings.description.outputs, findings.resampling)
-        if len(found) and headline.view is not None:
-            row, name = rows.iloc[0], map_title(findings, *key)
-            of_class = {label_of(column): printed(headline, row[column]) for column in class_columns(rows)}
+        if len(found):
+            of_class = {label_of(column): printed(headline, row[column]) for column in class_columns(row.to_frame().T)}
             number = printed(headline, float(row["value"]))
-            return Series(key, name, number, looked[key[0]], _lines(chart, found), of_class)
+            return Series(key, map_title(findings, *key), number, looked[key[0]], _lines(chart, found), of_class)
     return None
 
 

@@ -1,6 +1,6 @@
 """The first screen: for each judge the best map against the best map that never looks at the network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ..declarations import Output
 from ..findings import Findings
 from ..findings.printing import confidence, gains_of, interval_words, map_title, printed, title, values_of
-from ..findings.sentence import basis
+from ..findings.sentence import basis, left_out
 from ..findings.tables import keys_of
 from .forest import Mark, forest
 from .style import looks
@@ -102,7 +102,7 @@ def _tile(findings: Findings, view: Output) -> Tile | None:
     inks = [found_looks[key[0]].ink, "ink-blind"]
     lines = [forest(scale, mark, level, ink, 30) for mark, ink in zip(marks, inks, strict=True)]
     heading = HEADINGS[view.judges.judge] + (f", {view.judges.by}" if view.judges.judge == "expert" else "")
-    state, says = _outcome(row)
+    state, says = _outcome(row, left_out(findings, view))
     return Tile(
         heading.rstrip(", "),
         ASKS[view.judges.judge],
@@ -125,11 +125,11 @@ def _mark(view: Output, row: pd.Series, sure: bool) -> Mark:
     return Mark(value, low, high, sure=sure)
 
 
-def _outcome(row: pd.Series) -> tuple[str, str]:
+def _outcome(row: pd.Series, missing: Sequence[str]) -> tuple[str, str]:
     if pd.isna(row["p"]):
         return "open", "Too few patients to tell"
     if row["beats"]:
-        return "passed", "Beats every blind map"
+        return "passed", "Beats every blind map that was compared" if missing else "Beats every blind map"
     if row["ci_low"] > 0:  # by itself it does, and not once all maps and views that were tried are counted
         return "failed", "Ahead, but not surely: many maps were tried"
     return "failed", "Worse than a blind map" if row["ci_high"] < 0 else "Does not surely beat a blind map"

@@ -5,7 +5,8 @@ from itertools import starmap
 
 from ..findings import Findings
 from ..findings.bootstrap import FEWEST_PATIENTS
-from ..findings.printing import map_title, title
+from ..findings.printing import map_title, printed, title
+from ..findings.sentence import left_out
 from ..findings.tables import undefined_masks
 from ..results.rows import NOT_ASSESSED
 from .classes import step_sentences
@@ -34,6 +35,21 @@ def partial_sentences(findings: Findings) -> list[str]:
             f"By {findings.views[str(view)].judges.title} {names} {'have' if len(rows) > 1 else 'has'} numbers in "
             f"{cases} of {len(findings.measured.cases)} cases only, no rank, and no part in comparisons"
         )
+    return sentences
+
+
+def left_out_sentences(findings: Findings) -> list[str]:
+    """The blind maps that maps do not have to beat, as they have a number in few of the cases."""
+    table, total = findings.tables["baselines"], len(findings.measured.cases)
+    sentences = []
+    for view in findings.views.values():
+        for name in left_out(findings, view):
+            row = table[(table["view"] == view.column) & (table["baseline"] == name)].iloc[0]
+            sentences.append(
+                f"By {view.judges.title} the blind map {title(findings, name)} has numbers in {row['cases']} of "
+                f"{total} cases only ({printed(view, row['value'])}), or none in a class: it is not among those that "
+                "maps must beat"
+            )
     return sentences
 
 
@@ -90,7 +106,8 @@ def warnings(findings: Findings) -> list[str]:
     remarked = findings.measured.cases[findings.measured.cases["note"] != ""]
     if len(remarked):
         found.append(f"{len(remarked)} cases went another way: {remarked['note'].iloc[0]}")
-    found += few_patients(findings) + partial_sentences(findings) + remark_sentences(findings)
+    found += few_patients(findings) + partial_sentences(findings) + left_out_sentences(findings)
+    found += remark_sentences(findings)
     found += step_sentences(findings)
     for state, names in undefined_masks(findings.measured).items():
         if names:
