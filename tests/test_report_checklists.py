@@ -5,10 +5,12 @@ import base64
 import pytest
 
 import synthetic_results as made
-from tomolens.findings.printing import map_title, printed, values_of
+from tomolens.findings.printing import best_blind, map_title, printed, title, values_of
+from tomolens.report.answer import headline
 from tomolens.report.checklist import OPEN
 from tomolens.report.checklists import checklists
 from tomolens.report.claim import CLAIM_2020, CLAIM_2024
+from tomolens.report.sections import sections
 from tomolens.report.write import write_checklists
 
 
@@ -98,3 +100,38 @@ def test_they_are_files_and_links(lists, tmp_path):
         assert text == one.markdown
         assert text.count("\n| ") == len(one.items) + 1
         assert base64.b64decode(one.link.partition("base64,")[2]).decode() == text
+
+
+def test_wrong_predictions_are_told_where_they_were_measured(lists, tmp_path):
+    _, found = lists
+    items = {item.name: item.says for item in found["claim"].items}
+    assert items["39"].startswith("1 of 24 cases were predicted wrongly. Maps of these were measured in 1 by drop")
+    assert items["12"].startswith("None of 24 cases is missing")
+    assert items["27"].startswith("Each case is decided by the network that was given")
+    assert "Student's t" in items["29"]
+    right = made.write_study(tmp_path / "right", count=4, accuracy={})
+    items = {item.name: item.says for item in checklists(right)[0].items}
+    assert items["39"] == "None of 4 cases was predicted wrongly."
+    assert items["37"].startswith("Accuracy of the classifier: not known here.")
+    assert "nan" not in " ".join(items.values())
+
+
+def test_a_number_stands_beside_that_of_the_best_blind_map(tmp_path):
+    estimators = (*made.ESTIMATORS, made.TRUTH_MAP)
+    weak = {(made.TRUTH_MAP.name, "drop"): 0.1}
+    findings = made.write_study(tmp_path, estimators=estimators, turns=lambda index: True, skill=weak)
+    assert findings.can_judge["drop"] == "no"
+    correctness = next(item.says for item in checklists(findings)[2].items if item.name == "Correctness")
+    view = findings.views["drop"]
+    blind = best_blind(findings, view)
+    beside = f"the blind map “{title(findings, blind['baseline'])}” has {printed(view, blind['value'])}"
+    assert f"; {beside}; this view cannot judge maps here." in correctness
+    assert headline(findings)[0].endswith(f"; {beside}; this view cannot judge maps here.")
+
+
+def test_strata_are_called_what_they_are(lists, tmp_path):
+    (strata,) = [one for one in sections(lists[0]) if one.title == "Strata"]
+    assert "by label, by right and wrong predictions, by thirds of the mask's size;" in strata.text
+    (strata,) = [one for one in sections(made.write_study(tmp_path, count=4)) if one.title == "Strata"]
+    assert "right and wrong" not in strata.text
+    assert all(isinstance(row[-2], int) for row in strata.table.rows)

@@ -55,11 +55,11 @@ def _sentence(findings: "Findings", verdict: Verdict) -> str:
 
 def _believe(findings: "Findings", verdict: Verdict) -> str:
     cards = verdict.believed
-    names = _listed([map_title(findings, *card.key) for card in cards])
+    names = listed([map_title(findings, *card.key) for card in cards])
     first = cards[0]
     checks = [check for question in ASKED for check in first.of(question) if check.against]
     passed = [check for check in checks if check.state == "passed"]
-    numbers = _listed([_against(findings, check) for check in passed])
+    numbers = listed([_against(findings, check) for check in passed])
     they = "it beats" if len(cards) == 1 else "they beat"
     of = f"{title(findings, first.estimator)}: " if len(cards) > 1 else ""
     only = "only " if len(cards) < len(verdict.cards) else ""
@@ -69,7 +69,7 @@ def _believe(findings: "Findings", verdict: Verdict) -> str:
 def _every(findings: "Findings") -> str:
     """All that was beaten, and what was not among it."""
     missing = _not_compared(findings)
-    but = f", apart from {_listed(missing)}, which could not be compared" if missing else ""
+    but = f", apart from {listed(missing)}, which could not be compared" if missing else ""
     return f"every map that never looks at the network{but}"
 
 
@@ -117,18 +117,18 @@ def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
     ):
         names = [findings.views[name].judges.title for name, one in verdict.views.items() if one == state]
         if names and (verdict.cards or state == "no"):
-            found.append(f"{words}{' ' if state == 'not controlled' else ': '}{_listed(names)}.")
+            found.append(f"{words}{' ' if state == 'not controlled' else ': '}{listed(names)}.")
     if of:
         what = f"The implant ({findings.implant}) turns" if findings.implant else "The twin turns"
         found.append(f"{what} the network's decision in {count} of {of} cases; only there is it a truth.")
         found += _one_sided(findings)
     missing = _not_compared(findings)
     if missing:
-        found.append(f"Not among the maps to beat, as they have no number in many of the cases: {_listed(missing)}.")
+        found.append(f"Not among the maps to beat, as they have no number in many of the cases: {listed(missing)}.")
     untold = [card for card in verdict.believed if any(one.view and one.reason for one in card.of("weights"))]
     if untold:
         names = [map_title(findings, *card.key) for card in untold]
-        found.append(f"Whether it depends on the network's weights cannot be told of {_listed(names)}.")
+        found.append(f"Whether it depends on the network's weights cannot be told of {listed(names)}.")
     if len(verdict.believed) > 1 and not _told_apart(findings, verdict.believed):
         found.append("Which of them is best cannot be told: the intervals of their ranks meet.")
     if findings.shortcut is not None:
@@ -136,7 +136,7 @@ def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
         keys = [tuple(key) for key in findings.shortcut.vindicated[["estimator", "form"]].to_numpy()]
         names = [map_title(findings, *key) for key in keys if key in faithful]
         if names:
-            found.append(f"Faithful, and the network looks elsewhere than the expert's mask: {_listed(names)}.")
+            found.append(f"Faithful, and the network looks elsewhere than the expert's mask: {listed(names)}.")
     return found
 
 
@@ -147,7 +147,7 @@ def _one_sided(findings: "Findings") -> list[str]:
     balanced = any(view.balanced for view in _of_model(findings))
     if not labels or not balanced or len(labels) == len(classes):
         return []
-    names = _listed([f"“{classes[label]}”" for label in labels])
+    names = listed([f"“{classes[label]}”" for label in labels])
     return [f"Views are controlled by images of the class {names} alone: of others no truth is known."]
 
 
@@ -224,5 +224,6 @@ def basis(cases: int, patients: int) -> str:
     return f"{cases} case{'s' * (cases != 1)} of {patients} patient{'s' * (patients != 1)}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Several in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -18,8 +18,9 @@ from ..findings.printing import (
     title,
     values_of,
 )
-from ..findings.sentence import basis
+from ..findings.sentence import basis, listed
 from .classes import class_sentence
+from .trust import against_words
 
 
 def headline(findings: Findings) -> list[str]:
@@ -52,9 +53,17 @@ def _leader(findings: Findings, view: Output) -> str:
     value, ends = printed(view, best["value"]), interval_words(view, best)
     rests = basis(int(best["cases"]), int(best["patients"]))
     sure = f"{confidence(findings)} {ends}{_rank_words(findings, view, best)}"
+    beside = against_words(findings, view)
+    alike = values["value"][~values["partial"]]
+    if len(alike) > 1 and len({printed(view, one) for one in alike}) == 1:
+        return (
+            f"All {len(alike)} maps are tied by {view.judges.title} ({judged(view)}, {rests}): "
+            f"{view.judges.sentence.format(value)}{f'; {beside}' if beside else ''}."
+        )
     return (
         f"{map_title(findings, best['estimator'], best['form'])} leads {view.judges.title} ({judged(view)}, {rests}): "
-        f"{view.judges.sentence.format(value)}, {'too few patients for an interval' if ends == NOTHING else sure}."
+        f"{view.judges.sentence.format(value)}, {'too few patients for an interval' if ends == NOTHING else sure}"
+        f"{f'; {beside}' if beside else ''}."
     )
 
 
@@ -113,7 +122,7 @@ def audit_sentence(findings: Findings) -> str:
     others += [f"{filled} filled in between two of a curve that were decided alike"] if filled else []
     again = numbers["images"] - numbers["asked"] - by_quick - filled  # `Decided` counts them in neither
     others += [f"{again} by one of these at first and then by the network itself, as an audit"] if again > 0 else []
-    made = ", and ".join([f"{numbers['asked']} by the network itself{why}", *others])
+    made = listed([f"{numbers['asked']} by the network itself{why}", *others])
     audits = (
         ("of the quick backend", "audited", "differed"),
         ("that had been filled in", "filled_audited", "filled_differed"),

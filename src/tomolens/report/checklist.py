@@ -9,6 +9,8 @@ import numpy as np
 from ..declarations import Criterion, Judge, Output
 from ..findings import Findings
 from ..findings.printing import NOTHING, interval_words, map_title, printed, values_of
+from ..findings.sentence import basis
+from .trust import against_words
 
 OPEN = "For the authors to say."
 
@@ -79,7 +81,10 @@ def of_criteria(findings: Findings, *criteria: Criterion) -> list[str]:
 
 
 def _told(findings: Findings, outputs: Iterable[Output]) -> list[str]:
-    """For each output that was measured the best map that looks at the network, and the range of all such maps."""
+    """For each output that was measured the best map that looks at the network, and the range of all such maps.
+
+    Of a view also the best map that does not look, and whether the view cannot judge maps.
+    """
     found, blind = [], findings.description.blind
     for output in outputs:
         values = values_of(findings, output)
@@ -90,9 +95,11 @@ def _told(findings: Findings, outputs: Iterable[Output]) -> list[str]:
         numbers = values["value"].to_numpy(float)
         reach = f"{printed(output, float(np.nanmin(numbers)))} to {printed(output, float(np.nanmax(numbers)))}"
         sure = "" if ends == NOTHING else f" ({ends})"
+        beside = against_words(findings, output) if output.column in findings.views else ""
         whose = map_title(findings, best["estimator"], best["form"])
         found.append(
             f"{output.label}: {printed(output, best['value'])}{sure} of {whose}, {reach} over {len(values)} maps, "
-            f"{int(best['cases'])} cases of {int(best['patients'])} patients."
+            f"{basis(int(best['cases']), int(best['patients']))}"
+            f"{f'; {beside}' if beside else ''}."
         )
     return found

@@ -1,5 +1,7 @@
 """CLAIM, the checklist for artificial intelligence in medical imaging: its 2024 update, and the edition of 2020."""
 
+import numpy as np
+
 from ..findings import Findings
 from ..findings.printing import values_of
 from .checklist import OPEN, Checklist, Item, of_criteria
@@ -40,19 +42,21 @@ def _said(findings: Findings) -> dict[int, str]:
     every, patients = len(cases) + failed + skipped, cases["patient"].nunique()
     trained = bool(networks) and networks[0]["source"] == "trained"
     methods = paragraphs(findings)
-    wrong = int((cases["label"] != cases["predicted"]).sum())
-    accuracy = findings.description.get("accuracy", {}).get("balanced", float("nan"))
     said = {
         9: methods[0],
         12: f"Of {every} cases {skipped} could not be read and {failed} could not be evaluated; each is named with its "
-        "reason in study.json or the measurements.",
+        "reason in study.json or the measurements."
+        if skipped + failed
+        else f"None of {every} cases is missing: all could be read and evaluated.",
         20: "Patients: no network saw a patient it is tested on." if trained else OPEN,
         22: f"{settings['classifier']['recipe']['architecture']}." if trained else OPEN,
         23: ", ".join(f"{name} {version}" for name, version in sorted(findings.description.raw["versions"].items())),
         24: _starts(findings) if trained else OPEN,
         25: _recipe(findings) if trained else OPEN,
         26: "The epoch with the least validation loss on held-out patients of the training cases." if trained else OPEN,
-        27: "None: each case is decided by one network.",
+        27: "None: each case is decided by one network."
+        if trained
+        else "Each case is decided by the network that was given; whether that is an ensemble is not known here.",
         28: "Of the classifier: balanced accuracy. Of the maps: "
         + "; ".join(f"{view.label} ({view.judges.title})" for view in findings.views.values())
         + ".",
@@ -63,10 +67,8 @@ def _said(findings: Findings) -> dict[int, str]:
         + (", held out from training." if trained else "; whether the network saw them in training is not known here."),
         35: f"{len(cases)} cases of {patients} patients explained, {skipped + failed} left out; exclusions before the "
         "study file are for the authors to say.",
-        37: f"Balanced accuracy of the classifier{' on held-out patients' if trained else ''}: {100 * accuracy:.1f} %. "
-        f"{findings.verdict.sentence}",
-        39: f"{wrong} of {len(cases)} cases were predicted wrongly; their maps are counted in every table and apart in "
-        "tables/strata.csv.",
+        37: f"{_accuracy(findings, trained)} {findings.verdict.sentence}",
+        39: _wrong(findings),
         40: " ".join(findings.verdict.reasons) or OPEN,
         42: f"Every parameter, version and hash is in the report; study {findings.description.raw['identity']}, seed "
         f"{findings.description.seed}.",
@@ -80,7 +82,11 @@ def _said(findings: Findings) -> dict[int, str]:
             11: "None needed: simulated cases.",
             33: "None.",
         }
-        said |= {14: "Known by simulation: where an image differs from its twin without the finding."}
+        said |= {
+            14: "Known by simulation: label and mask are those that the image was drawn with, the mask as the pixels "
+            "that blood or a finding covers for the most part. The known truth of maps is another: where an image "
+            "differs from its twin."
+        }
     return said
 
 
@@ -176,6 +182,29 @@ CLAIM_2020 = (
     ("funding", 44),
 )
 """Likewise, each with the number of the 2024 item that asks for the same; None for none."""
+
+
+def _accuracy(findings: Findings, trained: bool) -> str:
+    accuracy = findings.description.get("accuracy", {}).get("balanced")
+    if accuracy is None or np.isnan(accuracy):
+        return "Accuracy of the classifier: not known here."
+    held_out = " on held-out patients" if trained else ""
+    return f"Balanced accuracy of the classifier{held_out}: {100 * accuracy:.1f} %."
+
+
+def _wrong(findings: Findings) -> str:
+    """How many cases were predicted wrongly, and in how many of them each view has a number."""
+    cases, table = findings.measured.cases, findings.tables["strata"]
+    wrong = int((cases["label"] != cases["predicted"]).sum())
+    if not wrong:
+        return f"None of {len(cases)} cases was predicted wrongly."
+    rows = table[(table["stratum"] == "prediction") & (table["of"] == "wrong")] if len(table) else table
+    parts = [
+        f"{int(of_view['cases'].max())} by {findings.views[str(view)].judges.title}"
+        for view, of_view in (rows.groupby("view", sort=False) if len(rows) else ())
+    ]
+    apart = f" Maps of these were measured in {', '.join(parts)}, apart in tables/strata.csv." if parts else ""
+    return f"{wrong} of {len(cases)} cases were predicted wrongly.{apart}"
 
 
 def _starts(findings: Findings) -> str:

@@ -29,6 +29,14 @@ ASKED_OF = (
 )
 
 
+STRATA = {
+    "label": "by label",
+    "prediction": "by right and wrong predictions",
+    "mask size": "by thirds of the mask's size",
+}
+"""What each stratum divides the cases by, in words."""
+
+
 def sections(findings: Findings) -> list[Section]:
     """All sections for which there are measurements."""
     views = [
@@ -126,7 +134,7 @@ def _baselines_section(findings: Findings) -> Section | None:
         shown = printed(view, row["value"]), interval_words(view, row)
         if row["not_drawn"]:
             shown = NOTHING, f"not drawn: {row['not_drawn']}"
-        rows.append([view.label, title(findings, row["baseline"]), *shown, row["cases"], row["patients"]])
+        rows.append([view.label, title(findings, row["baseline"]), *shown, int(row["cases"]), int(row["patients"])])
     if not rows:
         return None
     of_masks = [in_sentence(one.title) for one in findings.description.estimators if one.of_masks]
@@ -215,12 +223,14 @@ def _strata_section(findings: Findings) -> Section | None:
     for _, row in findings.tables["strata"].iterrows():
         view = findings.views[row["view"]]
         of = findings.description.classes[int(row["of"])] if row["stratum"] == "label" else row["of"]
-        shown = printed(view, row["value"]), interval_words(view, row), row["cases"], row["patients"]
+        shown = printed(view, row["value"]), interval_words(view, row), int(row["cases"]), int(row["patients"])
         rows.append([row["stratum"], of, view.label, title(findings, row["estimator"]), row["form"], *shown])
     columns = ["stratum", "of", "view", "estimator", "map", "value", confidence(findings), "cases", "patients"]
+    kinds = {row[0] for row in rows}
+    by = [words for kind, words in STRATA.items() if kind in kinds]
     text = (
-        "The same numbers by label, by right and wrong predictions, and by thirds of the mask's size; by patient in "
-        "tables/patients.csv. A stratum of few patients has a wide interval, or none."
+        f"The same numbers {', '.join(by)}; by patient in tables/patients.csv. A stratum of few patients has a wide "
+        "interval, or none."
     )
     return Section("Strata", text, Table(columns, rows, left=5), folded=True) if rows else None
 

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
+from ..declarations import Output
 from ..findings import Findings
-from ..findings.printing import NOTHING, confidence, interval_words, judged, map_title, printed, title
+from ..findings.printing import NOTHING, best_blind, confidence, interval_words, judged, map_title, printed, title
 from ..findings.sentence import basis, opponent
 from ..findings.verdict import QUESTIONS, Check, Question
 
@@ -68,7 +69,8 @@ def control_rows(findings: Findings) -> list[list[str | int]]:
             continue
         control = opponent(findings, str(row["baseline"]), str(row["baseline_form"]))
         numbers = [printed(view, row["baseline_value"]), printed(view, row["value"])]
-        gain = f"{printed(view, row['gain'])} ({interval_words(view, row)})"
+        ends = interval_words(view, row)
+        gain = f"{printed(view, row['gain'])}{'' if ends == NOTHING else f' ({ends})'}"
         rows.append([view.label, state, control, *numbers, gain, int(row["cases"])])
     return rows
 
@@ -96,6 +98,14 @@ def view_sentence(findings: Findings, view_name: str) -> str:
     verb = {"yes": "can judge maps here", "no": "cannot judge maps here", "cannot be told": "may or may not judge maps"}
     cases = basis(int(row["cases"]), int(row["patients"]))
     return f"This view {verb[state]}: {numbers}{where} ({cases})."
+
+
+def against_words(findings: Findings, view: Output) -> str:
+    """What must be said beside a map's number in a view: the best blind map's, and where it cannot judge maps."""
+    row, state = best_blind(findings, view), findings.can_judge.get(view.column)
+    blind = "" if row is None else f"{opponent(findings, str(row['baseline']))} has {printed(view, row['value'])}"
+    cannot = "this view cannot judge maps here" if state == "no" and view.judges.judge != "truth" else ""
+    return "; ".join(filter(None, (blind, cannot)))
 
 
 def _check(findings: Findings, check: Check) -> list[str | int]:
