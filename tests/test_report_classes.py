@@ -64,6 +64,13 @@ def test_classes_without_intervals_are_told_with_their_numbers(findings, monkeyp
     assert class_sentence(findings, DROP) == ""
 
 
+def test_one_class_alone_is_said_to_be_one(tmp_path):
+    alone = made.write_study(tmp_path, count=1)
+    assert class_sentence(alone, DROP).endswith("could be measured in are of one class, “without”.")
+    table = next(one.table for one in sections(alone) if one.view == "drop")
+    assert "without" not in table.columns
+
+
 def test_a_class_within_a_step_is_warned_of(findings, monkeypatch):
     count = len(findings.means["drop"])
     values = np.full(count, 0.7)

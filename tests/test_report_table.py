@@ -1,12 +1,14 @@
 """Tables of the page: what all rows share is told once, doubts are marks, and intervals are drawn."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 import synthetic_results as made
 from tomolens.findings.printing import printed, values_of
 from tomolens.findings.tables import keys_of
+from tomolens.report.answer import headline
 from tomolens.report.page import write_page
 from tomolens.report.sections import sections
 from tomolens.report.table import NOT_ABOVE, NOT_TOLD, Table
@@ -85,3 +87,26 @@ def test_where_lower_is_better_a_heading_says_so(findings, tmp_path):
     assert '<th scope="col" data-better="low"><button type="button">Drop D × 10</button></th>' in text
     first = values_of(turned, turned.views["drop"]).iloc[0]
     assert table.rows[0][2] == printed(turned.views["drop"], first["value"])
+
+
+def test_the_number_of_a_view_stays_where_all_maps_are_tied(tmp_path, monkeypatch):
+    rows_of = made.case_rows
+
+    def tied(*given):
+        for one in rows_of(*given):
+            yield replace(one, value=0.5) if one.metric == "drop" and one.estimator else one
+
+    monkeypatch.setattr(made, "case_rows", tied)
+    found = made.write_study(tmp_path)
+    table = table_of(found, "drop")
+    assert table.columns[2] in [table.columns[at] for at in table.shown]
+    assert table.best is None
+    assert headline(found)[0].startswith(f"All {len(table.rows)} maps are tied by drop")
+
+
+def test_intervals_are_no_condition_of_the_drawing(tmp_path):
+    few = table_of(made.write_study(tmp_path, count=4), "drop")
+    assert "95 % CI" in few.common
+    assert few.drawn_after == few.columns[2]
+    assert few.drawn_after in [few.columns[at] for at in few.shown]
+    assert all("<circle" in one and 'class="interval"' not in one for one in few.drawings)

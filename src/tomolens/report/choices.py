@@ -9,7 +9,7 @@ from . import style
 
 CAPTION = (
     "Rank of each estimator's absolute map by each view when one choice is changed and all others stay; the study's "
-    "own in black."
+    "own as the large dot."
 )
 
 

@@ -31,6 +31,8 @@ def class_sentence(findings: Findings, view: Output) -> str:
     values = values_of(findings, view)
     columns = class_columns(values)
     values = values[~values["partial"]].dropna(subset=columns) if len(values) else values
+    if len(columns) == 1 and len(values):
+        return f"{view.label}: all cases that it could be measured in are of one class, {_names(findings, columns)[0]}."
     if len(columns) < 2 or values.empty:
         return ""
     best, leads = values.iloc[0], _leaders(findings, view, values, columns)
@@ -142,11 +144,11 @@ def step_sentences(findings: Findings) -> list[str]:
             continue
         step = 1.0 / (len(points["x"].unique()) - 1)
         for column in class_columns(values):
-            near = values[column].abs() <= step * (1 + 1e-9)
-            if near.any():
+            near, every = int((values[column].abs() <= step * (1 + 1e-9)).sum()), int(values[column].notna().sum())
+            if near:
+                whose = view.judges.title if view.view else view.label
                 sentences.append(
-                    f"{view.judges.title if view.view else view.label}, {class_names(findings, [column])}: "
-                    f"{int(near.sum())} of {int(values[column].notna().sum())} maps are within one step of the masking "
-                    f"({printed(view, step)}), which is as good as 0"
+                    f"{whose}, {class_names(findings, [column])}: {near} of {every} maps "
+                    f"{'is' if near == 1 else 'are'} within one step of the masking ({printed(view, step)}), which is as good as 0"
                 )
     return sentences

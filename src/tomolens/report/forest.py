@@ -9,7 +9,7 @@ from markupsafe import Markup
 from .svg import Scale, element, percent
 
 CLASS_MARKS = ("▽", "△", "◇", "□", "☆", "○")
-"""Of the means of each class, by label; of more classes the last."""
+"""Of the means of each class, by label; of more classes a letter each, and from the 33rd on a cross."""
 
 BEYOND = 9
 
@@ -38,6 +38,17 @@ class Mark:
         return [self.value, self.low, self.high, *self.classes]
 
 
+def class_mark(label: int) -> str:
+    """The mark of a class.
+
+    Example:
+        >>> [class_mark(label) for label in (0, 5, 6, 31, 32)]
+        ['▽', '○', 'a', 'z', '×']
+    """
+    marks = (*CLASS_MARKS, *"abcdefghijklmnopqrstuvwxyz")
+    return marks[label] if label < len(marks) else "×"
+
+
 def forest(scale: Scale, mark: Mark | None, blind: float | None, ink: str, height: int = 26) -> Markup:
     """A line of a forest plot, as wide as there is room; what it says stands beside it in words.
 
@@ -61,7 +72,7 @@ def forest(scale: Scale, mark: Mark | None, blind: float | None, ink: str, heigh
             drawn.append(element("line", y1=middle, y2=middle, class_="interval", **ends))
         for label, mean in enumerate(mark.classes):
             if not np.isnan(mean):
-                symbol = CLASS_MARKS[min(label, len(CLASS_MARKS) - 1)]
+                symbol = class_mark(label)
                 drawn.append(element("text", symbol, x=percent(scale(mean)), y=middle + 4, class_="of-class"))
         if mark.sure is None:
             drawn.append(element("line", x1=x, x2=x, y1=middle - 7, y2=middle + 7, class_="stroke-mark"))

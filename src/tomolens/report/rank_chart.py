@@ -101,7 +101,11 @@ def told_apart(pairs: Mapping[tuple[Key, Key], Pair]) -> str:
     """How many pairs are told apart, and in how many the means say more than the patients."""
     marks = [pair.mark for pair in pairs.values()]
     apart, means, every = (count // 2 for count in (marks.count("apart"), marks.count("means"), len(marks)))
-    also = f"; of {means} others the interval of the difference of the means leaves out 0" if means else ""
+    also = (
+        f"; of {means} other{'s' * (means != 1)} the interval of the difference of the means leaves out 0"
+        if means
+        else ""
+    )
     return f"By the patients {apart} of {every} pairs are told apart{also}."
 
 

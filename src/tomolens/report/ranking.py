@@ -23,7 +23,7 @@ from ..findings.printing import (
 )
 from ..findings.tables import class_columns, keys_of, label_of
 from .classes import class_names
-from .forest import CLASS_MARKS, Mark, forest
+from .forest import Mark, class_mark, forest
 from .series import best_blind
 from .style import looks
 from .svg import Scale
@@ -148,7 +148,7 @@ def _view(findings: Findings, view: Output) -> tuple[Column, dict[Key, Cell]]:
             _compared(compared.get(key)),
         )
     names = [(label, findings.description.classes[label]) for label in map(label_of, classes)]
-    shown = "  ".join(f"{CLASS_MARKS[min(label, len(CLASS_MARKS) - 1)]} {name}" for label, name in names)
+    shown = "  ".join(f"{class_mark(label)} {name}" for label, name in names)
     ends = printed(view, scale.low / view.factor), printed(view, scale.high / view.factor)
     state = findings.can_judge.get(view.column, "not controlled")
     return Column(view.label, judged(view), CAN_JUDGE[state], ends, shown, view.column), found

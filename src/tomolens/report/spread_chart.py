@@ -41,6 +41,8 @@ def spread_chart(findings: Findings, model: Output, view: Output) -> Drawn:
     )
     up = f"{view.label} ({judged(view)})"
     legend = [("blind-line", "4 3", "best blind map")] if any(one is not None for one in blind) else []
+    hollow = any(one.key[1] == "original" for one in points)
+    legend += [("sign own", "●", "absolute map"), ("sign own", "○", "map as it is")] if hollow else []
     across_label = f"{model.label} ({judged(model)})"
     return Drawn("points", [Panel("", says, picture)], across_label, up, legend)
 

@@ -27,6 +27,7 @@ class Table:
         drawings: of each row a drawing, in a column of its own behind the one called ``drawn_after``; none for none.
         drawn_after: a heading.
         drawn: what the drawings are.
+        kept: headings of columns that are shown also where all rows have the same.
     """
 
     columns: Sequence[str]
@@ -37,13 +38,15 @@ class Table:
     drawings: Sequence[Markup] = field(default=())
     drawn_after: str = ""
     drawn: str = ""
+    kept: Collection[str] = ()
 
     @property
     def common(self) -> dict[str, Any]:
         """The columns of numbers that are the same in all rows, of which there are several, with what they have."""
         if len(self.rows) < 2:
             return {}
-        cells = {name: [row[at] for row in self.rows] for at, name in enumerate(self.columns) if at >= self.left}
+        told = [(at, name) for at, name in enumerate(self.columns) if at >= self.left and name not in self.kept]
+        cells = {name: [row[at] for row in self.rows] for at, name in told}
         return {name: found[0] for name, found in cells.items() if len(set(found)) == 1}
 
     @property

@@ -60,6 +60,7 @@ def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> T
     gains, values = _gains(findings, view), values_of(findings, view)
     others = [dict(zip(keys_of(means := findings.means[one.name]), means["value"], strict=True)) for one in beside]
     rows, classes, ranks = [], class_columns(values), _ranked(findings, view)
+    classes = classes if len(classes) > 1 else []  # of one class alone it would be the number again
     for key, (_, row) in zip(keys_of(values), values.iterrows(), strict=True):
         more = [printed(view, row[column]) for column in classes]
         more += [printed(one, found.get(key, float("nan"))) for one, found in zip(beside, others, strict=True)]
@@ -73,11 +74,12 @@ def _view_table(findings: Findings, view: Output, beside: Sequence[Output]) -> T
     return Table(
         ["estimator", "map", view.label, ends, GAIN, *names, "cases", "patients"],
         rows,
-        0,
+        None if len({row[2] for row in rows}) == 1 < len(rows) else 0,  # all tied: none is best
         lower=lower | {RANK} | {one.label for one in beside if one.sign < 0},
         drawings=[drawn[key] for key in keys_of(values)],
-        drawn_after=ends,
+        drawn_after=ends if len({row[3] for row in rows}) > 1 else view.label,
         drawn="dashed: the best blind map",
+        kept={view.label},
     )
 
 
