@@ -1,6 +1,7 @@
 """The page in a real browser: keys, dragging, sorting, a phone's width, and nothing that leaves the page."""
 
 import base64
+import csv
 import dataclasses
 import io
 import json
@@ -453,7 +454,7 @@ def test_a_table_is_saved_and_copied(browser, reported):
     with tab.expect_download() as saved:
         tab.locator("#view-drop [data-table=csv]").click()
     lines = Path(saved.value.path()).read_text(encoding="utf-8").splitlines()
-    rows = tab.locator("#view-drop table tbody tr").count()
+    rows = tab.locator("#view-drop table.sortable tbody tr").count()
     assert saved.value.suggested_filename == "drop.csv"
     assert len(lines) == rows + 1
     assert lines[0].startswith("estimator,map,Drop D × 10,95 % CI,gain over the best blind baseline,")
@@ -746,7 +747,7 @@ def test_a_phone_shows_all_of_it(phone):
     assert picture["y"] >= 0  # both are in sight
     assert picture["y"] + picture["height"] < slider["y"] < 900
     phone.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    row = phone.locator("#view-drop table tbody tr").first
+    row = phone.locator("#view-drop table.sortable tbody tr").first
     assert row.evaluate("one => getComputedStyle(one).display") == "block"
     assert row.bounding_box()["width"] <= 390
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
@@ -857,12 +858,12 @@ def test_the_controls_of_a_phone_come_up_from_below(fingers):
 def test_tables_are_sorted_on_a_phone_too(phone):
     phone.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     menu = phone.locator("#view-drop [data-table=by]")
-    study = phone.locator("#view-drop tbody td:nth-child(1)").all_inner_texts()
+    study = phone.locator("#view-drop table.sortable tbody td:nth-child(1)").all_inner_texts()
     menu.select_option(label="estimator")
-    names = phone.locator("#view-drop tbody td:nth-child(1)").all_inner_texts()
+    names = phone.locator("#view-drop table.sortable tbody td:nth-child(1)").all_inner_texts()
     assert names == sorted(study, key=str.casefold)
     menu.select_option(label="the study’s order")
-    assert phone.locator("#view-drop tbody td:nth-child(1)").all_inner_texts() == study
+    assert phone.locator("#view-drop table.sortable tbody td:nth-child(1)").all_inner_texts() == study
     row = phone.locator("#checklists table tbody tr").first
     assert row.evaluate("one => getComputedStyle(one).display") == "block"
 
@@ -1080,3 +1081,40 @@ def test_cells_are_copied_and_sorted_as_what_they_are(page):
     texts = ["3D Grad-CAM", "1.2e-05", "-0.5 to 1", "< 0.001", "12.5", "+3", "2.0 (1.0 to 3.0) †"]
     keys = page.evaluate("texts => texts.map((textContent) => keyOf({ textContent }))", texts)
     assert keys == ["3D Grad-CAM", 1.2e-05, -0.5, 0.001, 12.5, 3, 2]
+
+
+def test_a_spreadsheet_has_numbers_without_marks_and_what_is_folded_away(page, reported):
+    table = page.locator("#view-drop table.sortable").first
+    rows = list(csv.reader(io.StringIO(table.evaluate("table => asCsv(spreadsheetOf(table))"))))
+    head, body = rows[0], rows[1:]
+    gain = next(at for at, name in enumerate(head) if name.startswith("gain"))
+    assert head[gain + 1] == f"{head[gain]}, mark"
+    assert {row[gain + 1] for row in body} == {"", "†"}
+    assert any(row[gain].startswith("-") for row in body)
+    assert all(re.fullmatch(r"-?\d+\.\d+( \(-?\d+\.\d+ to -?\d+\.\d+\))?|–", row[gain]) for row in body)
+    cases = head.index("cases")
+    assert {row[cases] for row in body} == {str(len(reported[1].measured.cases))}
+    assert {len(row) for row in rows} == {len(head)}
+
+
+def test_a_tap_shows_the_numbers_of_a_chart(browser, reported):
+    tabs = opened(browser, reported, 390, has_touch=True, is_mobile=True)
+    tab = next(tabs)
+    panel = tab.locator("#chart-erased .panel-drawing").first
+    panel.scroll_into_view_if_needed()
+    panel.tap()
+    assert re.match(r"\d+\.\d %", tab.locator("#hover").inner_text())
+    tab.locator("#chart-erased figcaption").tap()
+    expect(tab.locator("#hover")).to_be_hidden()
+    folded = tab.locator("#chart-ranks-drop .all-pairs")
+    folded.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    found = reported[1].critical_differences["drop"]
+    expect(folded.locator("tbody tr")).to_have_count(len(found.maps) * (len(found.maps) - 1) // 2)
+    data = json.loads(tab.locator("#chart-ranks-drop").get_attribute("data-ends"))
+    assert folded.locator("tbody tr").nth(1).locator("td").all_inner_texts() == [
+        data["names"][0],
+        data["names"][2],
+        data["cells"][2][0],
+    ]
+    next(tabs, None)

@@ -5,6 +5,22 @@ function beside(box, event) {
   box.style.top = `${event.pageY + 18}px`;
 }
 
+// A pointer shows numbers where it moves, a finger where it taps: these stay until it taps elsewhere or scrolls.
+function pointed(place, show) {
+  const hide = (event) => {
+    if (event.type === "pointercancel" || event.pointerType !== "touch") byId("hover").hidden = true;
+  };
+  for (const kind of ["pointermove", "pointerdown"]) place.addEventListener(kind, show);
+  for (const kind of ["pointerleave", "pointercancel"]) place.addEventListener(kind, hide);
+}
+document.addEventListener(
+  "pointerdown",
+  () => {
+    byId("hover").hidden = true;
+  },
+  true,
+);
+
 function readable(chart) {
   const { x, y } = JSON.parse(chart.dataset.ends),
     box = byId("hover");
@@ -20,7 +36,7 @@ function readable(chart) {
     );
   }
   const across = (words) => (/%/.test(chart.dataset.across) ? `${words.toFixed(1)} %` : words.toFixed(3));
-  chart.addEventListener("pointermove", (event) => {
+  pointed(chart, (event) => {
     const drawing = event.target.closest(".panel-drawing");
     if (!drawing) {
       box.hidden = true;
@@ -47,9 +63,6 @@ function readable(chart) {
     box.hidden = !lines.length;
     beside(box, event);
   });
-  chart.addEventListener("pointerleave", () => {
-    box.hidden = true;
-  });
 }
 document.querySelectorAll(".chart.lines, .chart.classes").forEach(readable);
 
@@ -58,7 +71,7 @@ function paired(chart) {
   const { names, cells, corner, size } = JSON.parse(chart.dataset.ends),
     box = byId("hover"),
     drawing = chart.querySelector("svg.pairs-drawing");
-  drawing.addEventListener("pointermove", (event) => {
+  pointed(drawing, (event) => {
     const frame = drawing.getBoundingClientRect(),
       scale = drawing.viewBox.baseVal.width / frame.width;
     const [over, down] = [event.clientX - frame.left, event.clientY - frame.top].map((place, at) =>
@@ -73,9 +86,29 @@ function paired(chart) {
     );
     beside(box, event);
   });
-  drawing.addEventListener("pointerleave", () => {
-    box.hidden = true;
-  });
+  chart.querySelector("figcaption").before(
+    tableOf(names, cells, chart.querySelector(".panels").getAttribute("aria-label")),
+  );
+}
+
+// The same as a table, made when it is asked for; it is not printed.
+function tableOf(names, cells, title) {
+  const folded = make("details", { className: "all-pairs" }, make("summary", { textContent: "Every two as a table" }));
+  const line = (tag, ...words) => make("tr", {}, ...words.map((textContent) => make(tag, { textContent })));
+  const fill = () => {
+    const rows = cells.flatMap((told, down) =>
+      told.flatMap((words, over) => (words && over < down ? [line("td", names[over], names[down], words)] : [])),
+    );
+    const table = make(
+      "table",
+      { className: "wrap" },
+      make("thead", {}, line("th", "one", "other", "found")),
+      make("tbody", {}, ...rows),
+    );
+    folded.append(make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": `${title}, every two as a table` }, table));
+  };
+  folded.addEventListener("toggle", fill, { once: true });
+  return folded;
 }
 document.querySelectorAll(".chart.pairs").forEach(paired);
 

@@ -64,6 +64,9 @@ function drawCurve(place, { scores, correct, at, turned, classes, one }) {
 const NEIGHBOURS =
   " What goes became a noisy mean of its neighbours; here it is shown in one grey, which is not what the network saw.";
 
+// Rows and columns, and before them the slices of a volume.
+const sized = (lengths) => lengths.filter((length, at) => at || length > 1).join(" × ");
+
 // The curve of the picture that was used last, and how near to the network’s own its order of masking is.
 function showCurve(bench, shown) {
   const { key } = bench.active.root.hidden ? bench.panes[0] : bench.active,
@@ -73,7 +76,7 @@ function showCurve(bench, shown) {
     what = bench.root.querySelector("[data-says=exact]");
   box.classList.toggle("without", !correct || !map);
   if (!correct || !map) {
-    what.textContent = "Of this picture no masking is known.";
+    what.textContent = "Of this picture no masking is known: it was not masked, or the case has no number of it, as where the network does not tell it from its twin.";
     bench.root.querySelector(".case-curve").replaceChildren();
     return;
   }
@@ -93,7 +96,7 @@ function showCurve(bench, shown) {
     ? "Masked here approximately: each map has 127 levels, and equal pixels are drawn in the order of the image. The network saw them in the order of the exact values, ties drawn by lot; its answer is about that."
     : whole
       ? "Masked in the network’s own order, ties as they were drawn."
-      : "Masked in the network’s own order, one pixel here for several of the case’s.";
+      : `Masked in the network’s own order; of the case’s ${sized(bench.one.full)} ${bench.one.depth > 1 ? "voxels" : "pixels"} ${sized([bench.one.depth, bench.one.rows, bench.one.columns])} are shown here.`;
   const filled = { twin: " What goes becomes what it is in the twin.", neighbours: NEIGHBOURS }[bench.one.filled] ?? "";
   what.textContent = `${bench.title(key)}: the decision turns at ${turns.join(", ") || "no share"} (rings). ${scores ? "Solid: most important first; dashed: least." : ""} ${how}${filled}`;
 }

@@ -32,7 +32,7 @@ const PRINTED = 60;
 let folded = [];
 addEventListener("beforeprint", () => {
   folded = [...document.querySelectorAll("details:not([open])")].filter(
-    (one) => !one.closest(".workbench") && one.querySelectorAll("tbody tr").length <= PRINTED,
+    (one) => !one.closest(".workbench, .all-pairs") && one.querySelectorAll("tbody tr").length <= PRINTED,
   );
   for (const one of folded) one.open = true;
 });

@@ -88,6 +88,24 @@ const rowsOf = (table) =>
     [...row.cells].filter((cell) => !cell.classList.contains("drawn")).map((cell) => cell.textContent.trim()),
   );
 
+// For a spreadsheet a mark behind a number stands in a column of its own, and what all rows have in common in others.
+function spreadsheetOf(table) {
+  const [names, ...rows] = rowsOf(table),
+    common = Object.entries(JSON.parse(table.dataset.common || "{}"));
+  const parts = (cell) => {
+    const mark = /^(.*?) ([†‡])$/.exec(cell);
+    return mark ? [mark[1], mark[2]] : [cell, ""];
+  };
+  const marked = names.map((_, at) => rows.some((row) => parts(row[at])[1]));
+  return [
+    [...names.flatMap((name, at) => (marked[at] ? [name, `${name}, mark`] : [name])), ...common.map(([name]) => name)],
+    ...rows.map((row) => [
+      ...row.flatMap((cell, at) => (marked[at] ? parts(cell) : [cell])),
+      ...common.map(([, value]) => String(value)),
+    ]),
+  ];
+}
+
 // A text that a spreadsheet would run gets an apostrophe, as in the study's own tables; numbers and intervals do not.
 const NUMBER = "[+-]?\\d+(\\.\\d+)?([eE][+-]?\\d+)?",
   NUMBERS = new RegExp(`^${NUMBER}( to ${NUMBER})?( \\(${NUMBER} to ${NUMBER}\\))?( [A-Za-z]+)?$`);
@@ -98,7 +116,7 @@ function asCsv(rows) {
   return rows.map((row) => row.map((cell) => quoted(safe(cell))).join(",")).join("\r\n");
 }
 
-function asLatex(rows, caption) {
+function asLatex(rows, caption, words = 2) {
   const named = {
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
@@ -116,7 +134,7 @@ function asLatex(rows, caption) {
     text.replace(/\s+/g, " ").replace(/[\\~^<>|×†‡–τ&%$#_{}]/g, (letter) => named[letter] ?? `\\${letter}`);
   // After the end of a row a bracket or star would be read as belonging to that.
   const lines = rows.map((row) => `${row.map(escaped).join(" & ").replace(/^(?=[[*])/, "{}")} \\\\`);
-  const columns = rows[0].map((_, at) => (at < 2 ? "l" : "r")).join("");
+  const columns = rows[0].map((_, at) => (at < words ? "l" : "r")).join("");
   return [
     "\\begin{table}",
     "\\centering",
@@ -152,8 +170,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
         .replace(/[^a-z0-9]+/g, "-")
         .replace(/^-|-$/g, "") || "table";
   const does = {
-    csv: () => save(asCsv(rowsOf(table)), `${file}.csv`, "text/csv"),
-    latex: () => copy(asLatex(rowsOf(table), [title, note].filter(Boolean).join(". ")), "LaTeX table"),
+    csv: () => save(asCsv(spreadsheetOf(table)), `${file}.csv`, "text/csv"),
+    latex: () => {
+      const words = table.tHead.querySelectorAll("th.words").length;
+      copy(asLatex(rowsOf(table), [title, note].filter(Boolean).join(". "), words), "LaTeX table");
+    },
     copy: () =>
       copy(
         rowsOf(table)
