@@ -146,9 +146,9 @@ def step_sentences(findings: Findings) -> list[str]:
         for column in class_columns(values):
             near, every = int((values[column].abs() <= step * (1 + 1e-9)).sum()), int(values[column].notna().sum())
             if near:
-                whose = view.judges.title if view.view else view.label
+                whose, are = view.judges.title if view.view else view.label, "is" if near == 1 else "are"
                 sentences.append(
-                    f"{whose}, {class_names(findings, [column])}: {near} of {every} maps "
-                    f"{'is' if near == 1 else 'are'} within one step of the masking ({printed(view, step)}), which is as good as 0"
+                    f"{whose}, {class_names(findings, [column])}: {near} of {every} maps {are} within one step of the "
+                    f"masking ({printed(view, step)}), which is as good as 0"
                 )
     return sentences
