@@ -183,3 +183,13 @@ def test_more_folds_than_patients_are_told_by_a_dry_run(tmp_path):
     settings = StudySettings.model_validate({"name": "x", "cases": {"folds": 100}})
     with pytest.raises(SettingsError, match="6 patients cannot fill 100 folds"):
         api.Study(settings, cases=quick.quick_cases()).estimate()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are followed here")
+def test_a_lock_that_is_a_link_empties_nothing(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("kept")
+    (tmp_path / lock.NAME).symlink_to(other)
+    with pytest.raises(SettingsError, match=r"\.lock: a link, expected a file of the run's own"):
+        FolderLock(tmp_path).acquire()
+    assert other.read_text() == "kept"

@@ -30,10 +30,10 @@ class FolderLock:
         """Take the lock; it is let go by `release`, and when the process ends.
 
         Raises:
-            SettingsError: a run that lives has it; the message names the process.
+            SettingsError: a run that lives has it, and the message names the process; or the lock's file is a link.
         """
         while self._handle is None:
-            handle = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o644)  # not inherited by what is started
+            handle = self._opened()
             if not _locked(handle):
                 owner = os.read(handle, 200).decode(errors="replace").strip() or "a process"
                 os.close(handle)
@@ -46,6 +46,16 @@ class FolderLock:
                 os.close(handle)
         os.ftruncate(self._handle, 0)
         os.write(self._handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+    def _opened(self) -> int:
+        """The file, which may lie where others write: a link would have what it leads to emptied."""
+        no_links = getattr(os, "O_NOFOLLOW", 0)  # not there on Windows
+        try:
+            return os.open(self.file, os.O_RDWR | os.O_CREAT | no_links, 0o644)  # not inherited by what is started
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise SettingsError(f"{self.file}: a link, expected a file of the run's own: take it away") from error
 
     def release(self) -> None:
         """Let the lock go, and take its file away."""
