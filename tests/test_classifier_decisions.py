@@ -280,6 +280,24 @@ def test_what_overflows_is_decided_by_the_network_itself():
     assert decided.asked == 100
 
 
+def test_a_class_that_overflows_makes_no_other_win():
+    class Fixed(nn.Module):
+        def forward(self, images):
+            return torch.tensor([52.0, 50.0, 3.0]).expand(len(images), 3)
+
+    def overflowing(batch):
+        outputs = Fixed()(batch) + 0.001
+        outputs[batch[:, 0, 0, 0] < 0.05, 0] = torch.inf
+        return outputs
+
+    images = torch.rand(400, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    classifier = Classifier(Fixed(), "logits", quick=Quick("overflowing", overflowing, 10, error=0.004))
+    decided = decide(classifier, lambda numbers: images[list(numbers)], 400, 10)
+    assert (images < 0.05).sum() > 5
+    np.testing.assert_array_equal(decided.classes, 0)
+    assert decided.differed == 0
+
+
 def test_few_images_are_decided_by_the_network_itself():
     def broken(batch):
         raise AssertionError("too few images to be worth it")

@@ -168,8 +168,9 @@ def _answer(asking: Sequence[Asking], scorers: Sequence[Scorer]) -> None:
 def _quick_scores(classifier: Classifier, quick: Quick, make: Callable[[Sequence[tuple[int, int]]], Tensor]) -> Scorer:
     def scores(asked: Sequence[tuple[int, int]]) -> Tensor:
         raw = quick.outputs(make(asked))
-        # What overflows in bf16 is for the network itself: 0 makes every class win by nothing.
-        return classifier.read(torch.where(torch.isfinite(raw), raw, 0.0), len(asked)).scores
+        # What overflows in bf16 is for the network itself: where all are 0 every class wins by nothing.
+        overflows = ~torch.isfinite(raw).reshape(len(raw), -1).all(dim=1)
+        return classifier.read(raw.masked_fill(overflows.reshape(-1, *[1] * (raw.ndim - 1)), 0.0), len(asked)).scores
 
     return lambda asked: _in_batches(scores, asked, quick.batch)
 
