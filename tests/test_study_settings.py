@@ -25,8 +25,10 @@ from tomolens.estimators.registry import ESTIMATORS
 from tomolens.metrics.registry import METRICS
 from tomolens.metrics.registry import SETS as METRIC_SETS
 from tomolens.progress import silent
+from tomolens.regions import RegionSettings
 from tomolens.study import networks
 from tomolens.study.evaluate import evaluate
+from tomolens.study.ranges import check_regions
 from tomolens.study.settings import StudySettings, read_settings, settings_from
 
 FULL = StudySettings.model_validate(
@@ -156,7 +158,8 @@ ODD_FILES = {
     "scale": ("[metrics.regions]\nscales = [-5]", r"metrics: regions: scales -5, expected"),
     "dilation": ("[metrics.regions]\ndilation = -3", r"regions: dilation -3, expected 0 to 256"),
     "centimetres": ('[metrics.regions]\nmin_size = "1 cm"', r"regions: min_size: length '1 cm', expected whole pixels"),
-    "no millimetres": ('[metrics.regions]\ndilation = "0 mm"', r"regions: dilation 0, expected 0\.001 to 1000"),
+    "no millimetres": ('[metrics.regions]\nmin_size = "0 mm"', r"regions: min_size 0, expected 0\.001 to 1000"),
+    "half a pixel": ("[metrics.regions]\nmin_size = 1.5", r"min_size"),
     "smoothing": ("[metrics.regions]\nsigma = -1", r"regions: sigma -1, expected 0 to 50"),
     "no sample": ("[estimators.parameters.smoothgrad]\nsamples = 0", r"'smoothgrad': samples 0, expected 1 to"),
     "word": ('[estimators.parameters.smoothgrad]\nsamples = "a"', r"samples 'a', expected a whole number"),
@@ -259,6 +262,9 @@ def test_sizes_by_axis_and_many_classes_are_read(tmp_path):
 
 
 def test_sizes_of_regions_in_mm_are_read_again_as_they_were_stored():
+    with pytest.raises(ValueError, match=r"min_size: length 1\.5, expected whole pixels"):
+        check_regions(RegionSettings(min_size=1.5))
+    assert check_regions(RegionSettings(dilation="0 mm")).dilation == "0 mm"
     regions = {"min_size": "12 mm", "dilation": "2.5 mm", "min_new_pixels": 40}
     made = settings_from({"name": "x", "metrics": {"regions": regions}}, "x")
     assert made.metrics.regions.min_size == "12 mm"

@@ -22,7 +22,7 @@ class Length:
     unit: Literal["", "mm"]
 
     @classmethod
-    def of(cls, told: int | str) -> "Length":
+    def of(cls, told: float | str) -> "Length":
         """What was told.
 
         Raises:

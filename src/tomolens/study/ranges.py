@@ -45,7 +45,11 @@ REGIONS = {
     "dilation": Range(0, 256),
     "min_new_pixels": Range(1, 1_000_000),
 }
-MILLIMETRES = Range(1e-3, 1000.0)
+LENGTHS = ("min_size", "dilation", "min_new_pixels")
+"""Of regions: whole pixels, or millimetres."""
+MILLIMETRES = {"dilation": Range(0.0, 1000.0)}
+"""Of lengths of regions; of those that are not here `SOME_MILLIMETRES`."""
+SOME_MILLIMETRES = Range(1e-3, 1000.0)
 PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
     "steps": Range(1, 100_000),
     "samples": Range(1, 100_000),
@@ -58,9 +62,9 @@ PARAMETERS: Mapping[str, Range | tuple[str, ...]] = {
 
 
 def _number(name: str, told: float | str) -> float:
-    """Of a length that may be in millimetres."""
+    """A setting of regions, which of a length is told in whole pixels or millimetres."""
     try:
-        return Length.of(told).value if isinstance(told, str) else told
+        return Length.of(told).value if isinstance(told, str) or name in LENGTHS else told
     except SettingsError as error:
         raise ValueError(f"{name}: {error}") from error
 
@@ -70,7 +74,8 @@ def check_regions(settings: RegionSettings) -> RegionSettings:
     for name, allowed in REGIONS.items():
         value = getattr(settings, name)
         for one in value if isinstance(value, tuple) else (value,):
-            (MILLIMETRES if isinstance(one, str) else allowed).check(name, _number(name, one))
+            millimetres = MILLIMETRES.get(name, SOME_MILLIMETRES)
+            (millimetres if isinstance(one, str) else allowed).check(name, _number(name, one))
     if not settings.scales:
         raise ValueError("scales is empty, expected at least one")
     low, high = settings.value_range
