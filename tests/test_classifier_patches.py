@@ -3,7 +3,9 @@
 import pickle
 import re
 from dataclasses import replace
+from decimal import Context, Decimal, localcontext
 from itertools import product
+from math import prod
 
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from conftest import convolutional
 from quick_study import SETTINGS, TABLES, no_figures, quick_cases
 from test_metrics_contract import evaluand
 from tomolens.api import verify_study
-from tomolens.classifier import Classifier, quick
+from tomolens.classifier import Classifier, patches, quick
 from tomolens.classifier.decisions import decide
 from tomolens.classifier.identity import identity_of
 from tomolens.classifier.patches import Patches
+from tomolens.classifier.quick import Quick
+from tomolens.classifier.quick_patches import _of_wholes
 from tomolens.classifier.sourced import SourcedNetwork
 from tomolens.errors import NetworkError, SettingsError
 from tomolens.estimators.explain import explain_each
@@ -83,7 +87,7 @@ def test_noisy_or_is_the_probability_that_it_is_in_any_patch(output, task):
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_noisy_or_of_sure_networks_is_finite_and_has_a_gradient(kind):
-    for bias in (-300.0, -20.0, 0.0, 30.0, 300.0):
+    for bias in (-1e4, -760.0, -300.0, -36.0, -20.0, 0.0, 30.0, 300.0, 1e4):
         z = torch.full((1, 1, 2), bias, dtype=kind, requires_grad=True)
         score = tl.Classifier(nn.Flatten()).in_patches(Patches(1, 0.0, score="noisy-or")).network(z)
         (gradient,) = torch.autograd.grad(score.sum(), z)
@@ -264,6 +268,7 @@ WRONG = {
     "nan": ({"size": 8, "overlap": float("nan")}, "overlap nan"),
     "score": ({"size": 8, "score": "median"}, "score 'median', expected one of mean, max, noisy-or"),
     "weights": ({"size": 8, "weights": "flat"}, "weights 'flat', expected one of sum, uniform, gaussian"),
+    "half a voxel": ({"size": 1.5}, "length 1.5, expected whole pixels"),
     "batch": ({"size": 8, "batch": 0}, "batch 0, expected 1 to 4096"),
 }
 
@@ -288,6 +293,8 @@ def test_what_does_not_go_together_is_refused():
         Classifier(network, "logits").in_patches(Patches((4, 4, 4))).network(torch.rand(1, 1, 16, 16))
     with pytest.raises(SettingsError, match="give cases.spacing, or voxels"):
         Classifier(network, "logits").in_patches(Patches("8 mm")).network(torch.rand(1, 1, 16, 16))
+    with pytest.raises(SettingsError, match="size '900000 mm' is 900000 voxels, expected at most 4096"):
+        Classifier(network, "logits").in_patches(Patches("900000 mm"), (1.0, 1.0)).network(torch.rand(1, 1, 16, 16))
     with pytest.raises(NetworkError, match=r"returned \(8,\) for 4 patches"):
         Classifier(nn.Flatten(0)).in_patches(Patches(2, 0.0)).network(torch.rand(1, 1, 8))
 
@@ -334,3 +341,91 @@ def test_patches_in_a_study_file_are_checked():
         study(classifier={"patches": {"size": 8, "overlap": 2.0}})
     with pytest.raises(SettingsError, match="grad-cam: the network sees patches"):
         study(classifier={"patches": BRIGHT}, estimators={"names": ["grad-cam"]}).run("nowhere")
+
+
+@pytest.mark.parametrize("z", [-200.0, -36.1, -35.9, -14.0, -13.0, -1.0, 3.0, 30.0])
+def test_noisy_or_of_logits_is_what_many_digits_give(z):
+    each = torch.tensor([z, z - 1, 0.5 * z, z], dtype=torch.float64, requires_grad=True)
+    found = patches._any_of_logits(each[:, None])
+    (gradient,) = torch.autograd.grad(found.sum(), each)
+    with localcontext(Context(prec=400)):
+        powers = [Decimal(one).exp() for one in each.tolist()]
+        none = prod((1 / (1 + one) for one in powers), start=Decimal(1))
+        wanted = float(((1 - none) / none).ln())
+        # d log((1 - q) / q) by z, where q' = -q p
+        by_each = [float(one / (1 + one) / (1 - none)) for one in powers]
+    assert float(found.detach()) == pytest.approx(wanted, rel=1e-12)
+    np.testing.assert_allclose(gradient, by_each, rtol=1e-9)
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-12, 2e-7, 0.3, 1.0])
+def test_noisy_or_of_small_probabilities_keeps_its_digits(p):
+    each = torch.full((1, 1, 4), p, requires_grad=True)
+    found = Classifier(nn.Flatten(), "probability").in_patches(Patches(1, 0.0, score="noisy-or")).network(each)
+    (gradient,) = torch.autograd.grad(found.sum(), each)
+    share = float(each.detach()[0, 0, 0])  # as float32 has it
+    assert float(found.detach()) == pytest.approx(-np.expm1(4 * np.log1p(-share)) if p < 1 else 1.0, rel=1e-6)
+    torch.testing.assert_close(gradient, torch.full_like(each, (1 - share) ** 3))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda network, patch: torch.jit.trace(network, patch), lambda network, _: torch.jit.script(network)]
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_torchscript_gives_the_gradients_of_the_network(make):
+    network, image = network_of((16, 16)).float(), images_of((21, 19), 1).float()
+    scripted = make(network, image[..., :8, :8])
+    gradients = []
+    for one in (network, *[scripted] * 4):
+        given = image.clone().requires_grad_(True)
+        whole = Classifier(one).in_patches(Patches(8, 0.5, batch=3))
+        with whole.frozen():
+            whole.class_scores(given)[:, 1].sum().backward()
+        gradients.append(given.grad)
+    for found in gradients[1:]:
+        torch.testing.assert_close(found, gradients[0])
+
+
+def test_one_label_of_patches_is_folded_and_quickened(monkeypatch):
+    for name, value in (("TRYING_PAYS", 0.0), ("COMPILING_PAYS", 1e9), ("QUANTISING_PAYS", 1e9)):
+        monkeypatch.setattr(quick, name, value)
+    monkeypatch.setattr(quick, "BACKENDS", {"folded-fp32": quick.folded_fp32})
+    # Whatever the machine is doing, the backend is found.
+    monkeypatch.setattr(
+        quick, "_speed", lambda backend, example: (backend(example), 1.0 + ("folded" in str(backend)))[1]
+    )
+    images = images_of((20, 20), 4).float()
+    labels = Classifier(convolutional(outputs=3), "logits", task="labels")
+    first, last = labels.in_patches(Patches(8)).of_label(1), labels.of_label(1).in_patches(Patches(8))
+    assert identity_of(first) == identity_of(last)
+    torch.testing.assert_close(first.class_scores(images), last.class_scores(images))
+    folded = first.with_folded(images).folded
+    assert folded is not None
+    torch.testing.assert_close(folded(images), first.network(images))
+    found = first.quickened(images, 10**7).quick
+    assert found is not None
+    torch.testing.assert_close(found.outputs(images), first.network(images))
+
+
+def test_one_whole_image_costs_a_quick_backend_its_own_patches(monkeypatch):
+    seen = []
+    network = convolutional()
+    whole = Classifier(network).in_patches(Patches(8, 0.0, batch=4))
+    inner = Quick("counting", lambda patches: (seen.append(len(patches)), network(patches))[1], 4)
+    found = _of_wholes(inner, whole.network, 32)
+    image = images_of((32, 32), 1).float()
+    torch.testing.assert_close(found.outputs(image), whole.network(image))
+    assert seen == [4] * 4
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 5), (4, 4), (8, 8), (3, 20), (2, 1000)])
+def test_some_patches_are_of_all_places_and_images(count, most):
+    network = Classifier(nn.Flatten()).in_patches(Patches(4, 0.0)).network
+    # Each voxel knows its place and its image.
+    places = torch.arange(16.0).reshape(4, 4).repeat_interleave(4, 0).repeat_interleave(4, 1)
+    images = places + 100 * torch.arange(float(count))[:, None, None, None]
+    assert network.places(images) == 16
+    found = network.some_patches(images, most)[:, 0, 0, 0].int().tolist()
+    assert len(set(found)) == len(found) == min(most, 16 * count)
+    assert len({one % 100 for one in found}) == min(most, 16)
+    assert len({one // 100 for one in found}) == min(count, len(found))

@@ -335,7 +335,11 @@ class Classifier:
                 f"label {index} of a classifier of {self.task}: expected task='labels', index from 0 on"
             )
         output: Output = "logit" if self.output == "logits" else "probability"
-        return replace(self, network=OneLabel(self.network, index), output=output, task="classes")
+        if isinstance(self.network, PatchedNetwork):  # within: what folds and quickens knows what sees patches
+            network: nn.Module = self.network.around(OneLabel(self.network.network, index), output)
+        else:
+            network = OneLabel(self.network, index)
+        return replace(self, network=network, output=output, task="classes")
 
     def in_patches(self, patches: Patches, spacing: tuple[float, ...] | None = None) -> "Classifier":
         """The classifier of whole images whose network sees patches of them, see `Patches`.

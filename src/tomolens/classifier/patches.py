@@ -1,12 +1,15 @@
 """Networks that were trained on patches, shown whole images by a window that slides over them."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
+from math import log
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.jit import optimized_execution  # type: ignore[attr-defined]
 from torch.nn import functional
 
 from ..errors import NetworkError, SettingsError
@@ -43,7 +46,9 @@ class Patches:
             of the score of the whole. ``uniform`` is their mean where patches overlap, ``gaussian`` the mean in which
             the middle of a patch counts more (its standard deviation is an eighth of the patch, MONAI's), as maps of
             patches are joined; neither is the gradient of any score, so that integrated gradients are not complete.
-        batch: patches that the network sees at a time; it shows in the last bits alone.
+        batch: patches that the network sees at a time. It shows in the last bits alone where the network sees each
+            patch by itself; not where its batch norms have no statistics of training, or where it draws from a
+            generator of its own, of which nothing is known here.
 
     Raises:
         SettingsError: lengths, shares or words that cannot be, with the name of the setting.
@@ -95,7 +100,7 @@ class Patches:
             spacing: millimetres of a voxel along each of them, where that is known.
 
         Raises:
-            SettingsError: lengths for other axes, or millimetres where voxels have none.
+            SettingsError: lengths for other axes, millimetres where voxels have none, or too many voxels of them.
         """
         lengths = self._lengths
         if len(lengths) not in (1, axes):
@@ -105,7 +110,10 @@ class Patches:
                 "patches: a size in millimetres needs voxels of one size: give cases.spacing, or voxels"
             )
         each = lengths if len(lengths) == axes else lengths * axes
-        return tuple(max(1, one.pixels(mm)) for one, mm in zip(each, spacing or (1.0,) * axes, strict=True))
+        found = tuple(max(1, one.pixels(mm)) for one, mm in zip(each, spacing or (1.0,) * axes, strict=True))
+        if max(found) > LONGEST:
+            raise SettingsError(f"patches: size {self.size!r} is {max(found)} voxels, expected at most {LONGEST}")
+        return found
 
     def starts(self, shape: tuple[int, ...], size: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
         """Where patches begin along each axis of an image that is no smaller than one.
@@ -169,28 +177,38 @@ class PatchedNetwork(nn.Module):
         parts = self._cut(images)
         batch = self.patches.batch
         again = torch.is_grad_enabled() and len(parts) > batch and self._learns(images)
+        scripted = any(isinstance(module, torch.jit.ScriptModule) for module in self.network.modules())
 
         def seen(*patches: Tensor) -> Tensor:
-            found = run(as_channels_last(torch.cat(patches)))
+            # What TorchScript makes quicker from its second run on keeps other numbers than the first.
+            with optimized_execution(False) if again and scripted else nullcontext():
+                found = run(as_channels_last(torch.cat(patches)))
             if not isinstance(found, Tensor) or found.ndim == 0 or len(found) != len(patches):
                 told = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
                 raise NetworkError(f"the network returned {told} for {len(patches)} patches, expected one row for each")
             return found
 
         outputs = [
-            run_again(seen, *some) if again else seen(*some)
+            run_again(seen, *some, to_its_end=scripted) if again else seen(*some)
             for some in (parts[at : at + batch] for at in range(0, len(parts), batch))
         ]
         every = torch.cat(outputs)
         return self._joined(every.reshape(len(parts) // len(images), len(images), *every.shape[1:]))
 
-    def patches_of(self, images: Tensor) -> Tensor:
-        """The patches of images, those of one place after the other, ``(places * N, C, *patch)``."""
-        return torch.cat(self._cut(images))
+    def places(self, images: Tensor) -> int:
+        """Patches of each image."""
+        return len(self._cut(images[:1]))
 
-    def around(self, network: nn.Module) -> "PatchedNetwork":
-        """Another network shown images in the same way."""
-        return PatchedNetwork(network, self.patches, self.output, self.black, self.spacing)
+    def some_patches(self, images: Tensor, most: int) -> Tensor:
+        """So many patches, or all where there are fewer, ``(P, C, *patch)``: of every place and image in turn."""
+        parts, count = self._cut(images), len(images)
+        places, most = len(parts) // count, min(most, len(parts))
+        # As many or one more of each place, and of one place no image twice: there are no more than images.
+        return torch.cat([parts[number * places // most * count + number % count] for number in range(most)])
+
+    def around(self, network: nn.Module, output: str | None = None) -> "PatchedNetwork":
+        """Another network shown images in the same way, of the same output if none is told."""
+        return PatchedNetwork(network, self.patches, output or self.output, self.black, self.spacing)
 
     def extra_repr(self) -> str:
         """What shows in the numbers beside the network."""
@@ -241,10 +259,8 @@ class PatchedNetwork(nn.Module):
         if self.patches.score == "max":
             return outputs.amax(dim=0)
         if self.output in ("probability", "probabilities"):
-            return 1.0 - (1.0 - outputs).prod(dim=0)
-        # log(1 - p) = -log(1 + exp z); in float64, where no exp(z) of a sure network is 0.
-        nowhere = torch.logaddexp(outputs.double(), torch.zeros_like(outputs, dtype=torch.float64)).sum(dim=0)
-        return (nowhere + torch.log(-torch.expm1(-nowhere))).to(outputs.dtype)
+            return _any_of_probabilities(outputs.double()).to(outputs.dtype)
+        return _any_of_logits(outputs.double()).to(outputs.dtype)
 
 
 def _laid(weights: Tensor, shape: tuple[int, ...], starts: tuple[tuple[int, ...], ...]) -> Tensor:
@@ -253,3 +269,25 @@ def _laid(weights: Tensor, shape: tuple[int, ...], starts: tuple[tuple[int, ...]
     for begins in product(*starts):
         total[tuple(slice(one, one + length) for one, length in zip(begins, weights.shape, strict=True))] += weights
     return total
+
+
+RARE, FEW = -36.0, 1e-6
+"""Logits z below which log(1 + exp z) is exp z in float64, and sums S below which exp S - 1 is S + S²/2."""
+
+
+def _any_of_probabilities(each: Tensor) -> Tensor:
+    """1 - prod(1 - p) of ``(places, N, ...)``, float64, to the last bits where all are small."""
+    unsure = each < 1.0
+    log_none = torch.log1p(-torch.where(unsure, each, 0.0)).sum(dim=0)
+    # Where one is 1 the logarithm has no gradient, and the product has.
+    return torch.where(unsure.all(dim=0), -torch.expm1(log_none), 1.0 - (1.0 - each).prod(dim=0))
+
+
+def _any_of_logits(each: Tensor) -> Tensor:
+    """The same of logits, as a logit: log(exp S - 1), where S is the sum of log(1 + exp z), -log(1 - p)."""
+    rare = each < RARE
+    log_of_each = torch.where(rare, each, torch.log(functional.softplus(each.clamp(min=RARE), threshold=40.0)))
+    log_sum = torch.logsumexp(log_of_each, dim=0)  # exp z of a sure network is 0 even in float64
+    few = log_sum < log(FEW)
+    total = torch.exp(torch.where(few, log(FEW), log_sum))
+    return torch.where(few, log_sum + torch.exp(log_sum) / 2, total + torch.log(-torch.expm1(-total)))

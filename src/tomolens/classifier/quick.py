@@ -49,6 +49,7 @@ class Quick:
         failed: backends that this network or machine does not allow, with the reason.
         finer: a slower one of smaller errors, asked where this one leaves doubt; None asks the network itself.
         error: the largest of an output that was seen on masked training images; 0 where none was seen.
+        fills_up: whether it is given full batches alone, for compiled code knows one size.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Quick:
     failed: Mapping[str, str] = field(default_factory=dict)
     finer: "Quick | None" = None
     error: float = 0.0
+    fills_up: bool = True
 
     @property
     def told(self) -> str:
@@ -65,11 +67,11 @@ class Quick:
         return self.name if self.finer is None else f"{self.name}, in doubt {self.finer.name}"
 
     def outputs(self, images: Tensor) -> Tensor:
-        """Outputs for up to `batch` images; a smaller batch is filled up, for compiled code knows one size."""
-        missing = self.batch - len(images)
+        """Outputs for up to `batch` images; a smaller batch is filled up where it must be full."""
+        missing = self.batch - len(images) if self.fills_up else 0
         if missing:
             images = torch.cat([images, images[:1].expand(missing, *images.shape[1:])])
-        return self.run(images)[: self.batch - missing]
+        return self.run(images)[: len(images) - missing]
 
 
 def nothing() -> None:

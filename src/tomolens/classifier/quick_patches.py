@@ -24,26 +24,28 @@ def quickest_of_patches(
     """
     assert isinstance(network, PatchedNetwork)
     batch = network.patches.batch
-    patches = network.patches_of(example)
-    count = len(patches) // len(example)
+    patches = network.some_patches(example, batch)
     few = patches.repeat(-(-batch // len(patches)), *[1] * (patches.ndim - 1))[:batch]
 
     def of_patches() -> Tensor | None:
         whole = masked()
-        return None if whole is None else network.patches_of(whole)
+        # As many as there are images: all of them would fill the memory.
+        return None if whole is None else network.some_patches(whole, max(batch, len(whole)))
 
     inner = None if like is None else _with_batch(like, batch)
-    found = quickest(network.network, few, images * count, inner, of_patches)
+    found = quickest(network.network, few, images * network.places(example), inner, of_patches)
     return None if found is None else _of_wholes(found, network, len(example))
 
 
 def _with_batch(quick: Quick, batch: int) -> Quick:
-    return replace(quick, batch=batch, finer=None if quick.finer is None else _with_batch(quick.finer, batch))
+    finer = None if quick.finer is None else _with_batch(quick.finer, batch)
+    return replace(quick, batch=batch, finer=finer, fills_up=True)
 
 
 def _of_wholes(quick: Quick, network: PatchedNetwork, batch: int) -> Quick:
     finer = None if quick.finer is None else _of_wholes(quick.finer, network, batch)
-    return replace(quick, run=partial(_through, network, quick), batch=batch, finer=finer)
+    # Its patches are filled up, and whole images need not be.
+    return replace(quick, run=partial(_through, network, quick), batch=batch, finer=finer, fills_up=False)
 
 
 def _through(network: PatchedNetwork, quick: Quick, images: Tensor) -> Tensor:
