@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from conftest import FunctionalReluNetwork, convolutional, transformer
 from quick_study import quick_study, tables
-from tomolens.classifier import Classifier
+from tomolens.classifier import Classifier, checkpoints, quick
 from tomolens.classifier.architectures import build
 from tomolens.classifier.checkpoints import in_segments
+from tomolens.classifier.following import gradient
 from tomolens.classifier.patches import Patches
+from tomolens.classifier.quick import folded_fp32
 from tomolens.classifier.sourced import SourcedNetwork
 from tomolens.estimators.explain import explain, explain_each
 from tomolens.report import write
@@ -156,7 +158,7 @@ def test_where_one_image_does_not_fit_it_is_run_again_in_segments():
     found = explain(Classifier(network), images, "smoothgrad", [1] * 3, batch_size=8)["smoothgrad"]
     wanted = explain(Classifier(convolutional()), images, "smoothgrad", [1] * 3, batch_size=8)["smoothgrad"]
     torch.testing.assert_close(found, wanted)
-    assert network.asked == 4  # of 8, 4, 2 and 1
+    assert network.asked == 5  # of 8, 4, 2 and 1, and whether segments have the same gradients
     attending = refusing(SmallMemory(transformer()))
     with pytest.raises(RuntimeError, match="can't allocate memory"):
         explain(Classifier(attending), images, "backpropagation", [1] * 3)
@@ -174,3 +176,86 @@ def test_a_study_with_checkpoints_has_the_same_tables(tmp_path, monkeypatch):
     plain.run(tmp_path / "plain", workers=1)
     spared.run(tmp_path / "spared", workers=1)
     assert tables(tmp_path / "plain") == tables(tmp_path / "spared")
+
+
+class Passing(torch.autograd.Function):
+    """1 where something is positive, with the gradient of what it was given."""
+
+    @staticmethod
+    def forward(context, x):
+        return (x > 0).float()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient
+
+
+class OwnGradients(nn.Module):
+    """Of a part without gradients, or with gradients of its own: `torch.fx` keeps neither."""
+
+    def __init__(self, kind):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.norm, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Linear(4, 2)
+        self.kind = kind
+
+    def forward(self, x):
+        x = self.norm(self.first(x))
+        if self.kind == "no gradient":
+            with torch.no_grad():
+                mask = torch.sigmoid(x)
+            x = x * mask
+        elif self.kind == "own gradient":
+            x = x * Passing.apply(x)
+        return self.last(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize("kind", ["no gradient", "own gradient"])
+def test_gradients_that_tracing_drops_leave_a_network_as_it_is(kind):
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    network = OwnGradients(kind).eval()
+    classifier = Classifier(network, "logits")
+    assert classifier.with_checkpoints(images[:1]).folded is None
+    assert classifier.with_folded(images).folded is None
+    torch.testing.assert_close(folded_fp32(network, images)(images), network(images))  # for decisions
+    plain = Classifier(OwnGradients("").eval(), "logits")
+    assert plain.with_checkpoints(images[:1]).folded is not None
+    assert plain.with_folded(images).folded is not None
+
+
+def test_gradients_are_compared_too(monkeypatch):
+    """Whatever else tracing may drop."""
+    images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    classifier = Classifier(OwnGradients("no gradient").eval(), "logits")
+    for module in (checkpoints, quick):
+        monkeypatch.setattr(module, "followed", fx.symbolic_trace)
+    assert classifier.with_checkpoints(images[:1]).folded is None
+    assert classifier.with_folded(images).folded is None
+
+
+class WritingIntoAView(nn.Module):
+    """Of what some operations before it made."""
+
+    def __init__(self, before):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last, self.before = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4, 2), before
+
+    def forward(self, x):
+        x = self.first(x)
+        for _ in range(self.before):
+            x = x * 1.1
+        x.flatten(2).mul_(0.5)
+        return self.last((x * x).mean((2, 3)))
+
+
+def test_a_segment_that_writes_into_a_view_of_its_input_is_given_the_same_again():
+    images = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    made = 0
+    for before in range(8):
+        network = WritingIntoAView(before).eval()
+        spared = checkpoints._in_segments(network)
+        if torch.equal(spared(images), network(images)):
+            made += 1
+            assert torch.equal(gradient(spared, images), gradient(network, images)), before
+    assert made > 2

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.split_module import split_module
 
+from .following import followed, gradient, small_part
 from .label import OneLabel
 from .layout import as_channels_last
 from .patches import PatchedNetwork
@@ -24,13 +25,14 @@ class _Segment(nn.Module):
 
     Attributes:
         part: as `torch.fx` cut it off.
-        writes: whether it writes into what it is given, of which it then takes copies: it is given the same again.
+        writes: whether it writes into anything, which may be a view of what it is given: it then takes copies, for it
+            is given the same again.
     """
 
     def __init__(self, part: fx.GraphModule) -> None:
         super().__init__()
         self.part = part
-        self.writes = any(_writes(part, node) and node.args[0].op == "placeholder" for node in part.graph.nodes)
+        self.writes = any(_writes(part, node) for node in part.graph.nodes)
 
     def forward(self, *given: Any) -> Any:
         """What the part makes."""
@@ -52,15 +54,26 @@ def in_segments(network: nn.Module, example: Tensor) -> nn.Module | None:
         example: images ``(N, C, *spatial)`` on the network's device.
 
     Returns:
-        None where `torch.fx` cannot follow the network, or where other outputs come out for the example.
+        None where `torch.fx` cannot follow the network with its gradients (`followed`), where other outputs come out
+        for the example, or other gradients for a part of it. Where a part has none, for the network takes no other
+        size or memory does not do, gradients are not compared: a whole image's may be what does not fit.
     """
     try:
         made = _in_segments(network)
         with torch.no_grad():
             own, others = network(as_channels_last(example)), made(as_channels_last(example))
+        alike = torch.equal(own, others) and _gradients_are_equal(network, made, small_part(example))
     except Exception:  # tracing fails in as many ways as networks differ
         return None
-    return made if torch.equal(own, others) else None
+    return made if alike else None
+
+
+def _gradients_are_equal(network: nn.Module, made: nn.Module, images: Tensor) -> bool:
+    try:
+        own = gradient(network, images)
+    except Exception:  # as networks have it of another size
+        return True
+    return torch.equal(own, gradient(made, images))
 
 
 def _in_segments(network: nn.Module) -> nn.Module:
@@ -70,7 +83,7 @@ def _in_segments(network: nn.Module) -> nn.Module:
         return OneLabel(_in_segments(network.network), network.index)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        traced = network if isinstance(network, fx.GraphModule) else fx.symbolic_trace(network)
+        traced = network if isinstance(network, fx.GraphModule) else followed(network)
         nodes = [node for node in traced.graph.nodes if node.op not in ("placeholder", "output")]
         length, places, part = max(1, isqrt(len(nodes))), {}, 0
         for number, node in enumerate(nodes):

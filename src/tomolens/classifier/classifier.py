@@ -394,8 +394,9 @@ class Classifier:
     def with_folded(self, example: Tensor) -> "Classifier":
         """This classifier with a folded copy of its network for gradients, where there is anything to fold.
 
-        Networks that `torch.fx` cannot follow, whose batch norms have no statistics of training, or whose folded copy
-        gives other scores for the example than rounding explains, are left as they are.
+        Networks that `torch.fx` cannot follow, parts of which turn gradients off or have gradients of their own, whose
+        batch norms have no statistics of training, or whose folded copy gives other scores or gradients for the example
+        than rounding explains, are left as they are.
 
         Args:
             example: images ``(N, C, *spatial)``.
@@ -409,7 +410,8 @@ class Classifier:
         """This classifier whose gradients take less memory and more time.
 
         It keeps what goes from one segment of the network to the next, and computes what is within again
-        (gradient checkpointing), to the same bits. Networks that `torch.fx` cannot follow are left as they are.
+        (gradient checkpointing), to the same bits. Networks that `torch.fx` cannot follow, or parts of which turn
+        gradients off or have gradients of their own, are left as they are.
 
         Args:
             example: an image ``(1, C, *spatial)``.
