@@ -192,15 +192,14 @@ def test_sizes_in_mm_are_those_of_disks_and_balls(spacing):
     axes = len(spacing)
     image = chest((1, 40, 52))[0] if axes == 2 else chest()
     told = RegionSettings(scales=(50,), min_size="11 mm", min_new_pixels="7 mm", segmenting_size=64)
-    longest = max(np.multiply(image.shape, spacing))
     finer = np.prod([side * mm / 64 for side, mm in zip(image.shape, spacing, strict=True)])
     area = np.pi * 5.5**2
     least = round(area / finer) if axes == 2 else round(4 / 3 * np.pi * 5.5**3 / np.prod(spacing))
     if axes == 2:
         same = RegionSettings(scales=(50,), min_size=least, segmenting_size=64)
     else:
-        # Of as many pixels in a slice; scales go with the size itself.
-        in_slice = area / (longest / 64) ** 2
+        # Of as many pixels in a slice as have the same share of the volume; scales go with the size itself.
+        in_slice = 64**2 * (4 / 3 * np.pi * 5.5**3 / np.prod(np.multiply(image.shape, spacing))) ** (2 / 3)
         same = RegionSettings(scales=(50 * least / in_slice,), min_size=1, segmenting_size=64)
     (found,) = labels_of(image, told, spacing)
     if axes == 2:
@@ -242,3 +241,27 @@ def test_the_spacing_of_a_slice_changes_nothing_that_is_told_in_pixels():
     image = chest((1, 40, 52))
     for name in ("starts", "pixels"):
         np.testing.assert_array_equal(getattr(segment(image), name), getattr(segment(image, spacing=(2.0, 0.5)), name))
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (4.0, 1.0, 1.0)])
+def test_a_size_in_mm_cuts_as_the_pixels_that_are_as_large(spacing):
+    """In a volume that is no cube too: scales go with what both are of the whole."""
+    image = chest((12, 40, 40))
+    pixels = RegionSettings(min_size=1000)
+    voxels = image.size * (1000 / 224**2) ** 1.5
+    diameter = 2 * (voxels * np.prod(spacing) * 3 / 4 / np.pi) ** (1 / 3)
+    millimetres = RegionSettings(min_size=f"{diameter:.9f} mm")
+    assert millimetres.voxels("min_size", image.shape, spacing) == round(voxels)
+    assert millimetres.pixels_of_slice("min_size", image.shape, spacing) == pytest.approx(1000, rel=1e-6)
+    for one, other in zip(labels_of(image, millimetres, spacing), labels_of(image, pixels, spacing), strict=True):
+        assert other.max() > 2
+        assert_same_partition(one, other)
+
+
+def test_a_dilation_of_0_mm_is_none():
+    image = chest()
+    for name in ("starts", "pixels"):
+        found, wanted = (
+            getattr(segment(image[None], RegionSettings(dilation=told), (2.0, 1.0, 1.0)), name) for told in ("0 mm", 0)
+        )
+        np.testing.assert_array_equal(found, wanted)

@@ -55,31 +55,34 @@ class RegionSettings:
             MapError: a size in mm where the spacing is not known.
         """
         told = Length.of(getattr(self, name))
-        return self._ball(name, spacing) if told.unit else int(told.value)
+        return _whole(self._ball(name, spacing)) if told.unit else int(told.value)
 
     def voxels(self, name: Size, shape: Sequence[int], spacing: Sequence[float] | None) -> int:
         """A size of a volume of this shape, in its voxels; see `pixels`."""
         told = Length.of(getattr(self, name))
-        return self._ball(name, spacing) if told.unit else self.in_volume(told.value, math.prod(shape))
+        return _whole(self._ball(name, spacing)) if told.unit else self.in_volume(told.value, math.prod(shape))
 
     def pixels_of_slice(self, name: Size, shape: Sequence[int], spacing: Sequence[float] | None) -> float:
-        """What a size of a volume would be in a slice of its longest side, in pixels at ``segmenting_size``."""
+        """The pixels at ``segmenting_size`` of which `voxels` would make a size of a volume as large."""
         told = Length.of(getattr(self, name))
         if not told.unit:
             return told.value
-        assert spacing is not None  # `voxels` has been asked before
-        pixel = max(length * side for length, side in zip(shape, spacing, strict=True)) / self.segmenting_size
-        return math.pi / 4 * (told.value / pixel) ** 2
+        share = self._ball(name, spacing) / math.prod(shape)
+        return float(self.segmenting_size**2 * share ** (2 / 3))
 
     def in_volume(self, pixels: float, voxels: int) -> int:
         """A number of pixels at ``segmenting_size`` as a number of a volume's voxels."""
         share = pixels / self.segmenting_size**2
         return max(1, round(voxels * share * math.sqrt(share)))
 
-    def _ball(self, name: Size, spacing: Sequence[float] | None) -> int:
+    def _ball(self, name: Size, spacing: Sequence[float] | None) -> float:
         told = getattr(self, name)
         if spacing is None:
             raise MapError(UNKNOWN.format(name, told))
         radius = Length.of(told).value / 2
         whole = math.pi * radius**2 if len(spacing) == 2 else 4 / 3 * math.pi * radius**3
-        return max(1, round(whole / math.prod(spacing)))
+        return whole / math.prod(spacing)
+
+
+def _whole(pixels: float) -> int:
+    return max(1, round(pixels))
