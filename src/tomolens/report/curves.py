@@ -77,13 +77,14 @@ def _by_form(findings: Findings, chart: Chart, series: Sequence[Series], headlin
             (line,), name = one.lines, f"{one.headline}  {title(findings, one.key[0])}"
             colour, dash = one.look.colour, one.look.dash
             axes.plot(line.x, line.value, linewidth=style.LINE, label=name, color=colour, linestyle=dash)
+            axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.1, linewidth=0, zorder=0)
         rest = [one for one in own if one not in shown]
         for one in rest:
             (line,) = one.lines
             label = f"{len(rest)} others, see the table" if one is rest[0] else None
             axes.plot(line.x, line.value, linewidth=0.8, color=style.GUIDE, zorder=1, label=label)
         if blind is not None:
-            name = f"{blind.headline}  {blind.label}, the best blind map"
+            name = f"{blind.headline}  {blind.label}\n(the best blind map)"  # as wide as the other names
             axes.plot(blind.lines[0].x, blind.lines[0].value, "--", color=style.BLIND, linewidth=style.LINE, label=name)
         if chart.chance:
             axes.plot([0, 1], [0, 1], color=style.GUIDE, linewidth=0.8, zorder=0)

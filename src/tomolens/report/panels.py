@@ -1,5 +1,7 @@
 """Figures of example cases: the image, the mask, every map, and the top regions of every map."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -44,12 +46,12 @@ def maps_figure(example: Example, description: Description) -> Figure:
     names = list(dict.fromkeys(name for name, _ in example.maps))
     columns = 2 * min(4, len(names))
     rows = -(-2 * len(names) // columns)
-    figure = style.figure(1.5 * (columns + 1) + 0.2, 1.75 * rows + 0.5)
-    grid = figure.add_gridspec(rows, columns + 1)
+    figure = style.figure(1.5 * (columns + 1) + 0.2, 1.75 * rows + 0.9)
+    grid = figure.add_gridspec(rows + 1, columns + 1, height_ratios=[1.0] * rows + [0.06])
     half = max(1, rows // 2)
     _show_image(figure.add_subplot(grid[:half, 0]), example, with_mask=False)
     if rows > 1:
-        _show_image(figure.add_subplot(grid[half:, 0]), example, with_mask=True)
+        _show_image(figure.add_subplot(grid[half:rows, 0]), example, with_mask=True)
     for place, name in enumerate(names):
         row, column = divmod(2 * place, columns)
         limit = float(np.percentile(np.abs(example.maps[name, "absolute"]), style.PERCENTILE)) or 1.0
@@ -59,8 +61,24 @@ def maps_figure(example: Example, description: Description) -> Figure:
             style.bare(axes)
             axes.imshow(projected(example.maps[name, form]), cmap=cmap, vmin=low, vmax=limit, interpolation="nearest")
             axes.set_title(f"{description.titles.get(name, name)}\n{form}", fontsize=7)
+    half = columns // 2
+    _colour_bars([figure.add_subplot(grid[rows, at : at + half]) for at in (1, 1 + half)])
     figure.suptitle(_heading(example, description), fontsize=style.TITLE)
     return figure
+
+
+def _colour_bars(places: Sequence[Axes]) -> None:
+    """What the colours of maps as they are and absolute mean; where they end is each map's own."""
+    signed = style.PRINTED_SIGNED, -1.0, ("against the class", "0", "for the class")
+    magnitude = style.PRINTED_MAGNITUDE, 0.0, ("0", "99th percentile")
+    for axes, (cmap, low, words) in zip(places, (signed, magnitude), strict=True):
+        axes.imshow(np.linspace(low, 1.0, 256)[None], cmap=cmap, aspect="auto", extent=(low, 1.0, 0.0, 1.0))
+        axes.set_xticks(np.linspace(low, 1.0, len(words)), words, fontsize=style.SMALL)
+        labels = axes.get_xticklabels()
+        labels[0].set_horizontalalignment("left")  # or the maps above make room for them
+        labels[-1].set_horizontalalignment("right")
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
 
 
 def regions_figure(example: Example, description: Description) -> Figure:
