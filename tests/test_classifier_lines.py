@@ -9,7 +9,7 @@ from torch import nn
 
 from tomolens.classifier import Classifier, decisions
 from tomolens.classifier.decisions import AUDITED, FEWEST_AUDITED, decide
-from tomolens.classifier.lines import EVERY, coarse, fill_in, in_doubt, leads, tightest
+from tomolens.classifier.lines import EVERY, Gaps, coarse, fill_in, leads
 from tomolens.classifier.quick import Quick
 
 
@@ -60,13 +60,13 @@ def test_by_hand():
     # Rates: 0.2, 0.2, 3.2, 0.5 a step. The first gap is beside none of the steep one: it reaches
     # 2 * 2 * sqrt(0.2 * 3.2) * 5 = 16 and its leads add up to 38; the second, beside it, reaches 64; the last
     # 2 * 2 * 3.2 * 2 = 25.6, and its leads add up to 34.
-    assert in_doubt([line], scores, classes, asked).tolist() == [7, 12]
+    assert Gaps.of([line], scores, classes, asked).in_doubt().tolist() == [7, 12]
     # Scores that may be wrong by e make two leads that may both be too high by 2 e: 16 + 4 e reaches 38 from 5.5 on.
-    assert 2 not in in_doubt([line], scores, classes, asked, 5.4)
-    assert 2 in in_doubt([line], scores, classes, asked, 5.6)
+    assert 2 not in Gaps.of([line], scores, classes, asked).in_doubt(5.4)
+    assert 2 in Gaps.of([line], scores, classes, asked).in_doubt(5.6)
     z[17] = -4.0
     scores, classes, asked = asked_first(z)
-    assert in_doubt([line], scores, classes, asked).tolist() == [7, 12, 16]
+    assert Gaps.of([line], scores, classes, asked).in_doubt().tolist() == [7, 12, 16]
     assert fill_in([line], classes, asked).tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 16]
     assert classes.tolist() == [1] * 15 + [0] * 3
 
@@ -77,16 +77,16 @@ def test_the_tightest_by_hand():
     z[[0, 5, 10, 15, 17]] = 10.0, 9.0, 8.0, -8.0, -9.0
     scores, classes, asked = asked_first(z)
     # Leads against change: 38 / 8, 34 / 32, 32 / 32 and 34 / 12.8; of a whole line that does not change: beyond all.
-    assert tightest([line], scores, classes, asked, 3).tolist() == [12, 7, 16]
+    assert Gaps.of([line], scores, classes, asked).tightest(3).tolist() == [12, 7, 16]
     still, tied = np.full(36, 3.0), np.r_[np.full(18, 3.0), np.zeros(18)]
     for other, expected in ((still, [12, 7]), (tied, [20, 25])):
         both = np.r_[z, other[18:]]
         scores = np.stack([-both, both], axis=1).astype(np.float32)
         seen = np.isin(np.arange(36), coarse([line, line + 18]))
-        found = tightest([line, line + 18], scores, scores.argmax(axis=1), seen, 2)
+        found = Gaps.of([line, line + 18], scores, scores.argmax(axis=1), seen).tightest(2)
         assert found.tolist() == expected
-    assert tightest([], scores, classes, seen, 2).tolist() == []
-    assert tightest([line], scores[:18], classes, np.ones(18, bool), 2).tolist() == []
+    assert Gaps.of([], scores, classes, seen).tightest(2).tolist() == []
+    assert Gaps.of([line], scores[:18], classes, np.ones(18, bool)).tightest(2).tolist() == []
 
 
 def test_where_the_tightest_turn_doubt_reaches_further(monkeypatch):

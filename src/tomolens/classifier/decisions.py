@@ -25,7 +25,7 @@ from torch import Tensor
 from ..errors import SettingsError
 from ..randomness import generator
 from .classifier import Classifier
-from .lines import REACH, Line, coarse, fill_in, in_doubt, leads, tightest
+from .lines import REACH, Gaps, Line, coarse, fill_in, leads
 from .quick import SAFETY, Quick
 
 COMPARED = 16
@@ -245,7 +245,10 @@ class _Deciding:
 
     def _in_doubt(self, lines: Sequence[Line]) -> Line:
         error = float(self.errors[0]) if self.last else 0.0
-        return in_doubt(lines, self.scores[0], self.classes, self.asked, error, self.reach)
+        return self._gaps(lines).in_doubt(error, self.reach)
+
+    def _gaps(self, lines: Sequence[Line]) -> Gaps:
+        return Gaps.of(lines, self.scores[0], self.classes, self.asked)
 
     def _ask(self, images: Line, scorer: int = 0) -> Asking:
         """Let a scorer decide images, and learn from it what the rougher ones miss."""
@@ -278,7 +281,7 @@ class _Deciding:
 
     def _check_tightest(self, lines: Sequence[Line]) -> Asking:
         """Let the network itself see what is nearest to doubt; where that turns, doubt reaches twice as far."""
-        while len(tight := tightest(lines, self.scores[0], self.classes, self.asked, TIGHTEST)):
+        while len(tight := self._gaps(lines).tightest(TIGHTEST)):
             fill_in(lines, self.classes, self.asked)
             filled = self.classes[tight]
             yield from self._ask_all(tight)

@@ -29,67 +29,15 @@ def coarse(lines: Sequence[Line]) -> Line:
     return np.unique(np.concatenate([np.append(line[::EVERY], line[-1]) for line in lines]))
 
 
-def in_doubt(
-    lines: Sequence[Line],
-    scores: NDArray[np.float32],
-    classes: NDArray[np.int64],
-    asked: NDArray[np.bool_],
-    error: float = 0.0,
-    reach: float = REACH,
-) -> Line:
-    """The images in the middle of gaps whose ends are decided differently, or not by far; each once.
-
-    Args:
-        lines: of images.
-        scores: of every class, ``(images, classes)``; of images that were not asked they are not looked at.
-        classes: decided.
-        asked: which images were.
-        error: by how much a score may be wrong, as those of a quick backend are.
-        reach: see `REACH`.
-    """
-    found: set[int] = set()
-    for line in lines:
-        gaps = _Gaps.of(line, scores, classes, asked)
-        found.update(gaps.middle[gaps.turns | (gaps.leads <= reach * gaps.change + 4.0 * error)].tolist())
-    return np.array(sorted(found), dtype=np.intp)
-
-
-def tightest(
-    lines: Sequence[Line],
-    scores: NDArray[np.float32],
-    classes: NDArray[np.int64],
-    asked: NDArray[np.bool_],
-    count: int,
-) -> Line:
-    """The images in the middle of the gaps whose leads are the smallest against what they could change by.
-
-    Args:
-        lines: of images.
-        scores: of every class, ``(images, classes)``; of images that were not asked they are not looked at.
-        classes: decided.
-        asked: which images were.
-        count: of images, at most.
-    """
-    gaps = [_Gaps.of(line, scores, classes, asked) for line in lines]
-    middle = np.concatenate([one.middle for one in gaps]) if gaps else np.empty(0, np.intp)
-    if not len(middle):
-        return middle
-    with np.errstate(divide="ignore", invalid="ignore"):
-        times = np.concatenate([one.leads / one.change for one in gaps])
-    # No lead that cannot change is a tie, and no lead against no change at all is beyond every other.
-    by_times = middle[np.argsort(np.nan_to_num(times, nan=0.0), kind="stable")]
-    return np.array(list(dict.fromkeys(by_times.tolist()))[:count], dtype=np.intp)
-
-
 @dataclass(frozen=True)
-class _Gaps:
-    """The gaps of a line with images in them that were not asked.
+class Gaps:
+    """The gaps of some lines: images that were not asked, between two that were.
 
     Attributes:
         middle: number of the image in the middle of each.
         turns: whether its ends are decided differently.
         leads: what the leads at its ends add up to.
-        change: by how much a lead could change within it.
+        change: by how much a lead could change within it, at the rate of `REACH`.
     """
 
     middle: Line
@@ -99,22 +47,65 @@ class _Gaps:
 
     @classmethod
     def of(
-        cls, line: Line, scores: NDArray[np.float32], classes: NDArray[np.int64], asked: NDArray[np.bool_]
-    ) -> "_Gaps":
-        """Those of one line."""
-        places = np.flatnonzero(asked[line])
-        known, steps = line[places], np.diff(places)
-        rates = np.abs(np.diff(scores[known], axis=0)).max(axis=1) / steps
-        beside = np.max([np.append(0.0, rates[:-1]), rates, np.append(rates[1:], 0.0)], axis=0) if len(rates) else rates
-        # A lead is a difference of two scores, and changes twice as fast as any.
-        change = 2.0 * np.sqrt(beside * rates.max(initial=0.0)) * steps
-        both, inside = leads(scores[known]), steps > 1
-        return cls(
-            line[(places[:-1] + places[1:])[inside] // 2],
-            (classes[known[:-1]] != classes[known[1:]])[inside],
-            (both[:-1] + both[1:])[inside],
-            change[inside],
-        )
+        cls,
+        lines: Sequence[Line],
+        scores: NDArray[np.float32],
+        classes: NDArray[np.int64],
+        asked: NDArray[np.bool_],
+    ) -> "Gaps":
+        """Those of all lines, one line after the other.
+
+        Args:
+            lines: of images.
+            scores: of every class, ``(images, classes)``; of images that were not asked they are not looked at.
+            classes: decided.
+            asked: which images were.
+        """
+        found = [_gaps_of_line(line, scores, classes, asked) for line in lines]
+        if not found:
+            return cls(np.empty(0, np.intp), np.empty(0, np.bool_), np.empty(0), np.empty(0))
+        middle, turns, both, change = zip(*found, strict=True)
+        return cls(np.concatenate(middle), np.concatenate(turns), np.concatenate(both), np.concatenate(change))
+
+    def in_doubt(self, error: float = 0.0, reach: float = REACH) -> Line:
+        """The images in the middle of gaps whose ends are decided differently, or not by far; each once.
+
+        Args:
+            error: by how much a score may be wrong, as those of a quick backend are.
+            reach: see `REACH`.
+        """
+        return np.unique(self.middle[self.turns | (self.leads <= reach * self.change + 4.0 * error)])
+
+    def tightest(self, count: int) -> Line:
+        """The images in the middle of the gaps whose leads are the smallest against what they could change by.
+
+        Args:
+            count: of images, at most.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            times = self.leads / self.change
+        # A lead of 0 that cannot change is a tie, and one above 0 that cannot is beyond every other.
+        by_times = self.middle[np.argsort(np.nan_to_num(times, nan=0.0), kind="stable")]
+        return np.array(list(dict.fromkeys(by_times.tolist()))[:count], dtype=np.intp)
+
+
+def _gaps_of_line(
+    line: Line, scores: NDArray[np.float32], classes: NDArray[np.int64], asked: NDArray[np.bool_]
+) -> tuple[Line, NDArray[np.bool_], NDArray[np.floating], NDArray[np.floating]]:
+    """What `Gaps` has of one line."""
+    places = np.flatnonzero(asked[line])
+    known, steps = line[places], np.diff(places)
+    rates = np.abs(np.diff(scores[known], axis=0)).max(axis=1) / steps
+    beside = np.max([np.append(0.0, rates[:-1]), rates, np.append(rates[1:], 0.0)], axis=0) if len(rates) else rates
+    # A lead is a difference of two scores, and changes twice as fast as any.
+    change = 2.0 * np.sqrt(beside * rates.max(initial=0.0)) * steps
+    both, inside = leads(scores[known]), steps > 1
+    return (
+        line[(places[:-1] + places[1:])[inside] // 2],
+        (classes[known[:-1]] != classes[known[1:]])[inside],
+        (both[:-1] + both[1:])[inside],
+        change[inside],
+    )
 
 
 def leads(scores: NDArray[np.float32]) -> NDArray[np.float32]:
