@@ -12,9 +12,41 @@ from tomolens.estimators import References, explain
 from tomolens.estimators.registry import PROTOCOL
 from tomolens.imputers.fills import imputer
 from tomolens.metrics.masking import masked_decisions
-from tomolens.metrics.ranked import rank_map
+from tomolens.metrics.ranked import RankedMap, rank_map
 
 STEPS, BATCH = 40, 16
+
+
+def rankings_of(maps: dict[str, torch.Tensor]) -> list[RankedMap]:
+    """Every map as it is and absolute, one that is its own absolute once."""
+    forms = [(one[0], one[0].abs()) for one in maps.values()]
+    return [rank_map(form) for own, magnitude in forms for form in (own, magnitude)[: 1 + (not own.equal(magnitude))]]
+
+
+def beside_bare(
+    network: torch.nn.Module, image: torch.Tensor, rankings: list[RankedMap], name: str, batch: int
+) -> Quick:
+    """Every masked image of fidelity once, against the quickest backend alone on as many; that backend."""
+    example = image.expand(batch, *image.shape).contiguous()
+    found = Classifier(network).quickened(example, 10**9).quick
+    for backend, speed in found.speeds.items() if found else ():
+        print(f"{name}: {backend} {speed:.1f} images a second", flush=True)
+    quickest = found or Quick("folded-fp32", BACKENDS["folded-fp32"](network, example), batch)
+    with torch.inference_mode():
+        bare = seconds(lambda: [quickest.run(example) for _ in range(20)]) / (20 * batch)
+    made: list[int] = []
+
+    def counting(images: torch.Tensor) -> torch.Tensor:
+        made.append(len(images))
+        return quickest.run(images)
+
+    counted = Classifier(network, quick=Quick(quickest.name, counting, batch))
+    took = seconds(lambda: masked_decisions(counted, rankings, imputer(0.0, image, 0), STEPS, batch))
+    distinct, whole = sum(made), len(rankings) * 2 * (STEPS + 1)
+    print(f"{name}: {distinct} of {whole} masked images are distinct", flush=True)
+    share = distinct * bare / took
+    print(f"{name}: {quickest.name} at {share:.2f} of its bare throughput (at least 0.85), {took:.1f} s", flush=True)
+    return quickest
 
 
 def measure(size: int) -> None:
@@ -30,32 +62,10 @@ def measure(size: int) -> None:
         [case.label],
         references=References(torch.rand(8, 1, size, size), torch.arange(8) % 2),
     )
-    rankings = [rank_map(form) for one in maps.values() for form in (one[0], one[0].abs())]
-    example = image.expand(BATCH, *image.shape).contiguous()
+    rankings = rankings_of(maps)
     quick.COMPILING_PAYS = 0.0
-    found = Classifier(network).quickened(example, 10**9).quick
-    for name, speed in found.speeds.items() if found else ():
-        print(f"decisions, {size} x {size}: {name} {speed:.1f} images a second", flush=True)
-    quickest = found or Quick("folded-fp32", BACKENDS["folded-fp32"](network, example), BATCH)
+    quickest = beside_bare(network, image, rankings, f"decisions, {size} x {size}", BATCH)
     classifier = Classifier(network, quick=quickest)
-    whole = len(rankings) * 2 * (STEPS + 1)
-    with torch.inference_mode():
-        bare = seconds(lambda: [quickest.run(example) for _ in range(20)]) / (20 * BATCH)
-    made: list[int] = []
-
-    def counting(images: torch.Tensor) -> torch.Tensor:
-        made.append(len(images))
-        return quickest.run(images)
-
-    counted = Classifier(network, quick=Quick(quickest.name, counting, BATCH))
-    took = seconds(lambda: masked_decisions(counted, rankings, imputer(0.0, image, 0), STEPS, BATCH))
-    distinct = sum(made)
-    print(f"decisions, {size} x {size}: {distinct} of {whole} masked images are distinct", flush=True)
-    print(
-        f"decisions, {size} x {size}: {quickest.name} at {distinct * bare / took:.2f} of its bare throughput "
-        "(at least 0.85)",
-        flush=True,
-    )
     random = torch.rand(256, 1, size, size)
     decided = decide(classifier, lambda numbers: random[list(numbers)], len(random), BATCH)
     print(f"decisions, {size} x {size}: bound {decided.bound:.3f}, {decided.asked} of 256 asked again", flush=True)

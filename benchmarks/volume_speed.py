@@ -5,20 +5,17 @@ The same shares are asked for as of slices (`gradients.py`, `decisions.py`).
 
 import torch
 
-from side_by_side import in_turn, seconds
+from decisions import beside_bare, rankings_of
+from side_by_side import in_turn
 from tomolens.cases import Preprocessing, phantom
 from tomolens.classifier import Classifier, quick
 from tomolens.classifier.architectures import build
 from tomolens.classifier.layout import as_channels_last
-from tomolens.classifier.quick import BACKENDS, Quick
 from tomolens.estimators import References, explain, make_estimator
 from tomolens.estimators.cost import cost_of
 from tomolens.estimators.registry import PROTOCOL
-from tomolens.imputers.fills import imputer
-from tomolens.metrics.masking import masked_decisions
-from tomolens.metrics.ranked import rank_map
 
-STEPS, BATCH = 40, 4
+BATCH = 4
 
 
 def measure(architecture: str, side: int, rounds: int = 1) -> None:
@@ -31,7 +28,8 @@ def measure(architecture: str, side: int, rounds: int = 1) -> None:
     references = References(torch.rand(8, *image.shape), torch.arange(8) % 2)
     name = f"volumes, {architecture}, {' x '.join([str(side)] * 3)}"
     maps = gradients(network, image, references, name, rounds)
-    decisions(network, image, maps, name)
+    quick.COMPILING_PAYS = 1e12  # half a minute for each network
+    beside_bare(network, image, rankings_of(maps), f"decisions, {name}", BATCH)
 
 
 def gradients(
@@ -53,32 +51,6 @@ def gradients(
 
     in_turn(f"gradients, {name}: eight estimators against {count} bare passes (at least 0.91)", ours, bare, rounds)
     return made
-
-
-def decisions(network: torch.nn.Module, image: torch.Tensor, maps: dict[str, torch.Tensor], name: str) -> None:
-    """Every masked volume of fidelity once, against the quickest backend alone on as many."""
-    rankings = [rank_map(form) for one in maps.values() for form in (one[0], one[0].abs())]
-    example = image.expand(BATCH, *image.shape).contiguous()
-    quick.COMPILING_PAYS = 1e12  # half a minute for each network
-    found = Classifier(network).quickened(example, 10**9).quick
-    for backend, speed in found.speeds.items() if found else ():
-        print(f"decisions, {name}: {backend} {speed:.1f} images a second", flush=True)
-    quickest = found or Quick("folded-fp32", BACKENDS["folded-fp32"](network, example), BATCH)
-    with torch.inference_mode():
-        bare = seconds(lambda: [quickest.run(example) for _ in range(10)]) / (10 * BATCH)
-    made: list[int] = []
-
-    def counting(images: torch.Tensor) -> torch.Tensor:
-        made.append(len(images))
-        return quickest.run(images)
-
-    counted = Classifier(network, quick=Quick(quickest.name, counting, BATCH))
-    took = seconds(lambda: masked_decisions(counted, rankings, imputer(0.0, image, 0), STEPS, BATCH))
-    print(
-        f"decisions, {name}: {quickest.name} at {sum(made) * bare / took:.2f} of its bare throughput (at least 0.85), "
-        f"{sum(made)} volumes in {took:.1f} s",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -148,8 +149,7 @@ class Classifier:
     @property
     def patches(self) -> Patches | None:
         """How the network is shown whole images, where it sees patches of them alone."""
-        inner = self.network.network if isinstance(self.network, OneLabel) else self.network
-        return inner.patches if isinstance(inner, PatchedNetwork) else None
+        return self.network.patches if isinstance(self.network, PatchedNetwork) else None
 
     @property
     def forward_only(self) -> str:
@@ -383,10 +383,11 @@ class Classifier:
         """
         if self.output not in ("logit", "logits") or self.score != "logit" or self.task == "labels":
             return self
+        made_once = cache(masked)
         with self.frozen():
             find = quickest if self.patches is None else quickest_of_patches
-            found = find(self.network, example.to(self.device), images, like, masked)
-            shown = None if found is None else masked()
+            found = find(self.network, example.to(self.device), images, like, made_once)
+            shown = None if found is None else made_once()
             if found is not None and shown is not None:
                 found = with_errors(found, self.network, shown[:ERRORS_SEEN].to(self.device))
             return replace(self, quick=found)

@@ -12,7 +12,7 @@ from .sourced import SourcedNetwork
 
 def required_inputs(network: nn.Module) -> tuple[str, ...]:
     """Names of the inputs without a default, by the signature of ``forward``; empty where it cannot be read."""
-    forward = _unwrapped(network).forward
+    forward = unwrapped(network).forward
     try:
         parameters = inspect.signature(forward).parameters.values()
     except (TypeError, ValueError):  # traced code has a schema in its place
@@ -43,7 +43,7 @@ def _of_torch(hook: object) -> bool:
     return module.split(".")[0] == "torch"
 
 
-def _unwrapped(network: nn.Module) -> nn.Module:
+def unwrapped(network: nn.Module) -> nn.Module:
     """The network within what makes one label of it or shows it patches, a compiled or a parallel one of it."""
     while True:
         inner = (

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import reason_of
 from .following import followed, gradient, small_part
+from .inputs import unwrapped
 from .layout import as_channels_last
 from .openvino_backends import Backend, is_here, openvino_bf16, openvino_fp32, openvino_int8
 from .patches import PatchedNetwork
@@ -117,7 +118,7 @@ def folded_alike(network: nn.Module, example: Tensor) -> nn.Module | None:
     if not count:
         return None
     try:
-        followed(_innermost(network))
+        followed(unwrapped(network))
         made = folded(network)
         with torch.no_grad():
             own, others = network(as_channels_last(example)), made(as_channels_last(example))
@@ -128,12 +129,6 @@ def folded_alike(network: nn.Module, example: Tensor) -> nn.Module | None:
         return None
     same_outputs = bool((own - others).abs().max() <= ALIKE * own.abs().max())
     return made if same_outputs and same_gradients else None
-
-
-def _innermost(network: nn.Module) -> nn.Module:
-    while isinstance(network, SourcedNetwork | PatchedNetwork):
-        network = network.network
-    return network
 
 
 def _gradients_are_alike(network: nn.Module, made: nn.Module, example: Tensor) -> bool:
