@@ -61,8 +61,8 @@ def maps_figure(example: Example, description: Description) -> Figure:
             style.bare(axes)
             axes.imshow(projected(example.maps[name, form]), cmap=cmap, vmin=low, vmax=limit, interpolation="nearest")
             axes.set_title(f"{description.titles.get(name, name)}\n{form}", fontsize=7)
-    half = columns // 2
-    _colour_bars([figure.add_subplot(grid[rows, at : at + half]) for at in (1, 1 + half)])
+    wide = columns // 2
+    _colour_bars([figure.add_subplot(grid[rows, at : at + wide]) for at in (1, 1 + wide)])
     figure.suptitle(_heading(example, description), fontsize=style.TITLE)
     return figure
 
