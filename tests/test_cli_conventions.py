@@ -66,7 +66,7 @@ def test_quiet_says_nothing_and_json_says_all_on_one_line(invoke, tmp_path):
     assert said["folder"] == str(out)
     assert (said["cases"], said["failures"]) == (12, {})
     assert str(out / "tables" / "fidelity.csv") in said["tables"]
-    assert any("leads fidelity" in sentence for sentence in said["headline"])
+    assert any("maps are tied by fidelity" in sentence for sentence in said["headline"])
     again = invoke("report", out, "--quiet")
     assert (again.exit_code, again.stdout, again.stderr) == (0, "", "")
     whole = invoke("report", out, "--json")

@@ -381,7 +381,8 @@ def test_a_wrong_prediction_is_said_and_volumes_show_their_middle():
     maps = {("noise", form): np.random.default_rng(0).random(volume.shape[1:]) for form in ("original", "absolute")}
     figure = maps_figure(Example("v", 1, 0, volume, None, maps), made.description())
     assert figure.get_suptitle() == "Case v: with, predicted: without"
-    (drawn,) = figure.axes[-1].get_images()
+    (panel,) = (axes for axes in figure.axes if axes.get_title().endswith("\nabsolute"))
+    (drawn,) = panel.get_images()
     np.testing.assert_array_equal(drawn.get_array(), maps["noise", "absolute"].max(axis=0))  # along the scan
 
 
@@ -473,7 +474,7 @@ def test_of_many_maps_the_best_are_drawn_in_colour(reported, monkeypatch):
     panel = curves.curves_figure(findings, chart).axes[0]
     names = [text.get_text() for text in panel.get_legend().get_texts()]
     assert len(names) == 4
-    assert names[3].endswith(", the best blind map")
+    assert names[3].endswith("\n(the best blind map)")
     best = next(one for one in series_of(findings, chart) if one.look.colour != BLIND and one.key[1] != "absolute")
     assert best.label.startswith(names[0].split("  ")[1])
     assert "Noise" in names[1]
