@@ -429,7 +429,9 @@ def test_many_rows_are_searched(page):
     shown = table.locator("tbody tr:visible").all_inner_texts()
     assert 0 < len(shown) < len(texts)
     assert len(shown) == sum(all(word in text for word in ("with", "slope", "touch")) for text in texts)
-    expect(page.locator("#strata .tools")).to_contain_text(f"{len(shown)} rows shown")
+    words = f"{len(shown)} of {len(texts)} rows shown"
+    expect(page.locator("#strata .tools [data-says=rows]")).to_have_text(words)
+    expect(page.locator("#strata summary")).to_have_text(f"The numbers as a table: {len(texts)} rows, {words}")
     with page.expect_download() as saved:
         page.locator("#strata [data-table=csv]").click()
     assert len(Path(saved.value.path()).read_text(encoding="utf-8").splitlines()) == len(shown) + 1

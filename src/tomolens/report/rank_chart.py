@@ -17,8 +17,10 @@ from .ranks import groups_in_words
 from .style import looks
 from .svg import Scale, element
 
-NAMES, RANKS, GROUPS = 250, 270, 100
-"""Widths: of the names, of the axis of mean ranks, and of the bars that join maps."""
+NAMES, RANKS = 250, 270
+"""Widths: of the names, and of the axis of mean ranks."""
+APART, NEAR, BARS = 9.0, 3.5, 70.0
+"""From one bar that joins maps to the next: where there are few, at least, and the width that all of them may take."""
 TOP, ROW, LEAST = 58, 18.0, 13.0
 """Height above the first row; of a row, and of one of very many."""
 MANY = 40
@@ -45,8 +47,10 @@ def rank_chart(findings: Findings, view: Output, found: CriticalDifference) -> D
     row = ROW if count <= MANY else LEAST
     pairs = pairs_of(findings, view)
     across = Scale(1.0, float(count), NAMES + 14, NAMES + RANKS - 14)
-    left = NAMES + RANKS + GROUPS
-    drawn = [*_axis(found, across, row), *_groups(found, row), *_matrix(found.maps, pairs, left, row)]
+    runs = found.groups()
+    apart = min(APART, max(NEAR, BARS / max(1, len(runs))))
+    left = NAMES + RANKS + 30 + max(BARS, len(runs) * apart)
+    drawn = [*_axis(found, across, row), *_groups(runs, apart, row), *_matrix(found.maps, pairs, left, row)]
     known = looks(findings.description)
     for place, (key, rank) in enumerate(zip(found.maps, found.mean_ranks, strict=True)):
         middle = TOP + (place + 0.5) * row
@@ -149,13 +153,11 @@ def _axis(found: CriticalDifference, across: Scale, row: float) -> Iterator[Mark
     yield element("text", words, x=across(1 + length) + 6, y=32, class_="tick")
 
 
-def _groups(found: CriticalDifference, row: float) -> Iterator[Markup]:
-    runs = found.groups()
-    apart = min(9.0, (GROUPS - 30) / max(1, len(runs)))
+def _groups(runs: Sequence[tuple[int, int]], apart: float, row: float) -> Iterator[Markup]:
     for place, (first, last) in enumerate(runs):
         x = round(NAMES + RANKS + 6 + place * apart, 1)
         ends = {"y1": TOP + first * row + 3, "y2": TOP + (last + 1) * row - 3}
-        yield element("line", x1=x, x2=x, class_="joined", **ends)
+        yield element("line", x1=x, x2=x, class_="joined", stroke_width=round(min(3.0, apart / 2), 2), **ends)
 
 
 def _matrix(maps: Sequence[Key], pairs: Mapping[tuple[Key, Key], Pair], left: float, row: float) -> Iterator[Markup]:

@@ -38,6 +38,7 @@ class Filter {
     for (const row of document.querySelectorAll("table.sortable tbody tr")) {
       row.hidden = ![...row.cells].slice(0, 2).every((cell) => shows(cell.textContent.trim())); // a measure may come first
     }
+    document.querySelectorAll("table.sortable").forEach(countRows);
     for (const row of document.querySelectorAll("table.ranking tr[data-title]")) row.hidden = !shows(row.dataset.title);
     for (const option of document.querySelectorAll("[data-pane=map] option"))
       option.hidden = !shows(option.textContent);

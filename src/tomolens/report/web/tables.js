@@ -64,6 +64,18 @@ function sortable(table) {
   });
 }
 
+// How many rows a filter or a search leaves, beside the table and where it is folded; nothing where all are shown.
+function countRows(table) {
+  const rows = [...table.tBodies[0].rows],
+    left = rows.filter((row) => !row.hidden && !row.classList.contains("other")).length;
+  const says = [
+    table.closest(".scroll").previousElementSibling.querySelector("[data-says=rows]"),
+    table.closest("details")?.querySelector("summary [data-says=rows]"),
+  ];
+  const words = `${left} of ${rows.length} rows shown`;
+  for (const one of says) if (one) one.textContent = left === rows.length ? "" : one.closest("summary") ? `, ${words}` : words;
+}
+
 // Of many rows those that have all words that are asked for.
 const MANY_ROWS = 60;
 
@@ -72,15 +84,14 @@ function searchable(table) {
     tools = table.closest(".scroll").previousElementSibling;
   if (rows.length <= MANY_ROWS) return;
   const title = table.caption.textContent,
-    said = make("span", { className: "note", role: "status" }),
     box = make("input", { type: "search", placeholder: "rows with ...", autocomplete: "off", "aria-label": `rows of ${title} with these words` });
   const texts = new Map(rows.map((row) => [row, [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase()]));
   box.addEventListener("input", () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of rows) row.classList.toggle("other", !words.every((word) => texts.get(row).includes(word)));
-    said.textContent = words.length ? `${rows.filter((row) => !row.classList.contains("other")).length} rows shown` : "";
+    countRows(table);
   });
-  tools.append(box, said);
+  tools.append(box);
 }
 
 const rowsOf = (table) =>
