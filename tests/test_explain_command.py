@@ -11,14 +11,18 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 import ct_files as files
 from tomolens.api import Study
+from tomolens.cases import CaseEntry, MaskChoice
+from tomolens.cases.files import FileReader
 from tomolens.errors import SettingsError
 from tomolens.estimators.registry import make_estimator
+from tomolens.export.explain_scan import explain_scan
 from tomolens.export.given import read_network
 from tomolens.export.request import Request, folders_of, formats_of
 from tomolens.export.trust import read_trust
@@ -331,6 +335,62 @@ def test_weights_of_a_part_of_the_scan_and_of_volumes_are_shown_that(place, tmp_
         read_trust(place / "results", lungs)
     volumes = changed("volumes.safetensors", dimensions=3, size=32)
     assert (volumes.dimensions, volumes.size) == (3, (32, 32, 32))
+
+
+def write_study(file, **cases):
+    told = "".join(f"{name} = {json.dumps(value)}\n" for name, value in {"size": 48, "folds": 2, **cases}.items())
+    file.write_text(f"name = 'by patches'\n[cases]\n{told}[classifier.patches]\nsize = 32\noverlap = 0.5\n")
+    return file
+
+
+def test_scans_are_shown_by_patches_as_a_study_shows_its_cases(place, tmp_path):
+    file = write_study(tmp_path / "study.toml")
+    whole, network = read_network(weights(place)), read_network(weights(place), study=file)
+    assert (whole.size, network.size) == ((32, 32), (48, 48))
+    assert network.said.endswith("48 x 48 pixels, by patches of 32")
+    assert network.hash != whole.hash
+    explained = explain_scan(place / "scan", network, "backpropagation", slices="1", explained_class="1")
+    reader = FileReader(network.preprocessing((1, 1)), MaskChoice())
+    case = reader(CaseEntry("one", 0, "", str(place / "scan"), slice=1))
+    inputs = torch.from_numpy(case.image)[None].requires_grad_()
+    scores = [whole.classifier.class_scores(inputs[..., i : i + 32, j : j + 32]) for i in (0, 16) for j in (0, 16)]
+    score = torch.stack(scores).mean(dim=0)
+    np.testing.assert_allclose(explained.probabilities, score.sigmoid().detach(), atol=1e-5)  # of one neuron, -z and z
+    (expected,) = torch.autograd.grad(score[0, 1], inputs)
+    (found,) = torch.autograd.grad(network.classifier.class_scores(inputs)[0, 1], inputs)
+    torch.testing.assert_close(found, expected)
+    assert explained.maps["backpropagation"].explained.any()
+
+
+def test_cards_of_whole_images_say_nothing_of_patches(place, tmp_path):
+    file = write_study(tmp_path / "study.toml", size=32)
+    whole, network = read_network(weights(place)), read_network(weights(place), study=file)
+    with pytest.raises(SettingsError, match="takes something else"):
+        read_trust(place / "results", network)
+    content = {**CONTENT, "classifier": {"patches": {"size": 32, "overlap": 0.5}}}
+    study = Study(StudySettings.model_validate(content), classifier=whole.classifier)
+    study.run(tmp_path / "r", workers=1)
+    assert read_trust(tmp_path / "r", network).cards
+    with pytest.raises(SettingsError, match="takes something else"):
+        read_trust(tmp_path / "r", whole)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[cases]\nsize = 48\n", "no [classifier.patches]"),
+        ("[cases]\nsize = 48\nwindow = [-1000, 400]\n[classifier.patches]\nsize = 32\n", "trained with cases.window"),
+        ("[cases]\nclasses = ['a', 'b']\n[classifier.patches]\nsize = 32\n", "apart, and the network"),
+        ("[cases]\nsize = 48\n[classifier.patches]\nsize = [32, 32, 32]\n", "3 lengths for images of 2 axes"),
+    ],
+)
+def test_studies_that_do_not_say_how_a_scan_is_shown(tomolens, place, tmp_path, content, words):
+    (tmp_path / "study.toml").write_text(f"name = 'by patches'\n{content}")
+    asked = ("--model", weights(place), "--patches", tmp_path / "study.toml", "--out", tmp_path / "maps")
+    code, _, err = tomolens("explain", place / "scan", *asked)
+    assert code == 2
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_choices_are_said_where_they_were_assessed(place):

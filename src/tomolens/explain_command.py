@@ -25,6 +25,10 @@ def explain(
         str, typer.Option("--class", help="Whose score is explained, by name or number; the predicted one by default.")
     ] = "",
     label: Annotated[str, typer.Option(help="Which output, of a network of labels.")] = "",
+    patches: Annotated[
+        Path | None,
+        typer.Option(help="Study file with [classifier.patches], of a network that was trained on patches."),
+    ] = None,
     slices: Annotated[
         str, typer.Option(help="all, every=N, count=N, or numbers from the feet as 3,10-14; of networks of slices.")
     ] = "all",
@@ -59,7 +63,7 @@ def explain(
 
     formats, chosen = formats_of(format), tuple(map(make_estimator, dict.fromkeys(estimator or ["smoothgrad-squared"])))
     require_estimators(chosen)
-    network = read_network(model, label=label, allow_code=allow_code)
+    network = read_network(model, label=label, study=patches, allow_code=allow_code)
     network.classifier.network.to(usable_device(device))
     known = None if trust is None else read_trust(trust, network)
     request = Request(network, chosen, formats, class_, slices, series, seed, known, anyway, anonymous)

@@ -92,6 +92,11 @@ class Patches:
         except SettingsError as error:
             raise SettingsError(f"patches: size: {error}") from error
 
+    @property
+    def told(self) -> str:
+        """Its size, as it was given."""
+        return " x ".join(map(str, self._told))
+
     def voxels(self, axes: int, spacing: tuple[float, ...] | None = None) -> tuple[int, ...]:
         """Voxels of a patch along each axis.
 

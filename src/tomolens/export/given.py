@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -14,7 +14,21 @@ from ..cases.windows import Windows, in_words
 from ..classifier import Classifier, Intensity
 from ..classifier.weights import load_weights, weights_hash
 from ..errors import NetworkError, SettingsError
-from ..study.given_network import declared, label_of, name_of_label, network_notes, one_an_axis
+from ..study.content import content_of
+from ..study.given_network import (
+    declared,
+    in_patches,
+    label_of,
+    name_of_label,
+    network_notes,
+    one_an_axis,
+    require_agreement,
+    require_dimensions,
+    trained_classifier,
+    with_network,
+)
+from ..study.networks import with_window
+from ..study.settings import settings_from, study_content
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,8 @@ class GivenNetwork:
         classes: names of what it tells apart, as far as they are known.
         place: its file.
         hash: of all that is declared of it, or of its weights.
-        known_as: what a study of it says of its network: ``weights``, or ``file_hash`` and ``input``.
+        known_as: what a study of it says of its network: ``weights``, or ``file_hash`` and ``input``; and ``patches``,
+            None where it sees whole images.
         crop: which part of the scan it sees; None for all of it.
         cases_as: what a study of it says of its cases, where the network's file has no input: ``size``, ...
         label: which of several labels is explained; empty where there are classes.
@@ -45,7 +60,7 @@ class GivenNetwork:
     classes: tuple[str, ...]
     place: Path
     hash: str
-    known_as: Mapping[str, str]
+    known_as: Mapping[str, str | None]
     label: str = ""
     notes: tuple[str, ...] = ()
     cases_as: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +72,9 @@ class GivenNetwork:
         size = " x ".join(map(str, self.size)) or "its own"
         pixels = "" if self.spacing is None else f", of {' x '.join(f'{one:g}' for one in self.spacing)} mm"
         part = "" if self.crop is None else f", of the {self.crop} alone"
-        return f"{in_words(self.window)}, {size} pixels{pixels}{part}"
+        patches = self.classifier.patches
+        shown = "" if patches is None else f", by patches of {patches.told}"
+        return f"{in_words(self.window)}, {size} pixels{pixels}{part}{shown}"
 
     def preprocessing(self, shape: tuple[int, ...]) -> Preprocessing:
         """For a scan, or a slice of it, of this shape upright."""
@@ -68,18 +85,69 @@ class GivenNetwork:
         return self.classes[index] if index < len(self.classes) else f"class {index}"
 
 
-def read_network(place: Path, *, label: str = "", allow_code: bool = False) -> GivenNetwork:
+def read_network(place: Path, *, label: str = "", study: Path | None = None, allow_code: bool = False) -> GivenNetwork:
     """The network of a ``network.toml``, or of weights that TomoLens trained.
 
     Args:
         place: of the file.
         label: which of several labels is explained, by name or number; empty where there are classes.
+        study: file of a study with ``[classifier.patches]``, where it was trained on patches: scans are shown as the
+            study shows its cases.
         allow_code: see `read_network_file`.
 
     Raises:
         NetworkError: see `declared`, or one that is not said to take windowed CT.
-        SettingsError: several labels and none named, one that there is not, or a label of a network of classes.
+        SettingsError: several labels and none named, one that there is not, or a label of a network of classes; or
+            a study without patches, or of another window or other classes.
     """
+    if study is not None:
+        return _by_patches(place, study, label, allow_code)
+    return _read_whole(place, label, allow_code)
+
+
+def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> GivenNetwork:
+    """The network as a study shows its cases to it.
+
+    Raises:
+        NetworkError, SettingsError: see `read_network`.
+    """
+    content, where = study_content(study)
+    file = declared(place, allow_code=allow_code)
+    settings = settings_from(content if file is None else with_network(content, file, over=False), where)
+    cases, patches = settings.cases, settings.classifier.patches
+    if patches is None:
+        raise SettingsError(f"{study}: no [classifier.patches], so that nothing says how {place} is shown a scan")
+    if file is None:
+        trained_classifier(place, settings)  # refuses what it was not trained on
+    else:
+        require_dimensions(file.contract, settings, place.name)
+        require_agreement(file.contract, settings, place.name)
+    network = _read_whole(place, label or settings.classifier.label, allow_code)
+    if network.classes and not network.label and cases.classes != network.classes:
+        told = ", ".join(cases.classes)
+        raise SettingsError(f"{study} tells {told} apart, and the network {', '.join(network.classes)}")
+    classifier = in_patches(with_window(network.classifier, settings), settings)
+    assert classifier is not None
+    known_as = {**network.known_as, "patches": repr(patches)}
+    if "weights" in known_as:
+        known_as["weights"] = weights_hash(classifier.network)
+    told = content_of(settings)["cases"]
+    shown = {name: told.get(name) for name in ("window", "size", "spacing", "dimensions", "crop")}
+    return replace(
+        network,
+        classifier=classifier,
+        window=cases.window,
+        size=cases.preprocessing.shape(cases.dimensions),
+        spacing=one_an_axis(cases.spacing, cases.dimensions) or None,
+        dimensions=cases.dimensions,
+        crop=cases.crop,
+        hash=_hash([network.hash, repr(patches), shown]),
+        known_as=known_as,
+        cases_as=shown,
+    )
+
+
+def _read_whole(place: Path, label: str, allow_code: bool) -> GivenNetwork:
     found = declared(place, allow_code=allow_code)
     if label and (found is None or found.task != "labels"):
         raise SettingsError(f"label '{label}': {place} has classes and no labels")
@@ -99,7 +167,7 @@ def read_network(place: Path, *, label: str = "", allow_code: bool = False) -> G
     axes = len(contract.size or contract.spacing or contract.orientation) or 2
     dimensions: Literal[2, 3] = 3 if axes == 3 else 2
     spacing = contract.spacing or None
-    known_as = {"file_hash": found.source.hash, "input": contract.said()}
+    known_as = {"file_hash": found.source.hash, "input": contract.said(), "patches": None}
     given = place, found.declared, known_as, label, tuple(network_notes(classifier))
     return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, *given)
 
@@ -124,7 +192,6 @@ def _of_weights(place: Path) -> GivenNetwork:
     # A study of slices says no dimensions, and one of whole scans no crop.
     volumes = 3 if len(several) == 3 else None
     seen = {"window": window, "size": size, "spacing": spacing, "dimensions": volumes, "crop": crop}
-    said = json.dumps([weights, seen, names])
     return GivenNetwork(
         classifier,
         limits,
@@ -133,11 +200,15 @@ def _of_weights(place: Path) -> GivenNetwork:
         3 if volumes else 2,
         names,
         place,
-        hashlib.blake2b(said.encode(), digest_size=16).hexdigest(),
-        {"weights": weights},
+        _hash([weights, seen, names]),
+        {"weights": weights, "patches": None},
         cases_as=seen,
         crop=crop,
     )
+
+
+def _hash(content: Any) -> str:
+    return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
 
 def _pairs(window: Any) -> Windows:
