@@ -31,6 +31,8 @@ def test_a_line_says_where_the_page_comes_from(tmp_path):
         f"Study “made up” · data h · 24 cases of {patients} patients · seed 0 · "
         "TomoLens 0 (0123456789, with changes) · m (cpu) · study id · page of 2026-02-03"
     )
+    day = provenance(changed(findings, measured_on="2026-01-31"), date(2026, 2, 3))
+    assert day.endswith(" · study id · measured on 2026-01-31 · page of 2026-02-03")
     write_page(findings, [], tmp_path / "p.html")
     text = (tmp_path / "p.html").read_text()
     day = re.search(r"page of (\d{4}-\d\d-\d\d)", text).group(1)

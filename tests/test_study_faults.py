@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from html import unescape
 from pathlib import Path
 
@@ -336,6 +337,21 @@ def test_a_study_says_where_its_numbers_come_from(tmp_path):
     page = (tmp_path / "r" / "report.html").read_text()
     assert said["identity"] in page
     assert said["machine"]["name"] in page
+    assert f"measured on {said['measured_on']}" in page
+
+
+def test_the_day_of_a_study_is_that_of_its_last_case(tmp_path):
+    study, store = quick_study(), Store(tmp_path / "r")
+    study.run(store.folder, workers=1)
+    said = store.description().raw
+    assert abs((date.fromisoformat(said["measured_on"]) - datetime.now(UTC).date()).days) <= 1
+    before = {**said, "measured_on": "2026-01-31"}
+    store.write_description(before)
+    study.run(store.folder, workers=1)  # nothing is left to measure
+    assert store.description().raw == {**before, "format": said["format"]}
+    (next((store.folder / "measurements").glob("*"))).unlink()
+    study.run(store.folder, workers=1)
+    assert store.description().raw["measured_on"] == said["measured_on"]
 
 
 def test_verify_computes_cases_again(tmp_path):

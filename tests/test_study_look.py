@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 from dataclasses import dataclass, field, replace
 
@@ -114,6 +115,40 @@ def test_processes_find_the_same(monkeypatch):
     )
     with pytest.raises(CaseError, match="case c2: broken"):
         survey(some(10, **broken), workers=2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_read_is_kept_and_not_read_again(monkeypatch, workers):
+    monkeypatch.setattr(look, "FEWEST", 4)
+    cases = some(10)
+    survey(cases, workers=workers, keep=True)
+    asked = list(cases.read.asked)
+    assert asked == ([] if workers > 1 else list(cases.names))
+    for found in (cases, cases.select(range(10)), cases[:]):
+        for one, fresh in zip(found, some(10), strict=True):
+            assert (one.name, one.notes, one.fingerprint) == (fresh.name, fresh.notes, fresh.fingerprint)
+            for name in ("image", "mask", "twin"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(fresh, name))
+            one.image[:] = -1.0  # is written nowhere else
+    assert cases.read.asked == asked
+    sent = pickle.loads(pickle.dumps(cases))
+    assert sent.fingerprints == cases.fingerprints
+    assert sent[3].fingerprint == cases[3].fingerprint
+    assert sent.read.asked[-1] == "c3"  # what is sent to a process does not hold them
+
+
+def test_only_what_has_room_is_kept(monkeypatch):
+    size = 3 * 8 * 8 * 4  # nothing that `some` draws takes more
+    for room, kept in ((6 * size, True), (6 * (8 * 8 * 4 - 1), False)):
+        monkeypatch.setattr(look, "KEPT", room)
+        cases = some(6)
+        survey(cases, keep=True)
+        assert cases[0].name == "c0"
+        assert (len(cases.read.asked) == 6) == kept
+    arrays = Cases.from_arrays(np.random.default_rng(0).random((4, 1, 8, 8), np.float32), [0, 1, 0, 1])
+    survey(arrays, keep=True)
+    assert not arrays._kept
+    assert phantom.cases(1)[0].nbytes > phantom.cases(1)[0].image.nbytes
 
 
 def test_a_process_that_dies_is_told(monkeypatch):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class ArrayReader:
         twins: float32 ``(N, C, *spatial)``, or None where there are none.
         anatomy: int64 ``(N, *spatial)`` with the label of each name, or None where there is none.
         places: of each case in these arrays, by its name.
+        in_memory: that nothing is won by keeping what was read.
     """
 
     images: NDArray[np.float32]
@@ -33,6 +34,7 @@ class ArrayReader:
     twins: NDArray[np.float32] | None
     places: Mapping[str, int]
     anatomy: Anatomy | None = None
+    in_memory: ClassVar[bool] = True
 
     def __call__(self, entry: CaseEntry) -> Case:
         """The case, in memory of its own: what a network does to its input in place is not done to the arrays."""

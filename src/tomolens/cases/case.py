@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -68,6 +68,23 @@ class Case:
         digest.update(np.ascontiguousarray(self.image).tobytes())
         return digest.hexdigest()
 
+    @property
+    def nbytes(self) -> int:
+        """How many its pixels take in memory, all that it has counted."""
+        return sum(pixels.nbytes for pixels in self._pixels().values()) + (
+            0 if self.anatomy is None else self.anatomy.labels.nbytes
+        )
+
+    def copy(self) -> "Case":
+        """The same with pixels of its own, so that what is written into them is written nowhere else."""
+        anatomy = None if self.anatomy is None else replace(self.anatomy, labels=self.anatomy.labels.copy())
+        own: dict[str, Any] = {name: pixels.copy() for name, pixels in self._pixels().items()}
+        return replace(self, **own, anatomy=anatomy)
+
+    def _pixels(self) -> dict[str, NDArray[Any]]:
+        held = ((one.name, getattr(self, one.name)) for one in fields(self))
+        return {name: value for name, value in held if isinstance(value, np.ndarray)}
+
 
 @dataclass(frozen=True)
 class CaseEntry:
@@ -117,6 +134,8 @@ class Cases(Sequence[Case]):
     classes: tuple[str, ...] = CONTRAST_CLASSES
     _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Fingerprints of the cases read so far, by name; shared by selections, so that no file is read for it twice."""
+    _kept: dict[str, Case] = field(default_factory=dict, repr=False, compare=False)
+    """Cases that are not read again, by name; shared by selections, and not sent to other processes."""
 
     @classmethod
     def from_arrays(
@@ -230,16 +249,25 @@ class Cases(Sequence[Case]):
     def __getitem__(self, index: slice) -> "Cases": ...
     def __getitem__(self, index: int | slice) -> "Case | Cases":
         if isinstance(index, slice):
-            return Cases(self.entries[index], self.read, self.classes, self._seen)
+            return Cases(self.entries[index], self.read, self.classes, self._seen, self._kept)
         return self._read(self.entries[index])
 
     def __iter__(self) -> Iterator[Case]:
         return map(self._read, self.entries)
 
     def _read(self, entry: CaseEntry) -> Case:
+        if kept := self._kept.get(entry.name):
+            return kept.copy()
         case = self.read(entry)
         self._seen[entry.name] = case.fingerprint
         return case
+
+    def keep(self, case: Case) -> None:
+        """Hold a case of these in memory: from now on it is not read again, here or in selections."""
+        self._kept[case.name] = case
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}}
 
     def remember(self, name: str, fingerprint: str) -> None:
         """Take a case's fingerprint for known, so that its image is not read for it."""
@@ -247,7 +275,8 @@ class Cases(Sequence[Case]):
 
     def select(self, indices: Sequence[int] | NDArray[np.intp]) -> "Cases":
         """The cases at ``indices``, still lazy."""
-        return Cases(tuple(self.entries[int(i)] for i in indices), self.read, self.classes, self._seen)
+        chosen = tuple(self.entries[int(i)] for i in indices)
+        return Cases(chosen, self.read, self.classes, self._seen, self._kept)
 
     @property
     def names(self) -> tuple[str, ...]:

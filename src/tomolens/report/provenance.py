@@ -20,6 +20,7 @@ def provenance(findings: Findings, made: date) -> str:
                 _version(findings),
                 f"{machine['name']} ({machine['device']})",
                 f"study {str(description.raw['identity'])[:12]}",
+                f"measured on {day}" if (day := description.raw.get("measured_on")) else "",
                 f"page of {made.isoformat()}",
             ),
         )

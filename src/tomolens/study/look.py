@@ -23,6 +23,8 @@ AT_A_TIME = 16
 """Cases that a process is given."""
 IDLE = 20
 """Seconds after which a process that is asked for nothing ends, as when the driver was killed."""
+KEPT = 2**30
+"""Bytes of cases that are kept in memory for training and references, instead of being read for each of them again."""
 FEWEST = 128
 """Cases from which on other processes are started for them: for fewer, starting takes longer than it saves."""
 
@@ -87,39 +89,62 @@ def look(case: Case, intensity: Intensity) -> Looked:
     )
 
 
-def looks(cases: Cases, indices: Sequence[int], intensity: Intensity, workers: int) -> Iterator[Looked | CaseError]:
+def looks(
+    cases: Cases, indices: Sequence[int], intensity: Intensity, workers: int, keep: bool = False
+) -> Iterator[Looked | CaseError]:
     """A look at each of some cases in their order, or why it cannot be used.
+
+    Args:
+        cases: to look at.
+        indices: of them.
+        intensity: which values the classifier takes as black and white.
+        workers: processes that read, where there are many.
+        keep: whether the cases hold what was read, if all of them fit in `KEPT` bytes.
 
     Raises:
         CaseError: a process that read died.
     """
+    keep = keep and not getattr(cases.read, "in_memory", False)
+    for looked, case in _read(cases, indices, intensity, workers, KEPT // max(1, len(indices)) if keep else 0):
+        if case is not None:
+            cases.keep(case)
+        yield looked
+
+
+Read = tuple[Looked | CaseError, Case | None]
+"""What a look found, and the case itself where it is to be kept."""
+
+
+def _read(cases: Cases, indices: Sequence[int], intensity: Intensity, workers: int, room: int) -> Iterator[Read]:
     if workers > 1 and len(indices) >= FEWEST:
         try:
             content = cloudpickle.dumps((cases, intensity))
         except UNSENDABLE:
             pass  # of open files, say: they are read here
         else:
-            yield from _in_processes(content, indices, workers)
+            yield from _in_processes(content, indices, workers, room)
             return
     for index in indices:
-        yield _looked(cases, index, intensity)
+        yield _looked(cases, index, intensity, room)
 
 
-def _looked(cases: Cases, index: int, intensity: Intensity) -> Looked | CaseError:
+def _looked(cases: Cases, index: int, intensity: Intensity, room: int) -> Read:
+    """A look at a case, and the case where it takes no more than ``room`` bytes."""
     try:
-        return look(cases[index], intensity)
+        case = cases[index]
+        return look(case, intensity), case if case.nbytes <= room else None
     except CaseError as error:
-        return error
+        return error, None
 
 
-def _in_processes(content: bytes, indices: Sequence[int], workers: int) -> Iterator[Looked | CaseError]:
+def _in_processes(content: bytes, indices: Sequence[int], workers: int, room: int) -> Iterator[Read]:
     parts = [indices[start : start + AT_A_TIME] for start in range(0, len(indices), AT_A_TIME)]
     with folder_to_send() as folder:
         file = folder / "cases.pickle"
         file.write_bytes(content)
         pool = ProcessPoolExecutor(workers, initializer=leave_stopping_to_the_driver, env=ONE_THREAD, timeout=IDLE)
         try:
-            for asked in [pool.submit(_look_in_worker, str(file), part) for part in parts]:
+            for asked in [pool.submit(_look_in_worker, str(file), part, room) for part in parts]:
                 yield from asked.result()
         except BrokenProcessPool as error:
             raise CaseError("a process that reads cases died, of a damaged file or for want of memory") from error
@@ -133,9 +158,9 @@ def _sent(file: str) -> tuple[Cases, Intensity]:
     return found
 
 
-def _look_in_worker(file: str, indices: Sequence[int]) -> list[Looked | CaseError]:
+def _look_in_worker(file: str, indices: Sequence[int], room: int) -> list[Read]:
     cases, intensity = _sent(file)
-    return [_looked(cases, index, intensity) for index in indices]
+    return [_looked(cases, index, intensity, room) for index in indices]
 
 
 def _hash(content: bytes) -> str:

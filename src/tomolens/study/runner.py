@@ -1,54 +1,38 @@
 """The runner: cases and networks for a study file, then `evaluate` mapped over all held-out cases."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..cases import Cases
 from ..classifier import Classifier
-from ..classifier.identity import identity_of
 from ..classifier.lines import USUALLY_ASKED
-from ..classifier.training import balanced_accuracy
 from ..classifier.weights import weights_hash
-from ..errors import NetworkError, SettingsError
-from ..estimators.baselines import TRUTH
-from ..estimators.estimator import Estimator, is_blind
-from ..estimators.registry import group_of
-from ..metrics.registry import METRICS
+from ..errors import NetworkError
 from ..progress import Progress, silent
-from ..results.description import Described, as_json
 from ..results.gallery import write_gallery_case
 from ..results.kept_maps import KeptMaps
 from ..results.store import Store
 from ..results.writer import Writer
 from .calibration import Calibration
-from .content import content_of
+from .describe import accuracies, day_of, describe
 from .executors import Executor, local_executor, workers_for
 from .fitting_estimators import without_gradients, without_layers, without_references, without_twins
 from .folds import Fold, folds_of
-from .given_network import network_notes, require_outputs
+from .given_network import require_outputs
 from .look import Looked
 from .networks import Fitted, networks_of, require_no_repeat
-from .provenance import provenance
 from .ray_executor import ray_executor
 from .references import atlas_of, draw_references, missing_baselines
+from .requirements import require_anatomy, require_classes, require_twins, require_windows
 from .settings import StudySettings
 from .stopping import stop_when_asked
 from .survey import Survey, survey
 from .work import Job
 
 STAGE = "explaining and evaluating"
-NUMERICS = 6
-"""Raised by one whenever a number of a study may come out otherwise than before: older results are not gone on with."""
 HOPELESS = 20
 """So many failures and not one success end a study: it is the network then, and not the cases."""
 
@@ -116,11 +100,20 @@ def run_study(
         KeyboardInterrupt: someone asked to stop; what was done is kept.
     """
     resources = resources or Resources()
-    _require_classes(settings, cases)
+    require_classes(settings, cases)
     intensity = None if classifier is None else classifier.intensity
     readers = resources.workers or workers_for(len(cases), "cpu")
-    found = survey(cases, progress, on_error=on_error, intensity=intensity, known=known_cases(store), workers=readers)
-    _require_windows(settings, found)
+    learns = classifier is None or any(entry.split == "train" for entry in cases.entries)
+    found = survey(
+        cases,
+        progress,
+        on_error=on_error,
+        intensity=intensity,
+        known=known_cases(store),
+        workers=readers,
+        keep=learns,
+    )
+    require_windows(settings, found)
     if classifier is not None:
         require_outputs(classifier, found.cases)
         require_no_repeat(settings)
@@ -137,10 +130,10 @@ def run_study(
     if not found.twins:
         settings, looking = without_twins(settings)
         left_out = {**looking, **left_out}
-    _require_twins(settings, found)
-    _require_anatomy(settings, found)
+    require_twins(settings, found)
+    require_anatomy(settings, found)
     calibration_of(settings, found.cases)  # refuses what cannot be calibrated before anything is written
-    description = describe(settings, found, classifier, resources)
+    description = describe(settings, found, classifier, resources.device, resources.executor)
     description["missing_baselines"] = missing_baselines(settings, found, folds)
     description["missing_estimators"] = left_out
     store.open(description)
@@ -163,7 +156,7 @@ def run_study(
     progress(STAGE, tally.done, tally.total)
     accuracy, by_fold = accuracies(store)
     facts = [{**network, **by_fold.get(network["fold"], {})} for network in facts]
-    measured = {"measurements": store.shards.names(), "accuracy": accuracy}
+    measured = {"measurements": store.shards.names(), "accuracy": accuracy, "measured_on": day_of(store, left)}
     store.write_description({**description, "networks": facts, **measured})
 
 
@@ -173,46 +166,6 @@ def known_cases(store: Store) -> dict[str, Looked]:
         return {stamp: Looked.from_json(one) for stamp, one in store.surveyed().items()}
     except (TypeError, ValueError, AttributeError):
         return {}
-
-
-def _require_classes(settings: StudySettings, cases: Cases) -> None:
-    count, labels = len(cases.classes), np.unique(cases.labels)
-    if count != len(settings.cases.classes):
-        raise SettingsError(f"the cases have {count} classes, cases.classes names {len(settings.cases.classes)}")
-    if len(labels) < 2 or labels[0] < 0 or labels[-1] >= count:
-        raise SettingsError(
-            f"the cases have the labels {', '.join(map(str, labels))}, expected at least two of 0 to {count - 1}"
-        )
-    if settings.estimators.direction == "paper" and count != 2:
-        raise SettingsError(f"estimators.direction = 'paper' is defined for two classes, not {count}")
-
-
-def _require_windows(settings: StudySettings, found: Survey) -> None:
-    """Several windows are of a channel each; one may be that of all."""
-    windows, channels = settings.cases.preprocessing.windows, found.shape[0]
-    if len(windows) not in (1, channels):
-        raise SettingsError(f"cases.window has {len(windows)} windows, a channel each, and the images have {channels}")
-
-
-def _require_twins(settings: StudySettings, found: Survey) -> None:
-    wanting = [one.name for one in settings.plan.estimators if "twin" in one.needs]
-    fills = [settings.metrics.fill, *(settings.vary.fills if settings.vary else ())]
-    fills = [one for fill in fills for one in (fill if isinstance(fill, tuple) else (fill,))]
-    wanting += ["the fill 'twin'"] if "twin" in fills else []
-    if wanting and not found.twins:
-        raise SettingsError(
-            f"{', '.join(wanting)}: no case of the study has a twin; simulated cases have one, and cases with "
-            "cases.implant"
-        )
-
-
-def _require_anatomy(settings: StudySettings, found: Survey) -> None:
-    wanting = [one.name for one in settings.plan.of_anatomy]
-    if wanting and not found.structures:
-        raise SettingsError(
-            f"{', '.join(wanting)}: parts = 'anatomy', and no case of the study has structures; a manifest's column "
-            "anatomy brings them"
-        )
 
 
 def _executor(settings: StudySettings, resources: Resources, left: int) -> AbstractContextManager[Executor]:
@@ -325,74 +278,6 @@ def _facts(store: Store, fold: Fold, fitted: Fitted, tally: Tally) -> dict[str, 
     rivals = {one.name: weights_hash(one.classifier.network) for one in fitted.rivals}
     again = {"rivals": rivals} if rivals else {}
     return {**fitted.facts, "decisions": decisions, "fold": fold.number, "weights": network, **again}
-
-
-def accuracies(store: Store) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
-    """Accuracy of the networks on the held-out cases, and of each fold's; cases that failed do not count."""
-    parts = [block.filter(pc.equal(block["metric"], "correct")) for block in store.shards.blocks()]
-    cases: pd.DataFrame = pa.concat_tables(parts).select(["label", "predicted", "fold"]).to_pandas()
-
-    def of(chosen: pd.DataFrame) -> float:
-        return balanced_accuracy(chosen["label"].to_numpy(), chosen["predicted"].to_numpy(dtype=np.int64))
-
-    plain = float(np.mean(cases["label"] == cases["predicted"]))
-    by_fold = {
-        int(str(fold)): {"accuracy": of(chosen), "cases_held_out": len(chosen)}
-        for fold, chosen in cases.groupby("fold")
-    }
-    return {"balanced": of(cases), "plain": plain}, by_fold
-
-
-def describe(
-    settings: StudySettings, found: Survey, classifier: Classifier | None, resources: Resources
-) -> dict[str, Any]:
-    """The content of ``study.json``; ``identity`` is the hash of all that decides the numbers."""
-    content: dict[str, Any] = {
-        "settings": content_of(settings),
-        "cases": {
-            "count": len(found.cases),
-            "hash": found.hash,
-            "shape": list(found.shape),
-            "windowed": hasattr(found.cases.read, "preprocessing"),
-            **({"places": found.places} if settings.plan.looks_at_places else {}),
-        },
-        "classifier": None if classifier is None else identity_of(classifier),
-        "task": list(found.cases.classes),
-        "numerics": NUMERICS,
-    }
-    states = dict(zip(*np.unique(found.masks, return_counts=True), strict=True))
-    return {
-        "identity": _hash(content),
-        "content": content,
-        "settings_hash": _hash(content["settings"]),
-        "fingerprints": dict(zip(found.cases.names, found.cases.fingerprints, strict=True)),
-        "masks": {str(state): int(count) for state, count in states.items()},
-        "skipped": found.skipped,
-        "notes": found.notes,
-        "network_notes": network_notes(classifier),
-        "estimators": [asdict(one) for one in _described(settings)],
-        "metrics": [as_json(METRICS[name].declared(found.structures)) for name in settings.plan.metrics.names],
-        **provenance(resources.device, resources.executor),
-    }
-
-
-def _described(settings: StudySettings) -> list[Described]:
-    """The estimators of the study, its blind baselines, and the truth."""
-    plan = settings.plan
-
-    def described(one: Estimator, baseline: bool) -> Described:
-        of_masks, truth = bool(getattr(one, "of_masks", False)), one is TRUTH
-        blind = is_blind(one) and not truth
-        group = "blind" if blind or truth else group_of(one)
-        return Described(
-            one.name, one.title, one.source, repr(one), blind, baseline, of_masks, truth, "twin" in one.needs, group
-        )
-
-    return [*(described(one, False) for one in plan.estimators), *(described(one, True) for one in plan.baselines)]
-
-
-def _hash(content: Any) -> str:
-    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def order_of_showing(found: Survey, held_out: Sequence[int]) -> list[int]:

@@ -53,6 +53,7 @@ def survey(
     intensity: Intensity | None = None,
     known: Mapping[str, Looked] | None = None,
     workers: int = 1,
+    keep: bool = False,
 ) -> Survey:
     """Read and check every case once; those that are known by their stamps are not read again.
 
@@ -63,6 +64,7 @@ def survey(
         intensity: which values the classifier takes as black and white; 0 and 1 by default.
         known: what an earlier pass found of cases, by their stamps.
         workers: processes that read, where there are many cases.
+        keep: whether the cases hold in memory what is read, where that is little: they are read again.
 
     Raises:
         CaseError: a case that cannot be read, is not finite, reaches outside of the classifier's range, or differs in
@@ -76,7 +78,7 @@ def survey(
     skipped: dict[str, str] = {}
     patients: dict[str, int] = {}
     unknown = [index for index, stamp in enumerate(stamps) if stamp not in known]
-    looked = looks(cases, unknown, intensity, workers)
+    looked = looks(cases, unknown, intensity, workers, keep)
     for index, (entry, stamp) in enumerate(zip(cases.entries, stamps, strict=True)):
         one: Looked | CaseError = next(looked) if stamp is None or stamp not in known else known[stamp]
         if isinstance(one, Looked) and found and one.shape != found[0].shape:

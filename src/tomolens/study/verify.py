@@ -15,9 +15,10 @@ from ..declarations import AUDIT
 from ..errors import NetworkError, SettingsError
 from ..progress import Progress, silent
 from ..results.store import Store
+from .describe import describe
 from .folds import folds_of
 from .networks import networks_of
-from .runner import Resources, describe, job_of
+from .runner import Resources, job_of
 from .settings import StudySettings
 from .survey import survey
 from .work import Worker
@@ -71,7 +72,7 @@ def verify(
     intensity = None if classifier is None else classifier.intensity
     found = survey(cases, progress, on_error="skip", intensity=intensity)
     resources = Resources(device, workers=1)
-    if describe(settings, found, classifier, resources)["identity"] != present["identity"]:
+    if describe(settings, found, classifier, resources.device, resources.executor)["identity"] != present["identity"]:
         raise SettingsError(f"{store.folder}: these cases, or this network, are not those of the study")
     folds = folds_of(settings, found.cases, everything_held_out=classifier is not None)
     stored = _rows_of_sample(store, count, seed)
