@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-FEW, MANY = 40, 4000
+FEW, MANY = 40, 1000
 
 
 def study(cases: int) -> None:

@@ -1,6 +1,7 @@
 """Run every benchmark in turn, and write what they print to a file for this kind of machine and beside other machines'.
 
     python benchmarks/run_all.py [SCRIPT ...]
+    ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI python benchmarks/run_all.py protocol decisions   # as without bf16 and AMX
 
 ``benchmarks/machines/NAME.md`` has all that was printed there; the table in ``benchmarks/results.md`` has the ratios of
 all machines side by side, and the rest of that file is written by hand.
@@ -50,7 +51,9 @@ def machine() -> str:
     """The kind of machine: processor, cores and the units that quick backends use."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     units = [unit for unit in UNITS if unit in flags]
-    return f"{processor()}, {os.cpu_count()} cores, {', '.join(units) or 'no bf16 units'}"
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")  # as on an older machine: torch and OpenVINO keep to it
+    limited = f", limited to {limit}" if limit else ""
+    return f"{processor()}, {os.cpu_count()} cores, {', '.join(units) or 'no bf16 units'}{limited}"
 
 
 def sections(text: str) -> dict[str, str]:
@@ -88,9 +91,14 @@ def main() -> None:
         lines = "\n".join(f"- {line}" for line in done.stdout.splitlines())
         heading = name.replace("_", " ")
         kept[heading] = f"## {heading} ({time.perf_counter() - began:.0f} s, {date.today()})\n\n{lines}"
+        write(file, list(kept.values()))  # what is measured is kept where a later script breaks
+
+
+def write(file: Path, parts: list[str]) -> None:
+    """This machine's file, and the table of all of them."""
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    parts = [f"# {machine()}", f"Python {platform.python_version()}, {versions}.", *kept.values()]
-    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    begun = [f"# {machine()}", f"Python {platform.python_version()}, {versions}."]
+    file.write_text("\n\n".join([*begun, *parts]) + "\n", encoding="utf-8")
     before, _, rest = RESULTS.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     table = side_by_side(sorted(MACHINES.glob("*.md")))

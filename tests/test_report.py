@@ -31,7 +31,7 @@ from tomolens.report.methods import hashes, paragraphs, parameters
 from tomolens.report.page import write_page
 from tomolens.report.panels import maps_figure, regions_figure
 from tomolens.report.sections import sections
-from tomolens.report.series import best_blind, blind_series, series_of
+from tomolens.report.series import best_blind, blind_series, series_of, upward
 from tomolens.report.style import BLIND, looks
 from tomolens.report.viewer import viewer
 from tomolens.report.warnings import warnings
@@ -480,6 +480,21 @@ def test_of_many_maps_the_best_are_drawn_in_colour(reported, monkeypatch):
     assert "Noise" in names[1]
     assert names[2] == "2 others, see the table"
     assert len([line for line in panel.lines if line.get_color() == style.GUIDE and len(line.get_xdata()) > 2]) == 2
+
+
+def test_curves_of_one_class_alone_are_no_mean(reported):
+    findings = reported[1]
+    charts = [chart for metric in findings.description.metrics for chart in metric.charts]
+    chart = next(one for one in charts if findings.description.outputs[one.lines[0]].balanced)
+    series = series_of(findings, chart)
+    assert upward(findings, chart, series) == chart.y_label
+    of_one = [
+        dataclasses.replace(one, lines=tuple(dataclasses.replace(line, classes={1: line.value}) for line in one.lines))
+        for one in series
+    ]
+    assert upward(findings, chart, of_one) == f"{chart.y_label.split(',')[0]} in “with”"
+    plain = next(one for one in charts if not findings.description.outputs[one.lines[0]].balanced)
+    assert upward(findings, plain, of_one) == plain.y_label
 
 
 def test_figures_have_the_line_of_the_best_blind_map(reported):

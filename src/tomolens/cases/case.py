@@ -262,9 +262,9 @@ class Cases(Sequence[Case]):
         self._seen[entry.name] = case.fingerprint
         return case
 
-    def keep(self, case: Case) -> None:
-        """Hold a case of these in memory: from now on it is not read again, here or in selections."""
-        self._kept[case.name] = case
+    def keep(self, name: str, case: Case) -> None:
+        """Hold the case of an entry in memory: from now on it is not read again, here or in selections."""
+        self._kept[name] = case
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": {}}

@@ -12,7 +12,7 @@ from ..declarations import Chart
 from ..findings import Findings
 from ..findings.printing import NOTHING, title
 from .drawn import Drawn, Panel, grid
-from .series import Line, Series, blind_series, series_of
+from .series import Line, Series, blind_series, labels_of, series_of, upward
 from .svg import Scale, element
 
 LEFT, RIGHT, TOP, BOTTOM = 34, 16, 8, 22
@@ -29,7 +29,7 @@ def curve_charts(findings: Findings, chart: Chart) -> dict[str, Drawn]:
     if not series:
         return {}
     drawn = {chart.name: _whole(findings, chart, series, blind)}
-    labels = sorted({label for one in series for line in one.lines for label in line.classes})
+    labels = labels_of(series)
     if len(labels) > 1:
         drawn[f"{chart.name}{IN_CLASSES}"] = _of_classes(findings, chart, series, blind, labels)
     return drawn
@@ -81,7 +81,7 @@ def _whole(findings: Findings, chart: Chart, series: Sequence[Series], blind: Se
         for name, maps in _by_estimator(series).items()
     ]
     legend = _legend(chart, series, blind)
-    return Drawn("lines", panels, chart.x_label, chart.y_label, legend, frame.ends)
+    return Drawn("lines", panels, chart.x_label, upward(findings, chart, series), legend, frame.ends)
 
 
 def _of_classes(

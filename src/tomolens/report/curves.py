@@ -10,7 +10,7 @@ from ..declarations import FORMS, Chart, Output
 from ..findings import Findings
 from ..findings.printing import forms, title
 from . import style
-from .series import Line, Series, blind_series, series_of
+from .series import Line, Series, blind_series, series_of, upward
 
 MANY, MOST = 12, 8
 """Maps from which on only so many of them, the best, are drawn in colour."""
@@ -50,7 +50,7 @@ def _by_estimator(findings: Findings, chart: Chart, series: Sequence[Series], he
             axes.set_xlabel(chart.x_label)
             axes.xaxis.set_tick_params(labelbottom=True)
         if place % columns == 0:
-            axes.set_ylabel(chart.y_label)
+            axes.set_ylabel(upward(findings, chart, series))
     _limit(panels[0, 0], chart, series)
     style.legend(figure, panels.flat, "upper", 2)
     return figure
@@ -93,7 +93,7 @@ def _by_form(findings: Findings, chart: Chart, series: Sequence[Series], headlin
         _limit(axes, chart, series)
         where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.12), "ncols": 2, "handlelength": 3.2}
         axes.legend(frameon=False, fontsize=style.SMALL, title=headline.label, title_fontsize=style.TEXT, **where)
-    panels[0].set_ylabel(chart.y_label)
+    panels[0].set_ylabel(upward(findings, chart, series))
     return figure
 
 

@@ -1,6 +1,6 @@
 """What is drawn, apart from how: the lines of each chart and the points of two views, for page and figures alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,6 +95,19 @@ def series_of(findings: Findings, chart: Chart) -> list[Series]:
         )
         for key in (*(key for key in numbers if key in lines), *(key for key in lines if key not in numbers))
     ]
+
+
+def labels_of(series: Sequence[Series]) -> list[int]:
+    """The classes in which any of these has a curve."""
+    return sorted({label for one in series for line in one.lines for label in line.classes})
+
+
+def upward(findings: Findings, chart: Chart, series: Sequence[Series]) -> str:
+    """What curves rise in: a mean over the classes, unless cases of one alone were measured."""
+    labels = labels_of(series)
+    if len(labels) == 1 and findings.description.outputs[chart.lines[0]].balanced:
+        return f"{chart.y_label.partition(',')[0]} in “{findings.description.classes[labels[0]]}”"
+    return chart.y_label
 
 
 def views_beside(findings: Findings) -> tuple[Output | None, list[Output]]:

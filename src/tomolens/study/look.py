@@ -105,9 +105,10 @@ def looks(
         CaseError: a process that read died.
     """
     keep = keep and not getattr(cases.read, "in_memory", False)
-    for looked, case in _read(cases, indices, intensity, workers, KEPT // max(1, len(indices)) if keep else 0):
+    room = KEPT // max(1, len(indices)) if keep else 0
+    for index, (looked, case) in zip(indices, _read(cases, indices, intensity, workers, room), strict=True):
         if case is not None:
-            cases.keep(case)
+            cases.keep(cases.entries[index].name, case)
         yield looked
 
 
