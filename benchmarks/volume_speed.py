@@ -54,5 +54,6 @@ def gradients(
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # as a worker of a study has
     measure("local", 64)
-    measure("resnet18", 64)
+    measure("resnet18", 48)

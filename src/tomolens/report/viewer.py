@@ -122,9 +122,10 @@ def fitted(cases: Sequence[GalleryCase], budget: int, example: str = "") -> list
         while size(scale) > budget and scale > SMALLEST:
             scale *= 0.95
         packed = [pack(case, scale, case.name == example) for case in cases]
-        if sum(map(_room, packed)) <= budget or scale <= SMALLEST:
+        room = sum(map(_room, packed))
+        if room <= budget or scale <= SMALLEST:
             return packed
-        scale *= 0.95
+        scale *= 0.99 * min(1.0, float(np.sqrt(budget / room)))
 
 
 def _room(one: dict[str, Any]) -> int:
@@ -270,6 +271,12 @@ def _resized(stack: NDArray[Any], shape: tuple[int, int], how: Image.Resampling)
     """A plane, or each plane of a stack, with other rows and columns."""
     if stack.shape[-2:] == shape:
         return stack
+    if how == Image.Resampling.NEAREST:  # as Pillow has it, of all planes at once
+        rows, columns = (
+            ((np.arange(length) + 0.5) * full / length).astype(np.intp)
+            for length, full in zip(shape, stack.shape[-2:], strict=True)
+        )
+        return np.asarray(stack[..., rows[:, None], columns])
     planes = stack.reshape(-1, *stack.shape[-2:])
     resized = [np.asarray(Image.fromarray(plane).resize(shape[::-1], how)) for plane in planes]
     return np.stack(resized).reshape(*stack.shape[:-2], *shape)
