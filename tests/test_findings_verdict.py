@@ -10,7 +10,7 @@ import pytest
 
 import synthetic_results as made
 from tomolens.declarations import FORMS, Declaration, Output
-from tomolens.findings import Findings
+from tomolens.findings import Findings, sentence
 from tomolens.findings.measured import CASE, Measured
 from tomolens.findings.printing import best_blind
 from tomolens.findings.verdict import Check, TrustCard
@@ -44,7 +44,7 @@ def test_what_beats_every_blind_map_and_finds_the_truth_is_believed(tmp_path):
     assert (faithful.value, faithful.gain, faithful.p) == (row["value"], row["gain"], row["p_holm"])
     assert (faithful.cases, faithful.patients) == (24, 24)
     assert verdict.sentence.startswith("Believe only Steep slope (absolute), to say where this network looks")
-    assert "24 cases of 24 patients" in verdict.sentence
+    assert verdict.sentence.count("24 cases of 24 patients") == 1
     assert "of the blind map “Atlas of masks”" in verdict.sentence
     assert not verdict.next_steps
 
@@ -378,3 +378,19 @@ def test_what_was_not_measured_is_not_assessed(tmp_path):
         assert (check.state, check.reason) == ("not assessed", "not measured in this study")
     (check,) = card.of("choices")
     assert (check.state, check.reason) == ("not assessed", "no choice was varied in this study")
+
+
+def test_of_several_absolute_maps_that_is_said_once(tmp_path):
+    findings = judged(tmp_path / "s")
+    cards = findings.verdict.cards[:2]
+    said = {}
+    for forms in (("absolute", "absolute"), ("absolute", "both"), ("both", "both"), ("absolute", "original")):
+        chosen = [replace(card, form=form) for card, form in zip(cards, forms, strict=True)]
+        said[forms] = sentence._maps(findings, chosen)
+    titles = [findings.description.titles[card.estimator] for card in cards]
+    assert (
+        said["absolute", "absolute"] == said["absolute", "both"] == f"the absolute maps of {titles[0]} and {titles[1]}"
+    )
+    assert said["both", "both"] == f"{titles[0]} and {titles[1]}"
+    assert said["absolute", "original"] == f"{titles[0]} (absolute) and {titles[1]} (original)"
+    assert sentence._maps(findings, [replace(cards[0], form="absolute")]) == f"{titles[0]} (absolute)"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..declarations import BLURRED, Output
 from .cards import cards_of
 from .controls import is_blind, turned
+from .measured import BOTH
 from .printing import map_title, printed, title
 from .verdict import ASKED, Check, TrustCard, Verdict
 
@@ -55,15 +56,24 @@ def _sentence(findings: "Findings", verdict: Verdict) -> str:
 
 def _believe(findings: "Findings", verdict: Verdict) -> str:
     cards = verdict.believed
-    names = listed([map_title(findings, *card.key) for card in cards])
+    names = _maps(findings, cards)
     first = cards[0]
     checks = [check for question in ASKED for check in first.of(question) if check.against]
     passed = [check for check in checks if check.state == "passed"]
-    numbers = listed([_against(findings, check) for check in passed])
+    rests = list(dict.fromkeys(basis(check.cases, check.patients) for check in passed))
+    each = [_against(findings, check, with_basis=len(rests) > 1) for check in passed]
+    numbers = ", ".join([listed(each), *(rests if len(rests) == 1 else [])])
     they = "it beats" if len(cards) == 1 else "they beat"
     of = f"{title(findings, first.estimator)}: " if len(cards) > 1 else ""
     only = "only " if len(cards) < len(verdict.cards) else ""
     return f"Believe {only}{names}, to say where this network looks: {they} {_every(findings)} ({of}{numbers})."
+
+
+def _maps(findings: "Findings", cards: Sequence[TrustCard]) -> str:
+    """Their names; of several that are all absolute, or their own absolute, that is said once."""
+    if len(cards) > 1 and {card.form for card in cards} - {BOTH} == {"absolute"}:
+        return f"the absolute maps of {listed([title(findings, card.estimator) for card in cards])}"
+    return listed([map_title(findings, *card.key) for card in cards])
 
 
 def _every(findings: "Findings") -> str:
@@ -199,11 +209,12 @@ def _told_apart(findings: "Findings", cards: Sequence[TrustCard]) -> bool:
     return all(by_key[cards[0].key][high] < by_key[card.key][low] for card in cards[1:])
 
 
-def _against(findings: "Findings", check: Check) -> str:
+def _against(findings: "Findings", check: Check, *, with_basis: bool) -> str:
     view = findings.views[check.view]
     numbers = f"{printed(view, check.value)} against {printed(view, check.against_value)}"
     against = opponent(findings, check.against)
-    return f"{view.judges.title} {numbers} of {against}, {basis(check.cases, check.patients)}"
+    rests = f", {basis(check.cases, check.patients)}" if with_basis else ""
+    return f"{view.judges.title} {numbers} of {against}{rests}"
 
 
 def _numbers(findings: "Findings", card: TrustCard, check: Check) -> str:
