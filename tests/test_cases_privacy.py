@@ -89,6 +89,8 @@ def opened(name, content, depth=3):
     if name.endswith(".html"):
         found = re.findall(rb"[A-Za-z0-9+/]{60,}={0,2}", content)
         inner += [base64.b64decode(text + b"=" * (-len(text) % 4)) for text in found if len(text) % 4 != 1]
+        packed = re.findall(rb'"data":"([^"]*)"', content)
+        inner += [base64.b85decode(text.replace(b",", b"<")) for text in packed]
     for part in inner:
         yield from opened("", part, depth - 1)
 

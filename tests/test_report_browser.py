@@ -20,6 +20,7 @@ from tomolens.progress import silent
 from tomolens.report import page as page_of
 from tomolens.report import viewer, write
 from tomolens.report.page import write_page
+from tomolens.report.viewer import as_text
 from tomolens.results.store import Store
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -1120,3 +1121,11 @@ def test_a_tap_shows_the_numbers_of_a_chart(browser, reported):
         data["cells"][2][0],
     ]
     next(tabs, None)
+
+
+def test_bytes_come_as_they_were_packed(page):
+    random = np.random.default_rng(0)
+    for content in (*(random.bytes(length) for length in (*range(12), 4099)), b"\xff" * 9, b"\x00" * 7):
+        text = as_text(content)
+        assert not set(text) & set('<"\\')
+        assert page.evaluate("(text) => [...bytesOf(text)]", text) == list(content)

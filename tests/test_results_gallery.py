@@ -292,7 +292,7 @@ def test_a_volume_is_packed_slice_by_slice(tmp_path):
         packed = pack(volume, scale)
         assert (packed["depth"], packed["spacing"][0]) == (2, 3.0)
         pixels = packed["rows"] * packed["columns"]
-        content = zlib.decompress(base64.b64decode(packed["data"]))
+        content = zlib.decompress(base64.b85decode(packed["data"].replace(",", "<")))
         fine = pixels * packed["fine"] ** 2
         assert len(content) == 2 * (2 * fine + 3 * pixels) + 3 * 128 + 4 * 2 * 3
         first = np.frombuffer(content[: 2 * fine], np.uint8).reshape(2, packed["rows"] * packed["fine"], -1)

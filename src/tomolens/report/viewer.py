@@ -20,7 +20,7 @@ from .channels import channels_of
 from .levels import levels_of, told_by
 from .style import MAGNITUDE, PERCENTILE
 
-LEAST_BUDGET, EACH, BUDGET = 400_000, 126_000, 12_500_000
+LEAST_BUDGET, EACH, BUDGET = 400_000, 125_000, 12_500_000
 """Bytes of the page that cases may take: at least, for each of them, and all of them together."""
 PAGE = 14_500_000
 """Bytes of the whole page: what the rest of it takes cases cannot have."""
@@ -194,8 +194,16 @@ def pack(case: GalleryCase, scale: float, beside: bool = True) -> dict[str, Any]
         "points": max((one.shape[1] for one in case.correct.values()), default=0),
         "named": named,
         "numbers": {"/".join(key): [_number(one.get(name)) for name in named] for key, one in case.numbers.items()},
-        "data": base64.b64encode(zlib.compress(content, 9)).decode(),
+        "data": as_text(zlib.compress(content, 9)),
     }
+
+
+def as_text(content: bytes) -> str:
+    """Bytes in base 85 as Python has it, with a comma for its ``<``: no digit ends a script or is longer in JSON.
+
+    A fifteenth shorter than base 64.
+    """
+    return base64.b85encode(content).decode().replace("<", ",")
 
 
 def _upper(regions: NDArray[np.uint8]) -> NDArray[np.uint8]:

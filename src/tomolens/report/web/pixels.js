@@ -1,8 +1,24 @@
 // The pixels of a case: unpacked, put in order, cut into planes. Arrays lie slice by slice, row by row.
 
+// Base 85: five digits are four bytes, the first the highest; what lacks at the end is as if of the last digit.
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+
+function bytesOf(text) {
+  const worth = new Uint8Array(128),
+    whole = Math.ceil(text.length / 5),
+    bytes = new DataView(new ArrayBuffer(4 * whole));
+  [...DIGITS].forEach((digit, value) => (worth[digit.charCodeAt(0)] = value));
+  for (let group = 0; group < whole; group += 1) {
+    let number = 0;
+    for (let at = 5 * group; at < 5 * group + 5; at += 1)
+      number = 85 * number + (at < text.length ? worth[text.charCodeAt(at)] : 84);
+    bytes.setUint32(4 * group, number);
+  }
+  return new Uint8Array(bytes.buffer, 0, Math.floor((text.length * 4) / 5));
+}
+
 async function unpack(one) {
-  const packed = Uint8Array.from(atob(one.data), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const stream = new Blob([bytesOf(one.data)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const pixels = one.depth * one.rows * one.columns,
     fine = pixels * one.fine ** 2;
