@@ -349,9 +349,20 @@ def test_the_day_of_a_study_is_that_of_its_last_case(tmp_path):
     store.write_description(before)
     study.run(store.folder, workers=1)  # nothing is left to measure
     assert store.description().raw == {**before, "format": said["format"]}
+    store.write_description({name: value for name, value in before.items() if name != "measured_on"})
+    study.run(store.folder, workers=1)  # of results of before nobody knows the day
+    assert "measured_on" not in store.description().raw
     (next((store.folder / "measurements").glob("*"))).unlink()
     study.run(store.folder, workers=1)
     assert store.description().raw["measured_on"] == said["measured_on"]
+
+
+def test_a_case_that_fails_again_does_not_move_the_day(tmp_path):
+    study, store = quick_study("raises", marked=(3,)), Store(tmp_path / "r")
+    study.run(store.folder, workers=1)
+    store.write_description({**store.description().raw, "measured_on": "2026-01-31"})
+    study.run(store.folder, workers=1)
+    assert store.description().raw["measured_on"] == "2026-01-31"
 
 
 def test_verify_computes_cases_again(tmp_path):

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from quick_study import SETTINGS, no_figures, quick_cases, quick_study
+from tomolens.api import Study, verify_study
 from tomolens.cases import Case, CaseEntry, Cases, phantom
-from tomolens.errors import CaseError
+from tomolens.errors import CaseError, SettingsError
+from tomolens.report import write
 from tomolens.study import look
 from tomolens.study.look import Looked
+from tomolens.study.settings import StudySettings
 from tomolens.study.survey import survey
 
 
@@ -118,10 +122,10 @@ def test_processes_find_the_same(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_was_read_is_kept_and_not_read_again(monkeypatch, workers):
+def test_what_was_read_is_held_and_not_read_again(monkeypatch, workers):
     monkeypatch.setattr(look, "FEWEST", 4)
-    cases = some(10)
-    survey(cases, workers=workers, keep=True)
+    given = some(10)
+    cases = survey(given, workers=workers, hold=True).cases
     asked = list(cases.read.asked)
     assert asked == ([] if workers > 1 else list(cases.names))
     for found in (cases, cases.select(range(10)), cases[:]):
@@ -135,20 +139,89 @@ def test_what_was_read_is_kept_and_not_read_again(monkeypatch, workers):
     assert sent.fingerprints == cases.fingerprints
     assert sent[3].fingerprint == cases[3].fingerprint
     assert sent.read.asked[-1] == "c3"  # what is sent to a process does not hold them
+    assert given[3].name == "c3"
+    assert given.read.asked[-1] == "c3"  # and what was given is read as ever: its files may change
+    broken = replace(cases, read=some(10, shapes={"c3": (4, 4)}).read)
+    assert broken[3].image.shape == (1, 4, 4)
 
 
-def test_only_what_has_room_is_kept(monkeypatch):
+def test_cases_of_one_name_are_not_one_case():
+    entries = tuple(CaseEntry("c1", 0, "p", source=f"{number}") for number in range(3))
+    images = {entry: np.full((1, 4, 4), int(entry.source) / 4, np.float32) for entry in entries}
+    cases = survey(Cases(entries, lambda one: Case(one.name, images[one], 0, "p")), hold=True).cases
+    assert [float(case.image.max()) for case in cases] == [0.0, 0.25, 0.5]
+
+
+def test_only_what_has_room_is_held(monkeypatch):
     size = 3 * 8 * 8 * 4  # nothing that `some` draws takes more
-    for room, kept in ((6 * size, True), (6 * (8 * 8 * 4 - 1), False)):
-        monkeypatch.setattr(look, "KEPT", room)
-        cases = some(6)
-        survey(cases, keep=True)
+    for room, held in ((6 * size, True), (6 * (8 * 8 * 4 - 1), False)):
+        monkeypatch.setattr(look, "HELD", room)
+        cases = survey(some(6), hold=True).cases
         assert cases[0].name == "c0"
-        assert (len(cases.read.asked) == 6) == kept
+        assert (len(cases.read.asked) == 6) == held
     arrays = Cases.from_arrays(np.random.default_rng(0).random((4, 1, 8, 8), np.float32), [0, 1, 0, 1])
-    survey(arrays, keep=True)
-    assert not arrays._kept
+    assert not survey(arrays, hold=True).cases._held
     assert phantom.cases(1)[0].nbytes > phantom.cases(1)[0].image.nbytes
+
+
+def test_a_slice_of_something_large_does_not_hold_all_of_it():
+    whole = np.zeros((64, 1, 8, 8), np.float32)
+    cases = Cases(some(6).entries, lambda one: Case(one.name, whole[int(one.name[1:])], one.label, one.patient))
+    held = survey(cases, hold=True).cases._held
+    assert len(held) == 6
+    assert all(case.image.base is None for case in held.values())
+
+
+def test_cases_of_ones_own_kind_are_read_again():
+    class Mine(Case):
+        def __init__(self, name):
+            super().__init__(name, np.zeros((1, 4, 4), np.float32), 0, "p")
+
+    cases = survey(Cases(some(6).entries, lambda entry: Mine(entry.name)), hold=True).cases
+    assert not cases._held
+    assert cases[1].name == "c1"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_reads_a_case_that_it_learns_from_once(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(write, "_figures", no_figures)
+    drawn = quick_cases(12)
+    entries = tuple(
+        replace(entry, split="train" if number < 8 else "test") for number, entry in enumerate(drawn.entries)
+    )
+    asked = []
+
+    def read(entry):
+        asked.append(entry.name)
+        return drawn.read(entry)
+
+    settings = StudySettings.model_validate({**SETTINGS, "estimators": {"names": ["expected-gradients", "random"]}})
+    Study(settings, cases=Cases(entries, read), classifier=quick_study().classifier).run(
+        tmp_path / "r", workers=workers
+    )
+    learned = [entry.name for entry in entries if entry.split == "train"]
+    assert sorted(name for name in asked if name in learned) == sorted(learned)
+
+
+def test_a_study_is_of_the_files_that_are_there_now(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "_figures", no_figures)
+    shift = [0.0]
+    drawn = quick_cases(12)
+    entries = tuple(
+        replace(entry, split="train" if number < 4 else "test") for number, entry in enumerate(drawn.entries)
+    )
+
+    def read(entry):
+        case = drawn.read(entry)
+        return replace(case, image=case.image * (1.0 - shift[0]))
+
+    settings = StudySettings.model_validate(SETTINGS)
+    study = Study(settings, cases=Cases(entries, read), classifier=quick_study().classifier)
+    study.run(tmp_path / "r", workers=1)
+    assert verify_study(tmp_path / "r", study.cases, study.classifier, sample=1)[1]
+    shift[0] = 0.25
+    with pytest.raises(SettingsError, match="not those of the study"):
+        verify_study(tmp_path / "r", study.cases, study.classifier, sample=1)
 
 
 def test_a_process_that_dies_is_told(monkeypatch):

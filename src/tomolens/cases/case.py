@@ -134,8 +134,8 @@ class Cases(Sequence[Case]):
     classes: tuple[str, ...] = CONTRAST_CLASSES
     _seen: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Fingerprints of the cases read so far, by name; shared by selections, so that no file is read for it twice."""
-    _kept: dict[str, Case] = field(default_factory=dict, repr=False, compare=False)
-    """Cases that are not read again, by name; shared by selections, and not sent to other processes."""
+    _held: Mapping[CaseEntry, Case] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Cases that are not read again; shared by selections, and not sent to other processes."""
 
     @classmethod
     def from_arrays(
@@ -249,25 +249,30 @@ class Cases(Sequence[Case]):
     def __getitem__(self, index: slice) -> "Cases": ...
     def __getitem__(self, index: int | slice) -> "Case | Cases":
         if isinstance(index, slice):
-            return Cases(self.entries[index], self.read, self.classes, self._seen, self._kept)
+            return self._of(self.entries[index])
         return self._read(self.entries[index])
 
     def __iter__(self) -> Iterator[Case]:
         return map(self._read, self.entries)
 
     def _read(self, entry: CaseEntry) -> Case:
-        if kept := self._kept.get(entry.name):
-            return kept.copy()
+        if held := self._held.get(entry):
+            return held.copy()
         case = self.read(entry)
         self._seen[entry.name] = case.fingerprint
         return case
 
-    def keep(self, name: str, case: Case) -> None:
-        """Hold the case of an entry in memory: from now on it is not read again, here or in selections."""
-        self._kept[name] = case
+    def holding(self, held: Mapping[CaseEntry, Case]) -> "Cases":
+        """These cases, some of which are in memory: copies of them are given in place of reading them again."""
+        return self._of(self.entries, held)
+
+    def _of(self, entries: tuple[CaseEntry, ...], held: Mapping[CaseEntry, Case] | None = None) -> "Cases":
+        found = Cases(entries, self.read, self.classes, self._seen)
+        object.__setattr__(found, "_held", self._held if held is None else held)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_held": {}}
 
     def remember(self, name: str, fingerprint: str) -> None:
         """Take a case's fingerprint for known, so that its image is not read for it."""
@@ -275,8 +280,7 @@ class Cases(Sequence[Case]):
 
     def select(self, indices: Sequence[int] | NDArray[np.intp]) -> "Cases":
         """The cases at ``indices``, still lazy."""
-        chosen = tuple(self.entries[int(i)] for i in indices)
-        return Cases(chosen, self.read, self.classes, self._seen, self._kept)
+        return self._of(tuple(self.entries[int(i)] for i in indices))
 
     @property
     def names(self) -> tuple[str, ...]:

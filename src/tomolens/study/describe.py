@@ -82,10 +82,11 @@ def _hash(content: Any) -> str:
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
-def day_of(store: Store, left: int) -> str:
-    """The day, in UTC, on which the last case was measured: an earlier one where this run had none to do."""
+def day_of(store: Store, measured: int) -> dict[str, str]:
+    """The day, in UTC, on which the last case was measured, where it is known; ``measured`` cases were in this run."""
     before = store.description().raw.get("measured_on")
-    return before if isinstance(before, str) and not left else datetime.now(UTC).date().isoformat()
+    day = datetime.now(UTC).date().isoformat() if measured else before
+    return {"measured_on": day} if isinstance(day, str) else {}
 
 
 def accuracies(store: Store) -> tuple[dict[str, float], dict[int, dict[str, float]]]:

@@ -13,6 +13,7 @@ import numpy as np
 from loky import ProcessPoolExecutor
 
 from ..cases import Case, Cases
+from ..cases.anatomy import Anatomy
 from ..cases.masks.usable import is_usable
 from ..classifier.intensity import Intensity
 from ..errors import CaseError, MapError
@@ -23,8 +24,8 @@ AT_A_TIME = 16
 """Cases that a process is given."""
 IDLE = 20
 """Seconds after which a process that is asked for nothing ends, as when the driver was killed."""
-KEPT = 2**30
-"""Bytes of cases that are kept in memory for training and references, instead of being read for each of them again."""
+HELD = 2**30
+"""Bytes of cases that are held in memory for training and references, instead of being read for each of them again."""
 FEWEST = 128
 """Cases from which on other processes are started for them: for fewer, starting takes longer than it saves."""
 
@@ -89,31 +90,27 @@ def look(case: Case, intensity: Intensity) -> Looked:
     )
 
 
+Read = tuple[Looked | CaseError, Case | None]
+"""What a look found, or why a case cannot be used; and the case itself where it is to be held."""
+
+
 def looks(
-    cases: Cases, indices: Sequence[int], intensity: Intensity, workers: int, keep: bool = False
-) -> Iterator[Looked | CaseError]:
-    """A look at each of some cases in their order, or why it cannot be used.
+    cases: Cases, indices: Sequence[int], intensity: Intensity, workers: int, hold: bool = False
+) -> Iterator[Read]:
+    """A look at each of some cases in their order.
 
     Args:
         cases: to look at.
         indices: of them.
         intensity: which values the classifier takes as black and white.
         workers: processes that read, where there are many.
-        keep: whether the cases hold what was read, if all of them fit in `KEPT` bytes.
+        hold: whether the cases come with their looks, if all of them fit in `HELD` bytes.
 
     Raises:
         CaseError: a process that read died.
     """
-    keep = keep and not getattr(cases.read, "in_memory", False)
-    room = KEPT // max(1, len(indices)) if keep else 0
-    for index, (looked, case) in zip(indices, _read(cases, indices, intensity, workers, room), strict=True):
-        if case is not None:
-            cases.keep(cases.entries[index].name, case)
-        yield looked
-
-
-Read = tuple[Looked | CaseError, Case | None]
-"""What a look found, and the case itself where it is to be kept."""
+    room = HELD // max(1, len(indices)) if hold and not getattr(cases.read, "in_memory", False) else 0
+    yield from _read(cases, indices, intensity, workers, room)
 
 
 def _read(cases: Cases, indices: Sequence[int], intensity: Intensity, workers: int, room: int) -> Iterator[Read]:
@@ -130,10 +127,11 @@ def _read(cases: Cases, indices: Sequence[int], intensity: Intensity, workers: i
 
 
 def _looked(cases: Cases, index: int, intensity: Intensity, room: int) -> Read:
-    """A look at a case, and the case where it takes no more than ``room`` bytes."""
+    """A look at a case, and a copy of it where that takes no more than ``room`` bytes."""
     try:
         case = cases[index]
-        return look(case, intensity), case if case.nbytes <= room else None
+        ours = type(case) is Case and isinstance(case.anatomy, Anatomy | None)  # nothing is known of others
+        return look(case, intensity), case.copy() if ours and case.nbytes <= room else None
     except CaseError as error:
         return error, None
 

@@ -111,7 +111,7 @@ def run_study(
         intensity=intensity,
         known=known_cases(store),
         workers=readers,
-        keep=learns,
+        hold=learns,
     )
     require_windows(settings, found)
     if classifier is not None:
@@ -156,7 +156,7 @@ def run_study(
     progress(STAGE, tally.done, tally.total)
     accuracy, by_fold = accuracies(store)
     facts = [{**network, **by_fold.get(network["fold"], {})} for network in facts]
-    measured = {"measurements": store.shards.names(), "accuracy": accuracy, "measured_on": day_of(store, left)}
+    measured = {"measurements": store.shards.names(), "accuracy": accuracy, **day_of(store, tally.succeeded)}
     store.write_description({**description, "networks": facts, **measured})
 
 

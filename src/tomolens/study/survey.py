@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ..cases import CaseEntry, Cases
+from ..cases import Case, CaseEntry, Cases
 from ..cases.stamp import Stamps
 from ..classifier.intensity import Intensity
 from ..errors import CaseError
@@ -53,7 +53,7 @@ def survey(
     intensity: Intensity | None = None,
     known: Mapping[str, Looked] | None = None,
     workers: int = 1,
-    keep: bool = False,
+    hold: bool = False,
 ) -> Survey:
     """Read and check every case once; those that are known by their stamps are not read again.
 
@@ -64,7 +64,7 @@ def survey(
         intensity: which values the classifier takes as black and white; 0 and 1 by default.
         known: what an earlier pass found of cases, by their stamps.
         workers: processes that read, where there are many cases.
-        keep: whether the cases hold in memory what is read, where that is little: they are read again.
+        hold: whether the cases that are found hold in memory what was read, if it is little; the given ones do not.
 
     Raises:
         CaseError: a case that cannot be read, is not finite, reaches outside of the classifier's range, or differs in
@@ -75,12 +75,16 @@ def survey(
     stamps, known = _stamps(cases, intensity), known or {}
     found: list[Looked] = []
     kept: list[int] = []
+    held: dict[CaseEntry, Case] = {}
     skipped: dict[str, str] = {}
     patients: dict[str, int] = {}
     unknown = [index for index, stamp in enumerate(stamps) if stamp not in known]
-    looked = looks(cases, unknown, intensity, workers, keep)
+    looked = looks(cases, unknown, intensity, workers, hold)
     for index, (entry, stamp) in enumerate(zip(cases.entries, stamps, strict=True)):
-        one: Looked | CaseError = next(looked) if stamp is None or stamp not in known else known[stamp]
+        one: Looked | CaseError
+        one, case = next(looked) if stamp is None or stamp not in known else (known[stamp], None)
+        if case is not None:
+            held[entry] = case
         if isinstance(one, Looked) and found and one.shape != found[0].shape:
             one = CaseError(f"case {entry.name}: image of shape {one.shape}, the first case has {found[0].shape}")
         progress("reading cases", index + 1, len(cases))
@@ -103,7 +107,7 @@ def survey(
         raise CaseError(f"none of {len(cases)} cases can be used; case {first[0]}: {first[1]}")
     usable = cases.select(kept) if skipped else cases
     return Survey(
-        cases=usable,
+        cases=usable.holding(held) if held else usable,
         hash=digest.hexdigest(),
         masks=tuple(one.mask for one in found),
         shape=found[0].shape,
