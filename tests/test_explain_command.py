@@ -347,7 +347,7 @@ def test_scans_are_shown_by_patches_as_a_study_shows_its_cases(place, tmp_path):
     file = write_study(tmp_path / "study.toml")
     whole, network = read_network(weights(place)), read_network(weights(place), study=file)
     assert (whole.size, network.size) == ((32, 32), (48, 48))
-    assert network.said.endswith("48 x 48 pixels, by patches of 32")
+    assert network.said.endswith("48 x 48 pixels, by patches of 32, overlap 0.5, score mean, weights sum")
     assert network.hash != whole.hash
     explained = explain_scan(place / "scan", network, "backpropagation", slices="1", explained_class="1")
     reader = FileReader(network.preprocessing((1, 1)), MaskChoice())
@@ -371,6 +371,13 @@ def test_cards_of_whole_images_say_nothing_of_patches(place, tmp_path):
     study = Study(StudySettings.model_validate(content), classifier=whole.classifier)
     study.run(tmp_path / "r", workers=1)
     assert read_trust(tmp_path / "r", network).cards
+    words = "[cases]\nsize = [32, 32]\nfolds = 2\n[classifier.patches]\nsize = [32, 32]\noverlap = 0.5\nbatch = 8\n"
+    (tmp_path / "alike.toml").write_text(f"name = 'in other words'\n{words}")
+    alike = read_network(weights(place), study=tmp_path / "alike.toml")
+    assert read_trust(tmp_path / "r", alike).cards
+    (tmp_path / "other.toml").write_text(f"name = 'other'\n{words}score = 'max'\n")
+    with pytest.raises(SettingsError, match="by other patches"):
+        read_trust(tmp_path / "r", read_network(weights(place), study=tmp_path / "other.toml"))
     with pytest.raises(SettingsError, match="takes something else"):
         read_trust(tmp_path / "r", whole)
 
@@ -379,6 +386,7 @@ def test_cards_of_whole_images_say_nothing_of_patches(place, tmp_path):
     ("content", "words"),
     [
         ("[cases]\nsize = 48\n", "no [classifier.patches]"),
+        ("[classifier]\nnetwork = 'another.toml'\npatches = {size = 32}\n", "another network is given"),
         ("[cases]\nsize = 48\nwindow = [-1000, 400]\n[classifier.patches]\nsize = 32\n", "trained with cases.window"),
         ("[cases]\nclasses = ['a', 'b']\n[classifier.patches]\nsize = 32\n", "apart, and the network"),
         ("[cases]\nsize = 48\n[classifier.patches]\nsize = [32, 32, 32]\n", "3 lengths for images of 2 axes"),

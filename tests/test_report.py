@@ -3,6 +3,7 @@ import dataclasses
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.image
@@ -480,6 +481,17 @@ def test_of_many_maps_the_best_are_drawn_in_colour(reported, monkeypatch):
     assert "Noise" in names[1]
     assert names[2] == "2 others, see the table"
     assert len([line for line in panel.lines if line.get_color() == style.GUIDE and len(line.get_xdata()) > 2]) == 2
+
+
+def test_words_under_colours_never_meet():
+    image = np.zeros((1, 16, 16), np.float32)
+    for count in (1, 2, 3, 8):
+        maps = {(f"e{number}", form): np.ones((16, 16)) for number in range(count) for form in FORMS}
+        figure = maps_figure(Example("v", 1, 1, image, None, maps), made.description())
+        figure.draw_without_rendering()
+        for axes in figure.axes[-2:]:
+            boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+            assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
 
 
 def test_curves_of_one_class_alone_are_no_mean(reported):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log
 from typing import Literal, get_args
@@ -94,8 +94,13 @@ class Patches:
 
     @property
     def told(self) -> str:
-        """Its size, as it was given."""
-        return " x ".join(map(str, self._told))
+        """All but how many are seen at a time, in words."""
+        size = " x ".join(map(str, self._told))
+        return f"{size}, overlap {self.overlap:g}, score {self.score}, weights {self.weights}"
+
+    def alike(self, axes: int) -> "Patches":
+        """The same for all that show images alike: a length for each axis, and one patch at a time."""
+        return replace(self, size=self._told if len(self._told) == axes else self._told * axes, batch=1)
 
     def voxels(self, axes: int, spacing: tuple[float, ...] | None = None) -> tuple[int, ...]:
         """Voxels of a patch along each axis.

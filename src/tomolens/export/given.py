@@ -20,6 +20,7 @@ from ..study.given_network import (
     in_patches,
     label_of,
     name_of_label,
+    named_in,
     network_notes,
     one_an_axis,
     require_agreement,
@@ -48,7 +49,8 @@ class GivenNetwork:
             None where it sees whole images.
         crop: which part of the scan it sees; None for all of it.
         cases_as: what a study of it says of its cases, where the network's file has no input: ``size``, ...
-        label: which of several labels is explained; empty where there are classes.
+        label: which of several labels is explained, by its name; empty where there are classes.
+        labels: names of all of them, as far as they are known.
         notes: what must be said of it, in words.
     """
 
@@ -65,6 +67,7 @@ class GivenNetwork:
     notes: tuple[str, ...] = ()
     cases_as: Mapping[str, Any] = field(default_factory=dict)
     crop: Crop | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -112,6 +115,9 @@ def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> Given
         NetworkError, SettingsError: see `read_network`.
     """
     content, where = study_content(study)
+    named = named_in(content, study)
+    if named is not None and named.resolve() != place.resolve():
+        raise SettingsError(f"{study}: classifier.network is {named}, and another network is given: take one of them")
     file = declared(place, allow_code=allow_code)
     settings = settings_from(content if file is None else with_network(content, file, over=False), where)
     cases, patches = settings.cases, settings.classifier.patches
@@ -128,7 +134,7 @@ def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> Given
         raise SettingsError(f"{study} tells {told} apart, and the network {', '.join(network.classes)}")
     classifier = in_patches(with_window(network.classifier, settings), settings)
     assert classifier is not None
-    known_as = {**network.known_as, "patches": repr(patches)}
+    known_as = {**network.known_as, "patches": repr(patches.alike(cases.dimensions))}
     if "weights" in known_as:
         known_as["weights"] = weights_hash(classifier.network)
     told = content_of(settings)["cases"]
@@ -141,7 +147,7 @@ def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> Given
         spacing=one_an_axis(cases.spacing, cases.dimensions) or None,
         dimensions=cases.dimensions,
         crop=cases.crop,
-        hash=_hash([network.hash, repr(patches), shown]),
+        hash=_hash([network.hash, known_as["patches"], shown]),
         known_as=known_as,
         cases_as=shown,
     )
@@ -159,17 +165,18 @@ def _read_whole(place: Path, label: str, allow_code: bool) -> GivenNetwork:
             f"{place}: which Hounsfield units are black and white is not declared: "
             f'`tomolens model check {found.source.path} --input "-160..240 HU ..." --out {place}` writes it down'
         )
+    labels = classes if found.task == "labels" else ()
     if found.task == "labels":
-        name = name_of_label(label, classes)
         classifier = classifier.of_label(label_of(found, label, None, "--label"))
-        classes = (f"no {name}", name)
+        label = name_of_label(label, labels)
+        classes = (f"no {label}", label)
     window = contract.windows[0] if len(contract.windows) == 1 else contract.windows
     axes = len(contract.size or contract.spacing or contract.orientation) or 2
     dimensions: Literal[2, 3] = 3 if axes == 3 else 2
     spacing = contract.spacing or None
     known_as = {"file_hash": found.source.hash, "input": contract.said(), "patches": None}
     given = place, found.declared, known_as, label, tuple(network_notes(classifier))
-    return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, *given)
+    return GivenNetwork(classifier, window, contract.size, spacing, dimensions, classes, *given, labels=labels)
 
 
 def _of_weights(place: Path) -> GivenNetwork:

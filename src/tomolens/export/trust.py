@@ -5,12 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import SettingsError
 from ..findings.verdict import Question, TrustCard, card_from_json
 from ..report.trust import SHORT
 from ..results.description import Description
 from ..results.store import Store
+from ..study.given_network import name_of_label
 from .given import GivenNetwork
 from .scan_map import NOT_ASSESSED, ScanMap
 
@@ -88,14 +90,22 @@ def _require_same(folder: Path, description: Description, network: GivenNetwork)
     about = f"{folder}: study “{description.name}”"
     networks, cases = description.get("networks", []), description.settings["cases"]
     same = any(all(one.get(name) == value for name, value in network.known_as.items()) for one in networks)
-    if not same or any(cases.get(name) != value for name, value in network.cases_as.items()):
+    axes = int(cases.get("dimensions") or 2)
+    if not same or any(
+        _one_an_axis(cases.get(name), axes) != _one_an_axis(value, axes) for name, value in network.cases_as.items()
+    ):
         raise SettingsError(
-            f"{about} is of another network than {network.place}, or one that takes something else: its trust cards "
-            "say nothing about this one's maps"
+            f"{about} is of another network than {network.place}, or one that takes something else or by other "
+            "patches: its trust cards say nothing about this one's maps"
         )
     label = (description.settings.get("classifier") or {}).get("label", "")
-    if network.label and label != network.label:
+    if network.label and name_of_label(str(label), network.labels) != network.label:
         raise SettingsError(f"{about} is of the label '{label}', and '{network.label}' is explained")
     if network.classes and tuple(description.classes) != network.classes:
         classes = ", ".join(description.classes)
         raise SettingsError(f"{about} tells {classes} apart, and the network {', '.join(network.classes)}")
+
+
+def _one_an_axis(value: Any, axes: int) -> Any:
+    """A number for each axis of one that is for all of them; all else as it is."""
+    return [value] * axes if isinstance(value, int | float) else value

@@ -187,7 +187,10 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("cases explained", f"{len(cases)}, of {cases['patient'].nunique()} patients"),
         ("with a mask to compare with", str(int((cases["mask"] == "usable").sum()))),
         ("with an empty mask", str(int((cases["mask"] == "empty").sum()))),
-        ("accuracy, mean of the classes", f"{100 * accuracy.get('balanced', float('nan')):.1f} %"),
+        (
+            "accuracy, mean of the classes" if len(set(cases["label"])) > 1 else "accuracy",
+            f"{100 * accuracy.get('balanced', float('nan')):.1f} %",
+        ),
         ("networks", str(len(findings.description.get("networks", [])))),
         ("seed", str(findings.description.seed)),
     ]

@@ -17,8 +17,8 @@ from . import style
 from .channels import channels_of
 
 MAPS = (
-    "Importance maps of one case, as they are (red speaks for the explained class, blue against it) and absolute; "
-    "colours end at the 99th percentile of the absolute map."
+    "Importance maps of one case, as they are (where they have a sign, red speaks for the explained class and blue "
+    "against it) and absolute; colours end at the 99th percentile of the absolute map."
 )
 REGIONS = (
     "The top 1 to 5 % of the region map (XRAI) of each estimator over the image, with the outline of the expert's mask."
@@ -62,15 +62,16 @@ def maps_figure(example: Example, description: Description) -> Figure:
             axes.imshow(projected(example.maps[name, form]), cmap=cmap, vmin=low, vmax=limit, interpolation="nearest")
             axes.set_title(f"{description.titles.get(name, name)}\n{form}", fontsize=7)
     wide = columns // 2
-    _colour_bars([figure.add_subplot(grid[rows, at : at + wide]) for at in (1, 1 + wide)])
+    _colour_bars([figure.add_subplot(grid[rows, at : at + wide]) for at in (1, 1 + wide)], narrow=wide == 1)
     figure.suptitle(_heading(example, description), fontsize=style.TITLE)
     return figure
 
 
-def _colour_bars(places: Sequence[Axes]) -> None:
+def _colour_bars(places: Sequence[Axes], *, narrow: bool) -> None:
     """What the colours of maps as they are and absolute mean; where they end is each map's own."""
-    signed = style.PRINTED_SIGNED, -1.0, ("against the class", "0", "for the class")
-    magnitude = style.PRINTED_MAGNITUDE, 0.0, ("0", "99th percentile")
+    below, above = ("-", "+") if narrow else ("negative", "positive")
+    signed = style.PRINTED_SIGNED, -1.0, (below, "0", above)
+    magnitude = style.PRINTED_MAGNITUDE, 0.0, ("0", "+" if narrow else "99th percentile")
     for axes, (cmap, low, words) in zip(places, (signed, magnitude), strict=True):
         axes.imshow(np.linspace(low, 1.0, 256)[None], cmap=cmap, aspect="auto", extent=(low, 1.0, 0.0, 1.0))
         axes.set_xticks(np.linspace(low, 1.0, len(words)), words, fontsize=style.SMALL)

@@ -257,7 +257,8 @@ def _networks_section(findings: Findings) -> Section | None:
     if not networks:
         return None
     given = any(network["source"] != "trained" for network in networks)
-    text = "Accuracy on the held-out cases, as the mean of the classes. " + (
+    several = len(set(findings.measured.cases["label"])) > 1
+    text = f"Accuracy on the held-out cases{', as the mean of the classes' if several else ''}. " + (
         "The network was given: whether it saw these patients in training is not known here."
         if given
         else "No network saw a patient it is tested on."

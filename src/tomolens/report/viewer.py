@@ -279,7 +279,7 @@ def _resized(stack: NDArray[Any], shape: tuple[int, int], how: Image.Resampling)
     """A plane, or each plane of a stack, with other rows and columns."""
     if stack.shape[-2:] == shape:
         return stack
-    if how == Image.Resampling.NEAREST:  # as Pillow has it, of all planes at once
+    if how == Image.Resampling.NEAREST:  # of all planes at once
         rows, columns = (
             ((np.arange(length) + 0.5) * full / length).astype(np.intp)
             for length, full in zip(shape, stack.shape[-2:], strict=True)

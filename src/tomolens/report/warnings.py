@@ -121,8 +121,9 @@ def warnings(findings: Findings) -> list[str]:
     ]
     balanced = findings.description.get("accuracy", {}).get("balanced", 1.0)
     if balanced < 0.9:
+        what = "The mean of the classes' accuracies" if len(present) > 1 else "The accuracy"
         found.append(
-            f"The mean of the classes' accuracies on the held-out cases is {100 * balanced:.0f} % only. Maps of wrong "
+            f"{what} on the held-out cases is {100 * balanced:.0f} % only. Maps of wrong "
             "predictions explain a mistake, and masking starts from this accuracy: read the rankings with that in mind."
         )
     return found

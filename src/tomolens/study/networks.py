@@ -107,7 +107,9 @@ def networks_of(
     for fold in folds:
         which = f"{fold.number + 1} of {len(folds)}"
         if classifier is not None:
-            found = Fitted(with_window(classifier, settings), {"source": "given", **_cited(classifier)})
+            found = Fitted(
+                with_window(classifier, settings), {"source": "given", **_cited(classifier, settings.cases.dimensions)}
+            )
             yield fold, _refined(settings, cases, fold, store, found, device, progress, which)
             continue
         trained = partial(_trained, settings, cases, fold, store, device, progress, which=which)
@@ -172,10 +174,10 @@ def _trained(
     return Fitted(with_window(fitted, settings), facts)
 
 
-def _cited(classifier: Classifier) -> dict[str, Any]:
-    """Which file a given network came from, as a study cites it."""
+def _cited(classifier: Classifier, axes: int) -> dict[str, Any]:
+    """Which file a given network came from, and by which patches it sees images, as a study cites it."""
     found = classifier.sourced
-    patches = {} if classifier.patches is None else {"patches": repr(classifier.patches)}
+    patches = {} if classifier.patches is None else {"patches": repr(classifier.patches.alike(axes))}
     if found is None or found.source is None:
         return patches
     cited = {"network": str(found.source), "file_hash": found.source.hash, "input": found.contract.said()}
