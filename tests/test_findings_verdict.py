@@ -293,6 +293,7 @@ def simulated(random, patients, skill, folder, estimators=WITH_TRUTH):
     return Findings(measured, made.description(metrics, estimators), folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimators", [WITH_TRUTH, made.ESTIMATORS], ids=["controlled", "not controlled"])
 def test_maps_that_know_nothing_are_believed_in_at_most_one_study_of_twenty(tmp_path, estimators):
     """All maps alike, and the truth better where there is one, so that every view can judge: 100 studies."""
@@ -301,6 +302,7 @@ def test_maps_that_know_nothing_are_believed_in_at_most_one_study_of_twenty(tmp_
     assert sum(bool(findings.verdict.believed) for findings in studies) <= 5
 
 
+@pytest.mark.slow
 def test_a_good_map_is_believed_in_nine_studies_of_ten_with_thirty_patients(tmp_path):
     random = np.random.default_rng(1)
     skill = {"the-truth": 0.9, "steep-slope": 0.7}
