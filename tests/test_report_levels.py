@@ -36,6 +36,8 @@ def test_levels_keep_sign_step_and_order(seed, steps, shape):
     size = np.abs(levels.astype(int))
     for step in np.unique(at):  # a level is of one step, and lies above those of later ones
         assert size[at == step].min() > size[at > step].max(initial=0)
+    other, _ = levels_of(np.asfortranarray(ranks), values, np.asfortranarray(at))  # as arrays lie is nothing to it
+    np.testing.assert_array_equal(other, levels)
     table, rest = told_by(size.astype(np.int8), at)
     assert not rest.any()
     np.testing.assert_array_equal(table[size + 128], at)

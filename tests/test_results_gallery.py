@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import synthetic_results as made
 from tomolens.errors import SettingsError
@@ -162,6 +163,40 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
     assert packed[0]["full"] == [1, 96, 96]
     wordy = replace(viewed, numbers={key: dict.fromkeys(map(str, range(200)), 0.123) for key in viewed.maps})
     assert fitted([wordy], len(whole["data"]) + 500)[0]["rows"] < 96  # what is said of a case takes room too
+
+
+@pytest.mark.parametrize("scale", [0.9, 0.5, 0.31])
+def test_maps_that_are_shown_smaller_keep_their_top(tmp_path, scale):
+    """The pixels of the first steps of the masking have the highest levels, at whatever size they are shown."""
+    importance = np.arange(1.0, 96 * 96 + 1, dtype=np.float32)[::-1].reshape(1, 96, 96)  # falls from the first pixel on
+    steps = (1 + np.arange(96 * 96) * 40 // 96**2).astype(np.uint8).reshape(96, 96)
+    ranks, values = by_rank(importance[0])
+    case = replace(
+        read_gallery_case(written(tmp_path)),
+        maps={("falling", "original"): ranks},
+        values={("falling", "original"): values},
+        steps={("falling", "original"): steps},
+        regions={},
+        correct={},
+        along={},
+        mask=None,
+        twin=None,
+    )
+    packed = pack(case, scale)
+    content = np.frombuffer(zlib.decompress(base64.b85decode(packed["data"].replace(",", "<"))), np.uint8)
+    pixels, fine = packed["rows"] * packed["columns"], packed["fine"] ** 2
+    levels = content[pixels * fine * len(case.image) :][:pixels].view(np.int8)
+    at = np.asarray(
+        Image.fromarray(steps).resize((packed["columns"], packed["rows"]), Image.Resampling.NEAREST)
+    ).ravel()
+    for step in range(1, 39):  # but for those that a tie of places moves by one
+        assert (np.sort(levels[at == step])[2:] > levels[at > step + 1].max()).all()
+    assert levels[0] == levels.max() > levels[-1] > 0
+
+
+def written(folder):
+    write_gallery_case(folder, 1, encoded(size=96))
+    return folder / "00000001.npz"
 
 
 def test_of_a_volume_the_slice_with_most_of_the_mask_is_shown():

@@ -30,17 +30,17 @@ def levels_of(
     if last + FINE * (PARTS - 1) > STEPS:
         return ranks, values
     magnitude = np.abs(ranks.astype(np.int64))
-    found = np.where(steps > FINE, last - steps.astype(np.int64) + 1, 0)
+    found = np.where(steps > FINE, last - steps.astype(np.int64) + 1, 0).ravel()  # in memory of its own
     below = max(0, last - FINE)
     for step in range(min(FINE, last), 0, -1):
         there = np.flatnonzero(steps.ravel() == step)
         ordered = there[np.argsort(magnitude.ravel()[there], kind="stable")]
         parts = 1 + np.arange(len(ordered)) * PARTS // max(1, len(ordered))
-        found.ravel()[ordered] = below + (FINE - step - max(0, FINE - last)) * PARTS + parts
-    totals = np.bincount(found.ravel(), values[magnitude].ravel(), STEPS + 1)
-    members = np.bincount(found.ravel(), minlength=STEPS + 1)
+        found[ordered] = below + (FINE - step - max(0, FINE - last)) * PARTS + parts
+    totals = np.bincount(found, values[magnitude].ravel(), STEPS + 1)
+    members = np.bincount(found, minlength=STEPS + 1)
     means = np.divide(totals, members, out=np.zeros(STEPS + 1), where=members > 0)
-    signed = np.where(ranks < 0, -1, 1) * found
+    signed = np.where(ranks < 0, -1, 1) * found.reshape(ranks.shape)
     return signed.astype(np.int8), means.astype(np.float32)
 
 

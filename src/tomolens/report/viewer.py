@@ -284,7 +284,7 @@ def _resized(stack: NDArray[Any], shape: tuple[int, int], how: Image.Resampling)
             ((np.arange(length) + 0.5) * full / length).astype(np.intp)
             for length, full in zip(shape, stack.shape[-2:], strict=True)
         )
-        return np.asarray(stack[..., rows[:, None], columns])
+        return np.ascontiguousarray(stack[..., rows[:, None], columns])
     planes = stack.reshape(-1, *stack.shape[-2:])
     resized = [np.asarray(Image.fromarray(plane).resize(shape[::-1], how)) for plane in planes]
     return np.stack(resized).reshape(*stack.shape[:-2], *shape)
