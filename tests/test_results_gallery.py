@@ -166,16 +166,20 @@ def test_many_cases_are_shown_smaller_so_that_the_page_stays_within_its_budget(t
 
 
 @pytest.mark.parametrize("scale", [0.9, 0.5, 0.31])
-def test_maps_that_are_shown_smaller_keep_their_top(tmp_path, scale):
+@pytest.mark.parametrize("shape", [(96, 96), (3, 96, 96)])
+def test_maps_that_are_shown_smaller_keep_their_top(tmp_path, scale, shape):
     """The pixels of the first steps of the masking have the highest levels, at whatever size they are shown."""
-    importance = np.arange(1.0, 96 * 96 + 1, dtype=np.float32)[::-1].reshape(1, 96, 96)  # falls from the first pixel on
-    steps = (1 + np.arange(96 * 96) * 40 // 96**2).astype(np.uint8).reshape(96, 96)
-    ranks, values = by_rank(importance[0])
+    count = int(np.prod(shape))
+    falling = np.arange(1.0, count + 1, dtype=np.float32)[::-1].reshape(shape)
+    steps = (1 + np.arange(count) * 40 // count).astype(np.uint8).reshape(shape)
+    ranks, values = by_rank(falling)
+    key = ("falling", "original")
     case = replace(
         read_gallery_case(written(tmp_path)),
-        maps={("falling", "original"): ranks},
-        values={("falling", "original"): values},
-        steps={("falling", "original"): steps},
+        image=np.zeros((1, *shape), np.uint8),
+        maps={key: ranks},
+        values={key: values},
+        steps={key: steps},
         regions={},
         correct={},
         along={},
@@ -184,11 +188,10 @@ def test_maps_that_are_shown_smaller_keep_their_top(tmp_path, scale):
     )
     packed = pack(case, scale)
     content = np.frombuffer(zlib.decompress(base64.b85decode(packed["data"].replace(",", "<"))), np.uint8)
-    pixels, fine = packed["rows"] * packed["columns"], packed["fine"] ** 2
-    levels = content[pixels * fine * len(case.image) :][:pixels].view(np.int8)
-    at = np.asarray(
-        Image.fromarray(steps).resize((packed["columns"], packed["rows"]), Image.Resampling.NEAREST)
-    ).ravel()
+    size = (packed["columns"], packed["rows"])
+    planes = [Image.fromarray(one).resize(size, Image.Resampling.NEAREST) for one in steps.reshape(-1, 96, 96)]
+    at = np.concatenate([np.asarray(one).ravel() for one in planes])
+    levels = content[len(at) * packed["fine"] ** 2 :][: len(at)].view(np.int8)
     for step in range(1, 39):  # but for those that a tie of places moves by one
         assert (np.sort(levels[at == step])[2:] > levels[at > step + 1].max()).all()
     assert levels.max() - 2 <= levels[0] > levels[-1] > 0
