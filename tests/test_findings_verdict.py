@@ -69,7 +69,9 @@ def test_a_map_that_finds_the_mask_and_is_not_faithful_is_not_believed(tmp_path)
     verdict = findings.verdict
     assert verdict.sentence.startswith("None can be believed: on these 24 cases of 24 patients no map surely beats the")
     assert verdict.sentence.endswith("Do not use these maps to say where the network looks.")
-    assert "“Atlas of masks”, in every view of the model that can judge (the nearest, by drop: " in verdict.sentence
+    assert "“Atlas of masks”, in the one view of the model that can judge here (the nearest, by drop: " in (
+        verdict.sentence
+    )
     assert "in which a good map can win" in verdict.next_steps[0]
 
 

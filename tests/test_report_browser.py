@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import time
 from itertools import product
 from pathlib import Path
 
@@ -766,11 +767,13 @@ def fingers(browser, reported):
     session = tab.context.new_cdp_session(tab)
 
     def touch(*paths):
+        began = time.time()  # a finger takes a frame from place to place, however slow the machine is
         for step, places in enumerate(zip(*paths, strict=True)):
             points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(places)]
-            kind = "touchMove" if step else "touchStart"
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            kind, at = "touchMove" if step else "touchStart", began + 0.016 * step
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points, "timestamp": at})
+        end = {"type": "touchEnd", "touchPoints": [], "timestamp": at + 0.016}
+        session.send("Input.dispatchTouchEvent", end)
 
     yield tab, touch
     next(tabs, None)

@@ -99,6 +99,11 @@ class Findings:
         """The outputs that rank maps, by the names of their views."""
         return {view.judges.name: view for view in self.description.views if view.judges.ranks}
 
+    @property
+    def judging_first(self) -> list[Output]:
+        """The views, those that were seen to be unable to judge maps last."""
+        return sorted(self.views.values(), key=lambda view: self.can_judge.get(view.column) == "no")
+
     def view_of(self, judge: Judge) -> Output | None:
         """The first output of a judge, or None."""
         return next((output for output in self.description.views if output.judges.judge == judge), None)

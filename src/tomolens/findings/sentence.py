@@ -106,10 +106,13 @@ def _none(findings: "Findings", verdict: Verdict) -> str:
     if failed:
         card, check = max(failed, key=lambda one: one[1].gain)
         view = findings.views[check.view]
+        asked = [name for name, state in verdict.views.items() if state != "no"]
+        one = sum(view.judges.name in asked for view in _of_model(findings)) == 1
+        where = "the one view of the model that can judge here" if one else "every view of the model that can judge"
         return (
             f"None can be believed: on these {basis(check.cases, check.patients)} no map surely beats the best one "
-            f"that never looks at the network, “{title(findings, check.against)}”, in every view of the model that can "
-            f"judge (the nearest, by {view.judges.title}: {_numbers(findings, card, check)}). {DO_NOT}"
+            f"that never looks at the network, “{title(findings, check.against)}”, in {where} (the nearest, by "
+            f"{view.judges.title}: {_numbers(findings, card, check)}). {DO_NOT}"
         )
     reasons = list(dict.fromkeys(check.reason for _, check in made if check.reason))
     why = "; ".join(reasons) or "no map could be compared with one that never looks at the network"
@@ -132,6 +135,7 @@ def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
         what = f"The implant ({findings.implant}) turns" if findings.implant else "The twin turns"
         found.append(f"{what} the network's decision in {count} of {of} cases; only there is it a truth.")
         found += _one_sided(findings)
+    found += _at_the_truth(findings)
     missing = _not_compared(findings)
     if missing:
         found.append(f"Not among the maps to beat, as they have no number in many of the cases: {listed(missing)}.")
@@ -147,6 +151,23 @@ def _reasons(findings: "Findings", verdict: Verdict) -> list[str]:
         names = [map_title(findings, *key) for key in keys if key in faithful]
         if names:
             found.append(f"Faithful, and the network looks elsewhere than the expert's mask: {listed(names)}.")
+    return found
+
+
+def _at_the_truth(findings: "Findings") -> list[str]:
+    """Views of the model in which several maps have the truth's own number, so that none can be above another."""
+    found = []
+    for view in _of_model(findings):
+        if findings.can_judge.get(view.column) != "yes":
+            continue
+        truth, values = printed(view, findings.controls_of(view)["value"]), findings.means[view.name]
+        values = values[~values["estimator"].isin(findings.description.blind)]
+        alike = sum(printed(view, value) == truth for value in values["value"])
+        if alike > 1:
+            found.append(
+                f"{alike} of {len(values)} maps have the truth's own number by {view.judges.title} ({truth}): it "
+                "cannot tell them apart; more steps of masking might (metrics.steps)."
+            )
     return found
 
 

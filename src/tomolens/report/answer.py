@@ -25,7 +25,7 @@ from .trust import against_words
 
 def headline(findings: Findings) -> list[str]:
     """What leads each view, what beats the blind baselines, and how far the views agree."""
-    views = [view for view in findings.views.values() if view.judges.compared or len(values_of(findings, view))]
+    views = [view for view in findings.judging_first if view.judges.compared or len(values_of(findings, view))]
     sentences = [_leader(findings, view) for view in views]
     sentences += filter(None, (class_sentence(findings, view) for view in views))
     sentences += shortcut_sentences(findings) + blind_sentences(findings) + choice_sentences(findings)

@@ -43,8 +43,9 @@ def choices_of(findings: Findings, cases: Sequence[GalleryCase]) -> list[dict[st
 
 
 def telling(findings: Findings, cases: Sequence[GalleryCase], key: str) -> int:
-    """Where the cases begin: one that is decided rightly, has a mask, and is the median of these by the first view."""
-    views, form = list(findings.views.values())[:1], map_of(key)
+    """Where the cases begin: one that is decided rightly, has a mask, and is the median of these by the first view that
+    can judge."""
+    views, form = findings.judging_first[:1], map_of(key)
     good = [at for at, case in enumerate(cases) if case.predicted == case.label and case.mask is not None]
     numbers = {at: view.sign * cases[at].numbers.get(form, {}).get(view.name, np.nan) for view in views for at in good}
     ranked = sorted((at for at in good if not np.isnan(numbers.get(at, np.nan))), key=lambda at: -numbers[at])
@@ -58,7 +59,7 @@ def explained(
 
     By the view and with the map of the model's tile, which can judge maps if any of the model's can; else with ``best``
     by the first view. It is the rightly decided case in which the network changes its mind soonest before it does by
-    the others. None where no order of masking was kept.
+    the others, ``ahead`` by so many steps. None where no order of masking was kept.
     """
     tile = next((one for one in tiles(findings) if findings.views[one.view].judges.judge == "model"), None)
     model, word = findings.view_of("model"), "A map of the study:"
@@ -87,7 +88,8 @@ def explained(
 
     words = [word, "A map that never looks at the network:", "Another that knows nothing:"]
     maps = [{"key": key, "words": word} for key, word in zip(shown, words, strict=False)]
-    return {"case": max(able, key=lead).name, "maps": maps}
+    chosen = max(able, key=lead)
+    return {"case": chosen.name, "maps": maps, "ahead": max(0, lead(chosen))}
 
 
 def _turn(case: GalleryCase, key: Key) -> int:
@@ -101,7 +103,7 @@ def first_maps(findings: Findings, choices: Sequence[dict[str, str]]) -> list[st
     """The maps to begin with: the leaders by the model's view and by the expert's, then the best blind map."""
     shown = [one["key"] for one in choices if one["kind"] == "map"] or [one["key"] for one in choices]
     keys = []
-    for view in findings.views.values():
+    for view in findings.judging_first:
         values = values_of(findings, view)
         leaders = [f"{name}/{'original' if form == BOTH else form}" for name, form in keys_of(values)]
         keys += [key for key in leaders if key in shown][:1]

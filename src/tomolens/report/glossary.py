@@ -33,7 +33,7 @@ TERMS = {
 def views_in_words(findings: Findings) -> dict[str, str]:
     """What each view asks, by its title: the first two sentences of what its metric says."""
     told = {view.judges.title: re.split(r"(?<=[.:;]) ", view.judges.text) for view in findings.views.values()}
-    return {name: " ".join(sentences[:2]) for name, sentences in told.items() if sentences[0]}
+    return {name: re.sub("[;:]$", ".", " ".join(sentences[:2])) for name, sentences in told.items() if sentences[0]}
 
 
 class Glossary:

@@ -44,6 +44,9 @@ def paragraphs(findings: Findings) -> list[str]:
         ),
         f"Settings of the measures: {chosen}.",
         *_given(findings),
+        *_trained(findings),
+        *_accuracy(findings),
+        *_software(findings),
         *_told(findings),
         f"Intervals: {100 * statistics['confidence']:.0f} % BCa bootstrap over patients ({statistics['resamples']} "
         "resamples); pairs of maps by Wilcoxon's signed-rank test on patient means with Holm's correction; mean ranks "
@@ -60,6 +63,38 @@ def _given(findings: Findings) -> list[str]:
     return [
         f"The network was given: {one['network']}, whose content has the hash {one['file_hash']}." for one in cited[:1]
     ]
+
+
+def _trained(findings: Findings) -> list[str]:
+    """How the networks of the study were trained, as a paper would say it."""
+    trained = [one for one in findings.description.get("networks", []) if one["source"] == "trained"]
+    if not trained:
+        return []
+    recipe = findings.description.settings["classifier"]["recipe"]
+    sizes = ", ".join(str(one["cases"]) for one in trained)
+    epochs = ", ".join(str(one["epoch"]) for one in trained)
+    of = "The network" if len(trained) == 1 else f"{len(trained)} networks, one a fold,"
+    verb = "was" if len(trained) == 1 else "were"
+    return [
+        f"{of} ({recipe['architecture']}) {verb} trained on {sizes} cases for at most {recipe['epochs']} epochs "
+        f"(batches of {recipe['batch_size']}, AdamW, largest learning rate {recipe['learning_rate']:g}), a share of "
+        f"{recipe['validation']:g} held out to choose the epoch that is kept ({epochs})."
+    ]
+
+
+def _accuracy(findings: Findings) -> list[str]:
+    accuracy = findings.description.get("accuracy", {}).get("balanced")
+    if accuracy is None or accuracy != accuracy:
+        return []
+    what = "Accuracy" if len(set(findings.measured.cases["label"])) < 2 else "Accuracy, the mean of the classes,"
+    return [f"{what} on the cases that are explained: {100 * accuracy:.1f} %."]
+
+
+def _software(findings: Findings) -> list[str]:
+    versions = findings.description.raw["versions"]
+    named = {"tomolens": "TomoLens", "torch": "PyTorch", "numpy": "NumPy", "monai": "MONAI", "python": "Python"}
+    shown = [f"{title} {versions[name]}" for name, title in named.items() if name in versions]
+    return [f"Software: {', '.join(shown)}."]
 
 
 def _told(findings: Findings) -> list[str]:

@@ -84,7 +84,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Columns and rows; the maps in the order of the first view, then the blind ones and the truth."""
+    """Columns and rows; the maps in the order of the first view that can judge, then the blind ones and the truth."""
 
     columns: Sequence[Column]
     rows: Sequence[Row]
@@ -104,7 +104,8 @@ def ranking(findings: Findings) -> Ranking | None:
         column, found = _view(findings, view)
         columns.append(column)
         cells.append(found)
-    keys = list(dict.fromkeys(key for found in cells for key in found))
+    judging = [one for view in findings.judging_first for one, of in zip(cells, views, strict=True) if of == view]
+    keys = list(dict.fromkeys(key for found in judging for key in found))
     truth, blind = findings.description.truth, findings.description.blind
     kinds = {key: "truth" if key[0] == truth else "blind" if key[0] in blind else "map" for key in keys}
     ordered = sorted(keys, key=lambda key: ("map", "blind", "truth").index(kinds[key]))

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..declarations import Breakdown
+from ..declarations import Breakdown, Output
 from ..findings import Findings
 from ..findings.choices import OWN
 from ..findings.printing import NOTHING, confidence, in_sentence, interval_words, printed, title, values_of
@@ -96,9 +96,20 @@ def _agreement_section(findings: Findings) -> Section | None:
     text, (model, others) = " ".join(agreement_sentences(findings)), views_beside(findings)
     if model is None or not others:
         return Section("The two views", text) if text else None
-    caption = f"Every map by {model.judges.title} and by {{}}, with the intervals of both."
-    charts = [(f"agreement-{view.column}", caption.format(view.judges.title)) for view in others]
+    charts = [
+        (
+            f"agreement-{view.column}",
+            f"Every map by {_named(findings, model)} and by {_named(findings, view)}, with the intervals of both.",
+        )
+        for view in others
+    ]
     return Section("The two views", text, charts=charts)
+
+
+def _named(findings: Findings, view: Output) -> str:
+    """A view, and that it cannot judge maps here where that was seen."""
+    cannot = ", which cannot judge maps here," if findings.can_judge.get(view.column) == "no" else ""
+    return f"{view.judges.title}{cannot}"
 
 
 def _shortcut_section(findings: Findings) -> Section | None:

@@ -111,8 +111,8 @@ def upward(findings: Findings, chart: Chart, series: Sequence[Series]) -> str:
 
 
 def views_beside(findings: Findings) -> tuple[Output | None, list[Output]]:
-    """The model's first view, and all others in which maps have values."""
-    present = [view for view in findings.views.values() if len(values_of(findings, view))]
+    """The model's first view that can judge, or its first, and all others in which maps have values."""
+    present = [view for view in findings.judging_first if len(values_of(findings, view))]
     model = next((view for view in present if view.judges.judge == "model"), None)
     return model, [view for view in present if view is not model]
 

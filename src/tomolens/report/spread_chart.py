@@ -41,8 +41,8 @@ def spread_chart(findings: Findings, model: Output, view: Output) -> Drawn:
     )
     up = f"{view.label} ({judged(view)})"
     legend = [("blind-line", "4 3", "best blind map")] if any(one is not None for one in blind) else []
-    hollow = any(one.key[1] == "original" for one in points)
-    legend += [("sign own", "●", "absolute map"), ("sign own", "○", "map as it is")] if hollow else []
+    both = any(one.key[1] == "original" for one in points)
+    legend += [("sign own", "●", "absolute map"), ("sign own", "■", "map as it is")] if both else []
     across_label = f"{model.label} ({judged(model)})"
     return Drawn("points", [Panel("", says, picture)], across_label, up, legend)
 
@@ -68,9 +68,11 @@ def _point(point: Point, x: Scale, y: Scale, right: float, place: float) -> Mark
         parts.append(element("line", x1=x(left), x2=x(end), y1=height, y2=height, class_="interval"))
     if not np.isnan(low):
         parts.append(element("line", x1=at, x2=at, y1=y(low), y2=y(high), class_="interval"))
-    hollow = " hollow" if point.key[1] == "original" else ""
     parts.append(element("polyline", points=f"{at:g},{height:g} {right:g},{place:.1f}", class_="leader"))
-    parts.append(element("circle", cx=at, cy=height, r=5, class_=f"dot{hollow}"))
+    if point.key[1] == "original":
+        parts.append(element("rect", x=round(at - 4.5, 2), y=round(height - 4.5, 2), width=9, height=9, class_="dot"))
+    else:
+        parts.append(element("circle", cx=at, cy=height, r=5, class_="dot"))
     parts.append(element("text", point.label, x=right + 6, y=round(place + 4, 1), class_="name"))
     key = "/".join(point.key)
     return element("g", *parts, class_=f"point {point.look.ink}", data_map=key, data_estimator=point.key[0])

@@ -72,8 +72,7 @@ def tiles(findings: Findings) -> list[Tile]:
 
 def _shown(findings: Findings) -> Iterator[Output]:
     """The first view of each judge, and of the expert for each way of judging; of the model one that can judge."""
-    present = [view for view in findings.views.values() if len(values_of(findings, view))]
-    present.sort(key=lambda view: findings.can_judge.get(view.column) == "no")
+    present = [view for view in findings.judging_first if len(values_of(findings, view))]
     for judge in HEADINGS:
         seen: set[str] = set()
         for view in present:

@@ -76,6 +76,8 @@ def around(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
     example = explained(findings, cases, choices, first[0])
     taus = _taus(findings)
     windowed = bool(findings.description.raw["content"]["cases"]["windowed"])
+    every = (numbers for case in cases for numbers in case.numbers.values())
+    numbered = {name for numbers in every for name, value in numbers.items() if not np.isnan(value)}
     return {
         "classes": list(findings.description.classes),
         "channels": [one._asdict() for one in channels_of(findings.description)[:MOST_CHANNELS]],
@@ -85,8 +87,9 @@ def around(findings: Findings, cases: Sequence[GalleryCase]) -> dict[str, Any] |
         "outputs": [
             {"name": one.name, "label": one.label, "factor": one.factor, "digits": one.digits, "sign": one.sign}
             for one in findings.description.views
+            if one.name in numbered
         ],
-        "two_views": any(case.name in taus for case in cases),
+        "two_views": _two_views(findings) if any(case.name in taus for case in cases) else "",
         "colours": colours(MAGNITUDE),
         "percentile": round(PERCENTILE),
         "first": first,
@@ -251,6 +254,12 @@ def _taus(findings: Findings) -> dict[str, float]:
     found = kendall_tau_b(*(view.sign * measured.numbers[view.name] for view in (model, expert)))
     named = zip(measured.cases["case"], found.tolist(), strict=True)
     return {str(name): round(tau, 2) for name, tau in named if not np.isnan(tau)}
+
+
+def _two_views(findings: Findings) -> str:
+    """Between which views cases are told to disagree, see `_taus`."""
+    found = (findings.view_of("model"), findings.view_of("expert"))
+    return " and ".join(view.judges.title for view in found if view is not None)
 
 
 def _map(

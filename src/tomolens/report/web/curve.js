@@ -61,6 +61,13 @@ function drawCurve(place, { scores, correct, at, turned, classes, one }) {
   return turns.map(percent);
 }
 
+// What masked pixels become, of one channel: its share of the way from black to white.
+function fillInWords(fill) {
+  if (fill.length > 1) return "";
+  const share = Math.round(100 * fill[0]);
+  return ` What goes becomes ${{ 0: "black", 100: "white" }[share] ?? `grey (${share} % of white)`}.`;
+}
+
 const NEIGHBOURS =
   " What goes became a noisy mean of its neighbours; here it is shown in one grey, which is not what the network saw.";
 
@@ -97,6 +104,6 @@ function showCurve(bench, shown) {
     : whole
       ? "Masked in the network’s own order, ties as they were drawn."
       : `Masked in the network’s own order; of the case’s ${sized(bench.one.full)} ${bench.one.depth > 1 ? "voxels" : "pixels"} ${sized([bench.one.depth, bench.one.rows, bench.one.columns])} are shown here.`;
-  const filled = { twin: " What goes becomes what it is in the twin.", neighbours: NEIGHBOURS }[bench.one.filled] ?? "";
+  const filled = { twin: " What goes becomes what it is in the twin.", neighbours: NEIGHBOURS }[bench.one.filled] ?? fillInWords(bench.one.fill);
   what.textContent = `${bench.title(key)}: the decision turns at ${turns.join(", ") || "no share"} (rings). ${scores ? "Solid: most important first; dashed: least." : ""} ${how}${filled}`;
 }

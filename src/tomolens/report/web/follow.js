@@ -7,10 +7,11 @@ const follow = {
     this.key = key === this.key && told ? "" : key;
     const estimator = this.key.split("/")[0],
       both = this.key.endsWith("/both");
-    const is = (one) => this.key && (one === this.key || (both && one.split("/")[0] === estimator));
+    const is = (one) =>
+      this.key && (one === this.key || ((both || one.endsWith("/both")) && one.split("/")[0] === estimator));
     for (const one of document.querySelectorAll("[data-map]"))
       one.classList.toggle("followed-map", Boolean(is(one.dataset.map)));
-    for (const one of document.querySelectorAll("[data-estimator]")) {
+    for (const one of document.querySelectorAll("[data-estimator]:not([data-map])")) {
       one.classList.toggle("followed-map", Boolean(this.key) && one.dataset.estimator === estimator);
     }
     for (const button of document.querySelectorAll(".follow")) {
