@@ -69,7 +69,13 @@ def explained(
     keys = {one["key"]: map_of(one["key"]) for one in choices if one["kind"] == "blind"}
     if model is None:
         return None
-    known = [case for case in cases if case.steps and case.predicted == case.label]
+    known = [
+        case
+        for case in cases
+        if case.steps
+        and case.predicted == case.label
+        and not np.isnan(case.numbers.get(map_of(best), {}).get(model.name, np.nan))
+    ]
     if not known:
         return None
     means = {
