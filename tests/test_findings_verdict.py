@@ -398,3 +398,16 @@ def test_of_several_absolute_maps_that_is_said_once(tmp_path):
     assert said["both", "both"] == f"{titles[0]} and {titles[1]}"
     assert said["absolute", "original"] == f"{titles[0]} (absolute) and {titles[1]} (original)"
     assert sentence._maps(findings, [replace(cards[0], form="absolute")]) == f"{titles[0]} (absolute)"
+
+
+def test_a_view_in_which_several_maps_are_at_the_truth_says_so(tmp_path, monkeypatch):
+    findings = judged(tmp_path / "s")
+    assert not sentence._at_the_truth(findings)
+    monkeypatch.setattr(sentence, "printed", lambda view, value: "9.75")
+    count = sum(key[0] not in findings.description.blind for key in findings.explained.maps)
+    assert sentence._at_the_truth(findings) == [
+        f"{count} of {count} maps have the truth's own number by drop (9.75): it cannot tell them apart; more steps of "
+        "masking might (metrics.steps)."
+    ]
+    monkeypatch.setitem(vars(findings), "can_judge", {"drop": "no"})
+    assert not sentence._at_the_truth(findings)

@@ -1132,3 +1132,14 @@ def test_bytes_come_as_they_were_packed(page):
         text = as_text(content)
         assert not set(text) & set('<"\\')
         assert page.evaluate("(text) => [...bytesOf(text)]", text) == list(content)
+
+
+def test_what_masked_pixels_become_is_said(page):
+    said = [page.evaluate("(fill) => fillInWords(fill)", fill) for fill in ([0], [1], [0.4], [0, 1])]
+    assert said == [
+        " What goes becomes black.",
+        " What goes becomes white.",
+        " What goes becomes grey (40 % of white).",
+        "",
+    ]
+    expect(page.locator(".curve-box")).to_contain_text("What goes becomes")
