@@ -142,7 +142,8 @@ def _legend(
     legend += [("line-form", "none", "absolute map"), ("line-form", "6 3", "map as it is")] if len(forms) > 1 else []
     if blind is not None:
         number = f" ({blind.headline})" if with_number else ""
-        legend.append(("ink-blind", "none", f"{blind.label}, the best blind map{number}"))
+        dotted = f"; dotted: {chart.line_labels[1]}" if two else ""
+        legend.append(("ink-blind", "none", f"{blind.label}, the best blind map{number}{dotted}"))
     if chart.chance:
         legend.append(("chance", "2 3", "chance"))
     return legend

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..declarations import Breakdown, Output
+from ..declarations import Breakdown
 from ..findings import Findings
 from ..findings.choices import OWN
 from ..findings.printing import NOTHING, confidence, in_sentence, interval_words, printed, title, values_of
@@ -18,6 +18,7 @@ from .trust import (
     check_rows,
     control_columns,
     control_rows,
+    named,
     questions,
 )
 from .view_section import charts_of, view_section
@@ -99,17 +100,11 @@ def _agreement_section(findings: Findings) -> Section | None:
     charts = [
         (
             f"agreement-{view.column}",
-            f"Every map by {_named(findings, model)} and by {_named(findings, view)}, with the intervals of both.",
+            f"Every map by {named(findings, model)}, and by {named(findings, view)}, with the intervals of both.",
         )
         for view in others
     ]
     return Section("The two views", text, charts=charts)
-
-
-def _named(findings: Findings, view: Output) -> str:
-    """A view, and that it cannot judge maps here where that was seen."""
-    cannot = ", which cannot judge maps here," if findings.can_judge.get(view.column) == "no" else ""
-    return f"{view.judges.title}{cannot}"
 
 
 def _shortcut_section(findings: Findings) -> Section | None:

@@ -108,6 +108,12 @@ def against_words(findings: Findings, view: Output) -> str:
     return "; ".join(filter(None, (blind, cannot)))
 
 
+def named(findings: Findings, view: Output) -> str:
+    """A view in a caption, with that it cannot judge maps here where that was seen."""
+    cannot = ", which cannot judge maps here" if findings.can_judge.get(view.column) == "no" else ""
+    return f"{view.judges.title}{cannot}"
+
+
 def _check(findings: Findings, check: Check) -> list[str | int]:
     view = findings.description.outputs[findings.views[check.view].name if check.view in findings.views else check.view]
     state = f"{check.state}: {check.reason}" if check.reason else check.state

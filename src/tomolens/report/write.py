@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from ..code import code_hash
 from ..errors import SettingsError
 from ..findings import Findings
+from ..findings.sentence import basis
 from ..progress import Progress
 from ..results.store import Store
 from . import agreement, breakdowns, choices, metric_agreement, panels, ranks
@@ -23,6 +24,7 @@ from .curves import curves_figure
 from .page import write_page
 from .series import views_beside
 from .style import AS_WRITTEN
+from .trust import named
 
 MADE = "report.json"
 """What the report of a study was made of."""
@@ -103,8 +105,18 @@ def _draw(findings: Findings, store: Store, progress: Progress) -> None:
             facts = {"Subject": one.caption, "CreationDate": None}
             figure.savefig(file.with_suffix(".pdf"), metadata=facts)
         progress("drawing the report", done, len(pictures), one.name)
-    captions = "".join(f"**{one.name}.pdf** {one.caption}\n\n" for one in pictures)
+    begun = f"Of all figures: {_sources(findings)}\n\n"
+    captions = begun + "".join(f"**{one.name}.pdf** {one.caption}\n\n" for one in pictures)
     (folder / "captions.md").write_text(captions, encoding="utf-8")
+
+
+def _sources(findings: Findings) -> str:
+    """What the captions of all figures leave out: of which cases they are, and what intervals are."""
+    cases = findings.measured.cases
+    return (
+        f"study “{findings.description.name}”, {basis(len(cases), cases['patient'].nunique())}; intervals are "
+        f"{100 * findings.resampling.confidence:.0f} % BCa bootstrap intervals over patients."
+    )
 
 
 def write_tables(findings: Findings, folder: Path) -> list[Path]:
@@ -150,11 +162,11 @@ def _figures(findings: Findings, store: Store) -> Iterator[Drawing]:
         yield Drawing(breakdown.name, words, partial(breakdowns.breakdown_figure, findings, breakdown))
     model, others = views_beside(findings)
     if model is not None and others:
-        caption = agreement.CAPTION.format(model.judges.title)
+        caption = agreement.CAPTION.format(named(findings, model))
         yield Drawing("agreement", caption, partial(agreement.agreement_figure, findings))
     for view, found in findings.critical_differences.items():
         draw = partial(ranks.critical_difference_figure, findings, found)
-        yield Drawing(f"ranks-{view}", ranks.CAPTION, draw)
+        yield Drawing(f"ranks-{view}", f"By {named(findings, findings.views[view])}: {ranks.CAPTION}", draw)
     if not findings.tables["choices"].empty:
         yield Drawing("choices", choices.CAPTION, partial(choices.choices_figure, findings))
     if not findings.tables["metrics"].empty:
