@@ -59,6 +59,8 @@ def _by_estimator(findings: Findings, chart: Chart, series: Sequence[Series], he
 def _two_lines(axes: Axes, lines: Sequence[Line], form: str, dash: str) -> None:
     for line, colour in zip(lines, (style.FIRST_LINE, style.SECOND_LINE), strict=True):
         axes.plot(line.x, line.value, dash, color=colour, linewidth=style.LINE, label=f"{line.label}, {form}")
+        if form == "absolute":
+            axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.3, linewidth=0, zorder=1.5)
     if form == "absolute":
         first, second = lines
         axes.fill_between(first.x, first.value, second.value, color=style.SECOND_LINE, alpha=0.15, linewidth=0)
