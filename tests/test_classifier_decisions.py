@@ -445,6 +445,7 @@ def test_a_compiled_way_gives_the_same_decisions():
 NUMBERS = {"fidelity": "fidelity", "auc": "roc", "dice": "overlap"}
 
 
+@pytest.mark.slow
 def test_precision_hardly_shows_in_a_study(tmp_path, monkeypatch):
     """What is quick moves no number by more than a tenth of the half-width of its interval."""
     monkeypatch.setattr(quick, "TRYING_PAYS", 0.0)

@@ -33,6 +33,7 @@ def test_a_signal_after_backends_that_were_tried_and_dropped():
     assert ended.stdout.split() == ["signal"] * 3
 
 
+@pytest.mark.slow
 def test_random_moments_lose_nothing(tmp_path):
     wrong, counts = interrupt_often(tmp_path, times=4, precision="fp32")
     assert wrong == []

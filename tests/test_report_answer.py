@@ -72,7 +72,8 @@ def test_an_estimator_may_be_the_best_blind_map(tmp_path):
     values = found.tables["baselines"].set_index(["view", "baseline"])["value"]
     assert best_blind(found, view) == pytest.approx(view.factor * values["drop", "noise"])
     drawn = curve_charts(found, chart)[chart.name]
-    assert f"Noise, the best blind map ({printed(view, values['drop', 'noise'])})" in [
+    number = printed(view, values["drop", "noise"])
+    assert f"Noise, the best blind map ({number}); dotted: {chart.line_labels[1]}" in [
         words for _, _, words in drawn.legend
     ]
     (own,) = [panel for panel in drawn.panels if panel.title == "Noise"]

@@ -211,7 +211,7 @@ def test_a_network_of_patches_sees_larger_images_by_its_own_size(file, tomolens,
     assert code == 0, error
     description = Store(tmp_path / "results").description()
     assert description.raw["content"]["cases"]["shape"] == [1, 48, 48]
-    assert "size=32, overlap=0.5" in description.raw["networks"][0]["patches"]
+    assert "size=(32, 32), overlap=0.5" in description.raw["networks"][0]["patches"]
 
 
 def test_what_network_toml_says_wrongly_shows_before_cases_are_read(file, tomolens, tmp_path):
