@@ -32,6 +32,7 @@ from .study.given_network import (
     network_notes,
     require_agreement,
     require_dimensions,
+    require_named,
     require_outputs,
     trained_classifier,
     with_network,
@@ -94,12 +95,8 @@ class Study:
         named = named_in(content, file)
         if classifier is None:
             classifier = named
-        elif named is not None and not (
-            isinstance(classifier, str | Path) and Path(classifier).resolve() == named.resolve()
-        ):
-            raise SettingsError(
-                f"{where}: classifier.network is {named}, and another network is given: take one of them"
-            )
+        else:
+            require_named(named, classifier, where)
         if isinstance(classifier, str | Path):
             network = declared(Path(classifier), allow_code=allow_code)
             if network is not None:

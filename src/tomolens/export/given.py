@@ -12,6 +12,7 @@ from ..cases.crop import Crop
 from ..cases.preprocessing import Spacing
 from ..cases.windows import Windows, in_words
 from ..classifier import Classifier, Intensity
+from ..classifier.network_file import NetworkFile
 from ..classifier.weights import load_weights, weights_hash
 from ..errors import NetworkError, SettingsError
 from ..study.content import content_of
@@ -25,6 +26,7 @@ from ..study.given_network import (
     one_an_axis,
     require_agreement,
     require_dimensions,
+    require_named,
     trained_classifier,
     with_network,
 )
@@ -103,22 +105,18 @@ def read_network(place: Path, *, label: str = "", study: Path | None = None, all
         SettingsError: several labels and none named, one that there is not, or a label of a network of classes; or
             a study without patches, or of another window or other classes.
     """
-    if study is not None:
-        return _by_patches(place, study, label, allow_code)
-    return _read_whole(place, label, allow_code)
+    file = declared(place, allow_code=allow_code)
+    return _read_whole(place, file, label) if study is None else _by_patches(place, file, study, label)
 
 
-def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> GivenNetwork:
+def _by_patches(place: Path, file: NetworkFile | None, study: Path, label: str) -> GivenNetwork:
     """The network as a study shows its cases to it.
 
     Raises:
         NetworkError, SettingsError: see `read_network`.
     """
     content, where = study_content(study)
-    named = named_in(content, study)
-    if named is not None and named.resolve() != place.resolve():
-        raise SettingsError(f"{study}: classifier.network is {named}, and another network is given: take one of them")
-    file = declared(place, allow_code=allow_code)
+    require_named(named_in(content, study), place, where)
     settings = settings_from(content if file is None else with_network(content, file, over=False), where)
     cases, patches = settings.cases, settings.classifier.patches
     if patches is None:
@@ -128,7 +126,7 @@ def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> Given
     else:
         require_dimensions(file.contract, settings, place.name)
         require_agreement(file.contract, settings, place.name)
-    network = _read_whole(place, label or settings.classifier.label, allow_code)
+    network = _read_whole(place, file, label or settings.classifier.label)
     if network.classes and not network.label and cases.classes != network.classes:
         told = ", ".join(cases.classes)
         raise SettingsError(f"{study} tells {told} apart, and the network {', '.join(network.classes)}")
@@ -153,8 +151,7 @@ def _by_patches(place: Path, study: Path, label: str, allow_code: bool) -> Given
     )
 
 
-def _read_whole(place: Path, label: str, allow_code: bool) -> GivenNetwork:
-    found = declared(place, allow_code=allow_code)
+def _read_whole(place: Path, found: NetworkFile | None, label: str) -> GivenNetwork:
     if label and (found is None or found.task != "labels"):
         raise SettingsError(f"label '{label}': {place} has classes and no labels")
     if found is None:

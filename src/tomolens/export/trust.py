@@ -12,7 +12,7 @@ from ..findings.verdict import Question, TrustCard, card_from_json
 from ..report.trust import SHORT
 from ..results.description import Description
 from ..results.store import Store
-from ..study.given_network import name_of_label
+from ..study.given_network import name_of_label, one_an_axis
 from .given import GivenNetwork
 from .scan_map import NOT_ASSESSED, ScanMap
 
@@ -92,7 +92,7 @@ def _require_same(folder: Path, description: Description, network: GivenNetwork)
     same = any(all(one.get(name) == value for name, value in network.known_as.items()) for one in networks)
     axes = int(cases.get("dimensions") or 2)
     if not same or any(
-        _one_an_axis(cases.get(name), axes) != _one_an_axis(value, axes) for name, value in network.cases_as.items()
+        _each(name, cases.get(name), axes) != _each(name, value, axes) for name, value in network.cases_as.items()
     ):
         raise SettingsError(
             f"{about} is of another network than {network.place}, or one that takes something else or by other "
@@ -106,6 +106,8 @@ def _require_same(folder: Path, description: Description, network: GivenNetwork)
         raise SettingsError(f"{about} tells {classes} apart, and the network {', '.join(network.classes)}")
 
 
-def _one_an_axis(value: Any, axes: int) -> Any:
-    """A number for each axis of one that is for all of them; all else as it is."""
-    return [value] * axes if isinstance(value, int | float) else value
+def _each(name: str, value: Any, axes: int) -> Any:
+    """A setting of cases with a number for each axis, where one may stand for all."""
+    if name not in ("size", "spacing"):
+        return value
+    return one_an_axis(tuple(value) if isinstance(value, list) else value, axes)

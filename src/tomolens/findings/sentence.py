@@ -106,8 +106,8 @@ def _none(findings: "Findings", verdict: Verdict) -> str:
     if failed:
         card, check = max(failed, key=lambda one: one[1].gain)
         view = findings.views[check.view]
-        asked = [name for name, state in verdict.views.items() if state != "no"]
-        one = sum(view.judges.name in asked for view in _of_model(findings)) == 1
+        judging = [view for view in _of_model(findings) if verdict.views[view.judges.name] != "no"]
+        one = len(judging) == 1
         where = "the one view of the model that can judge here" if one else "every view of the model that can judge"
         return (
             f"None can be believed: on these {basis(check.cases, check.patients)} no map surely beats the best one "

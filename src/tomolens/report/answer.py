@@ -52,18 +52,19 @@ def _leader(findings: Findings, view: Output) -> str:
         return f"{name[0].upper()}{name[1:]}: no two maps have the same cases, so none is compared."
     value, ends = printed(view, best["value"]), interval_words(view, best)
     rests = basis(int(best["cases"]), int(best["patients"]))
-    few = "too few patients for an interval" if ends == NOTHING else ""
-    beside = "".join(f"; {words}" for words in [against_words(findings, view)] if words)
+    few = ", too few patients for an interval" if ends == NOTHING else ""
+    against = against_words(findings, view)
+    beside = f"; {against}" if against else ""
     alike = values["value"][~values["partial"]]
     if len(alike) > 1 and len({printed(view, one) for one in alike}) == 1:
         return (
             f"All {len(alike)} maps are tied by {view.judges.title} ({judged(view)}, {rests}): "
-            f"{view.judges.sentence.format(value)}{few and f', {few}'}{beside}."
+            f"{view.judges.sentence.format(value)}{few}{beside}."
         )
-    sure = few or f"{confidence(findings)} {ends}{_rank_words(findings, view, best)}"
+    sure = few or f", {confidence(findings)} {ends}{_rank_words(findings, view, best)}"
     return (
         f"{map_title(findings, best['estimator'], best['form'])} leads {view.judges.title} ({judged(view)}, {rests}): "
-        f"{view.judges.sentence.format(value)}, {sure}{beside}."
+        f"{view.judges.sentence.format(value)}{sure}{beside}."
     )
 
 

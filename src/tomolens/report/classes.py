@@ -18,6 +18,11 @@ RIGHT, WRONG, LONG = 0.95, 0.05, 3
 """A class is all but always decided rightly or wrongly from these shares on, at so many points at least."""
 
 
+def several_classes(findings: Findings) -> bool:
+    """Whether the cases that were explained are of more than one class, so that an accuracy is a mean over classes."""
+    return len(set(findings.measured.cases["label"])) > 1
+
+
 def class_names(findings: Findings, columns: Sequence[str]) -> str:
     """The classes whose means stand in some columns."""
     return " | ".join(findings.description.classes[label_of(name)] for name in columns)

@@ -7,6 +7,7 @@ from ..cases.preprocessing import mm_in_words
 from ..cases.windows import in_words
 from ..findings import Findings
 from ..findings.printing import judged, title, values_of
+from .classes import several_classes
 
 PROTOCOL = (
     "Brocki et al. 2022, “Evaluation of importance estimators in deep learning classifiers for Computed Tomography” "
@@ -86,7 +87,7 @@ def _accuracy(findings: Findings) -> list[str]:
     accuracy = findings.description.get("accuracy", {}).get("balanced")
     if accuracy is None or accuracy != accuracy:
         return []
-    what = "Accuracy" if len(set(findings.measured.cases["label"])) < 2 else "Accuracy, the mean of the classes,"
+    what = "Accuracy, the mean of the classes," if several_classes(findings) else "Accuracy"
     return [f"{what} on the cases that are explained: {100 * accuracy:.1f} %."]
 
 

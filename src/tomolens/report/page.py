@@ -20,6 +20,7 @@ from .answer import headline
 from .charts import charts
 from .checklists import checklists
 from .citation import bibtex
+from .classes import several_classes
 from .glossary import TERMS, Glossary, views_in_words
 from .methods import hashes, paragraphs, parameters
 from .provenance import command, provenance
@@ -188,7 +189,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ("with a mask to compare with", str(int((cases["mask"] == "usable").sum()))),
         ("with an empty mask", str(int((cases["mask"] == "empty").sum()))),
         (
-            "accuracy, mean of the classes" if len(set(cases["label"])) > 1 else "accuracy",
+            "accuracy, mean of the classes" if several_classes(findings) else "accuracy",
             f"{100 * accuracy.get('balanced', float('nan')):.1f} %",
         ),
         ("networks", str(len(findings.description.get("networks", [])))),

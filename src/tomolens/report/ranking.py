@@ -99,12 +99,11 @@ def ranking(findings: Findings) -> Ranking | None:
     views = [view for view in findings.views.values() if len(values_of(findings, view))]
     if not views:
         return None
-    columns, cells = [], []
+    columns, cells = [], {}
     for view in views:
-        column, found = _view(findings, view)
+        column, cells[view.name] = _view(findings, view)
         columns.append(column)
-        cells.append(found)
-    judging = [one for view in findings.judging_first for one, of in zip(cells, views, strict=True) if of == view]
+    judging = [cells[view.name] for view in findings.judging_first if view.name in cells]
     keys = list(dict.fromkeys(key for found in judging for key in found))
     truth, blind = findings.description.truth, findings.description.blind
     kinds = {key: "truth" if key[0] == truth else "blind" if key[0] in blind else "map" for key in keys}
@@ -115,7 +114,7 @@ def ranking(findings: Findings) -> Ranking | None:
             map_title(findings, *key),
             title(findings, key[0]),
             kinds[key],
-            [one.get(key) for one in cells],
+            [one.get(key) for one in cells.values()],
         )
         for key in ordered
     ]

@@ -8,6 +8,7 @@ from ..findings.choices import OWN
 from ..findings.printing import NOTHING, confidence, in_sentence, interval_words, printed, title, values_of
 from . import breakdowns, choices, metric_agreement
 from .answer import agreement_sentences, audit_sentence, concordance_words
+from .classes import several_classes
 from .section import Section
 from .series import views_beside
 from .table import Table
@@ -263,8 +264,8 @@ def _networks_section(findings: Findings) -> Section | None:
     if not networks:
         return None
     given = any(network["source"] != "trained" for network in networks)
-    several = len(set(findings.measured.cases["label"])) > 1
-    text = f"Accuracy on the held-out cases{', as the mean of the classes' if several else ''}. " + (
+    mean = ", as the mean of the classes" if several_classes(findings) else ""
+    text = f"Accuracy on the held-out cases{mean}. " + (
         "The network was given: whether it saw these patients in training is not known here."
         if given
         else "No network saw a patient it is tested on."

@@ -128,7 +128,7 @@ def fitted(cases: Sequence[GalleryCase], budget: int, example: str = "") -> list
         room = sum(map(_room, packed))
         if room <= budget or scale <= SMALLEST:
             return packed
-        scale *= 0.99 * min(1.0, float(np.sqrt(budget / room)))
+        scale *= 0.99 * float(np.sqrt(max(0, budget) / room))
 
 
 def _room(one: dict[str, Any]) -> int:

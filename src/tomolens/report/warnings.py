@@ -9,7 +9,7 @@ from ..findings.printing import map_title, printed, title
 from ..findings.sentence import left_out
 from ..findings.tables import undefined_masks
 from ..results.rows import NOT_ASSESSED
-from .classes import step_sentences
+from .classes import several_classes, step_sentences
 
 
 def few_patients(findings: Findings) -> list[str]:
@@ -121,7 +121,7 @@ def warnings(findings: Findings) -> list[str]:
     ]
     balanced = findings.description.get("accuracy", {}).get("balanced", 1.0)
     if balanced < 0.9:
-        what = "The mean of the classes' accuracies" if len(present) > 1 else "The accuracy"
+        what = "The mean of the classes' accuracies" if several_classes(findings) else "The accuracy"
         found.append(
             f"{what} on the held-out cases is {100 * balanced:.0f} % only. Maps of wrong "
             "predictions explain a mistake, and masking starts from this accuracy: read the rankings with that in mind."

@@ -44,6 +44,17 @@ def named_in(content: Mapping[str, Any], study_file: Path | None) -> Path | None
     return (Path() if study_file is None else study_file.parent) / name
 
 
+def require_named(named: Path | None, given: Any, where: str) -> None:
+    """Refuse a network beside the one that a study file names, unless it is that one.
+
+    Raises:
+        SettingsError: two networks.
+    """
+    same = named is not None and isinstance(given, str | Path) and Path(given).resolve() == named.resolve()
+    if named is not None and not same:
+        raise SettingsError(f"{where}: classifier.network is {named}, and another network is given: take one of them")
+
+
 def with_network(content: Mapping[str, Any], network: NetworkFile, *, over: bool) -> dict[str, Any]:
     """A study file whose cases are as the network takes them.
 
